@@ -1,0 +1,267 @@
+//! [`Message`]: an ordered list of headers, kept as the bytes that would be sent.
+//!
+//! INVARIANT: `buf` is a sequence of lines `Name: value\r\n` (or `text\r\n` for a line without a name), with no CR, LF
+//! or other control byte inside a line; `index` has one entry a line, in order. The only way in is [`Message::push`] and
+//! [`Message::push_line`], which refuse everything else, so no line can be smuggled into what is encoded.
+
+use std::fmt;
+
+/// One header line of a message. Names are compared without case, as Asterisk does (`__astman_get_header`).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Header<'a> {
+    /// The name as it was spelled; empty for a line without a name.
+    pub name: &'a str,
+    /// The value: bytes 0x20 to 0x7E and 0x80 to 0xFF.
+    pub value: &'a [u8],
+}
+
+impl Header<'_> {
+    /// Whether this header has that name, without case.
+    #[must_use]
+    pub fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+}
+
+impl fmt::Debug for Header<'_> {
+    /// Shows the name only: a value may be a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ({} bytes)", self.name, self.value.len())
+    }
+}
+
+/// Why a header was not taken into a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HeaderError {
+    /// The name is empty or has a byte that no header name has.
+    #[error("the header name is not a name")]
+    Name,
+    /// The value has a control byte.
+    #[error("the header value has a control byte")]
+    Value,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Span {
+    start: usize,
+    name_len: usize,
+    /// Bytes of the whole line without its CR LF.
+    line_len: usize,
+}
+
+/// A packet: an ordered list of headers.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Message {
+    buf: Vec<u8>,
+    index: Vec<Span>,
+}
+
+/// Whether `byte` may stand in a value (DESIGN: 0x20 to 0x7E and 0x80 to 0xFF).
+#[must_use]
+pub(super) const fn is_value_byte(byte: u8) -> bool {
+    byte >= 0x20 && byte != 0x7F
+}
+
+/// Whether `byte` may stand in a header name.
+#[must_use]
+pub(super) const fn is_name_byte(byte: u8) -> bool {
+    byte > 0x20 && byte < 0x7F && byte != b':'
+}
+
+impl Message {
+    /// An empty message.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { buf: Vec::new(), index: Vec::new() }
+    }
+
+    /// Appends a header.
+    ///
+    /// # Errors
+    /// If the name is not a name or the value has a control byte; the message is unchanged then.
+    pub fn push(&mut self, name: &str, value: &[u8]) -> Result<(), HeaderError> {
+        if name.is_empty() || !name.bytes().all(is_name_byte) {
+            return Err(HeaderError::Name);
+        }
+        if !value.iter().copied().all(is_value_byte) {
+            return Err(HeaderError::Value);
+        }
+        let start = self.buf.len();
+        self.buf.extend_from_slice(name.as_bytes());
+        self.buf.extend_from_slice(b": ");
+        self.buf.extend_from_slice(value);
+        self.finish_line(start, name.len());
+        Ok(())
+    }
+
+    /// Appends a line that has no name (Asterisk sends a few, such as GetConfig's `No categories found`).
+    ///
+    /// # Errors
+    /// If the line is empty or has a control byte.
+    pub fn push_line(&mut self, text: &[u8]) -> Result<(), HeaderError> {
+        if text.is_empty() || !text.iter().copied().all(is_value_byte) {
+            return Err(HeaderError::Value);
+        }
+        let start = self.buf.len();
+        self.buf.extend_from_slice(text);
+        self.finish_line(start, 0);
+        Ok(())
+    }
+
+    fn finish_line(&mut self, start: usize, name_len: usize) {
+        let line_len = self.buf.len() - start;
+        self.buf.extend_from_slice(b"\r\n");
+        self.index.push(Span { start, name_len, line_len });
+    }
+
+    /// A message of these headers, for messages that amiwall itself composes. Control bytes of a value become blanks,
+    /// since a composed answer may echo what a peer sent.
+    #[must_use]
+    pub fn compose(headers: &[(&str, &[u8])]) -> Self {
+        let mut message = Self::new();
+        for (name, value) in headers {
+            message.push_lossy(name, value);
+        }
+        message
+    }
+
+    /// As [`Message::push`], with each control byte of the value turned into a blank; a bad name drops the header.
+    pub fn push_lossy(&mut self, name: &str, value: &[u8]) {
+        if self.push(name, value) == Err(HeaderError::Value) {
+            let cleaned: Vec<u8> = value.iter().map(|&b| if is_value_byte(b) { b } else { b' ' }).collect();
+            let cleaned_is_taken = self.push(name, &cleaned);
+            debug_assert!(cleaned_is_taken.is_ok());
+        }
+    }
+
+    /// The headers in order.
+    pub fn headers(&self) -> impl ExactSizeIterator<Item = Header<'_>> + DoubleEndedIterator + Clone {
+        self.index.iter().map(|span| self.header_at(*span))
+    }
+
+    fn header_at(&self, span: Span) -> Header<'_> {
+        let line = self.buf.get(span.start..span.start + span.line_len).unwrap_or_default();
+        if span.name_len == 0 {
+            return Header { name: "", value: line };
+        }
+        let (name, rest) = line.split_at_checked(span.name_len).unwrap_or((line, &[]));
+        Header { name: std::str::from_utf8(name).unwrap_or_default(), value: rest.get(2..).unwrap_or_default() }
+    }
+
+    /// The first header, which alone tells what Asterisk's packets are (`Response` or `Event`).
+    #[must_use]
+    pub fn first(&self) -> Option<Header<'_>> {
+        self.index.first().map(|span| self.header_at(*span))
+    }
+
+    /// The value of the first header of that name, compared without case; what Asterisk's own lookup finds.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
+        self.headers().find(|header| header.is(name)).map(|header| header.value)
+    }
+
+    /// The values of all headers of that name, in order.
+    pub fn get_all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> + 'a {
+        self.headers().filter(move |header| header.is(name)).map(|header| header.value)
+    }
+
+    /// How many headers there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Whether there is no header.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.index.is_empty()
+    }
+
+    /// The canonical bytes of all header lines, each with its CR LF, without the empty line that ends a packet.
+    #[must_use]
+    pub fn lines(&self) -> &[u8] {
+        &self.buf
+    }
+
+    /// A copy in which `change` has looked at each header: `Keep` it, `Drop` it, or `Set` another value (control bytes
+    /// in it become blanks).
+    #[must_use]
+    pub fn rewrite<'m>(&'m self, mut change: impl FnMut(Header<'m>) -> Rewrite<'m>) -> Self {
+        let mut copy = Self { buf: Vec::with_capacity(self.buf.len()), index: Vec::with_capacity(self.index.len()) };
+        for span in &self.index {
+            let header = self.header_at(*span);
+            match change(header) {
+                Rewrite::Drop => {}
+                Rewrite::Keep => {
+                    let start = copy.buf.len();
+                    copy.buf
+                        .extend_from_slice(self.buf.get(span.start..span.start + span.line_len).unwrap_or_default());
+                    copy.finish_line(start, span.name_len);
+                }
+                Rewrite::Set(value) => copy.push_lossy(header.name, &value),
+            }
+        }
+        copy
+    }
+}
+
+/// What [`Message::rewrite`] does with one header.
+#[derive(Debug)]
+pub enum Rewrite<'a> {
+    /// Leave it out.
+    Drop,
+    /// Keep it as it is.
+    Keep,
+    /// Give it this value.
+    Set(std::borrow::Cow<'a, [u8]>),
+}
+
+impl fmt::Debug for Message {
+    /// Shows names and lengths only: a value may be a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.headers()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_cannot_be_smuggled_in() {
+        let mut message = Message::new();
+        for value in [&b"a\r\nAction: Command"[..], b"a\nb", b"a\rb", b"a\0b", b"\x7f", b"\t"] {
+            assert_eq!(message.push("X", value), Err(HeaderError::Value));
+        }
+        for name in ["", "A B", "A:", "A\r\n", "\u{e4}"] {
+            assert_eq!(message.push(name, b"v"), Err(HeaderError::Name));
+        }
+        assert!(message.is_empty() && message.lines().is_empty());
+    }
+
+    #[test]
+    fn the_first_of_two_headers_is_found_without_case() {
+        let message = Message::compose(&[("action", b"Ping"), ("ACTION", b"x"), ("Empty", b"")]);
+        assert_eq!(message.get("Action"), Some(&b"Ping"[..]));
+        assert_eq!(message.get("empty"), Some(&b""[..]));
+        assert_eq!(message.get_all("action").count(), 2);
+        assert_eq!(message.lines(), b"action: Ping\r\nACTION: x\r\nEmpty: \r\n");
+    }
+
+    #[test]
+    fn rewriting_keeps_drops_and_sets() {
+        let message = Message::compose(&[("A", b"1"), ("B", b"2"), ("C", b"3")]);
+        let copy = message.rewrite(|header| match header.name {
+            "A" => Rewrite::Keep,
+            "B" => Rewrite::Drop,
+            _ => Rewrite::Set(b"x\ry"[..].into()),
+        });
+        assert_eq!(copy.lines(), b"A: 1\r\nC: x y\r\n");
+    }
+
+    #[test]
+    fn debug_shows_no_value() {
+        let message = Message::compose(&[("Secret", b"hunter2")]);
+        assert!(!format!("{message:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,2 @@
+//! amiwall
+pub mod ami;

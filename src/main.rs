@@ -1,0 +1,2 @@
+//! amiwall
+fn main() {}
