@@ -1,2 +1,5 @@
-//! amiwall
-fn main() {}
+//! The program: everything is in the library.
+
+fn main() -> amiwall::cli::Exit {
+    amiwall::cli::run()
+}

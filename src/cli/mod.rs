@@ -1,0 +1,119 @@
+//! The commands. One file each; the only place that knows exit codes.
+
+mod audit;
+mod certs;
+mod check;
+mod demo;
+mod hash_secret;
+mod init;
+mod run;
+mod simulate;
+
+use std::io::Write as _;
+use std::process::{ExitCode, Termination};
+
+use clap::{Parser, Subcommand};
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done, or allowed.
+    Ok = 0,
+    /// It could not be completed.
+    Incomplete = 1,
+    /// Wrong usage (clap's own code too).
+    Usage = 2,
+    /// Denied, or a test failed.
+    Denied = 3,
+    /// The policy is invalid.
+    InvalidPolicy = 4,
+    /// The audit chain is broken.
+    BrokenChain = 5,
+}
+
+impl Termination for Exit {
+    fn report(self) -> ExitCode {
+        ExitCode::from(self as u8)
+    }
+}
+
+/// Why a command could not be completed: what happened, where, and what to do, in one or more lines.
+#[derive(Debug)]
+struct Failure {
+    exit: Exit,
+    message: String,
+}
+
+impl Failure {
+    fn incomplete(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Incomplete, message: message.into() }
+    }
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people.
+    #[default]
+    Human,
+    /// For programs.
+    Json,
+}
+
+/// A firewall for the Asterisk Manager Interface.
+#[derive(Debug, Parser)]
+#[command(name = "amiwall", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show the whole thing on this machine: a simulated Asterisk, the proxy, a few clients, the audit trail.
+    Demo(demo::Args),
+    /// Write a working starting point: policy, certificates, secrets, the manager.conf section to paste.
+    Init(init::Args),
+    /// Run the proxy.
+    Run(run::Args),
+    /// Validate a policy, and say in plain words what each identity may do.
+    Check(check::Args),
+    /// Print the argon2id line of a secret, read from a prompt or standard input.
+    HashSecret(hash_secret::Args),
+    /// Make a certificate authority, a server certificate and a client certificate.
+    Certs(certs::Args),
+    /// Verify the audit log.
+    Audit(audit::Args),
+    /// Run the simulated Asterisk alone.
+    Simulate(simulate::Args),
+}
+
+/// Runs the command line.
+#[must_use]
+pub fn run() -> Exit {
+    let outcome = match Cli::parse().command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Init(args) => init::run(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::HashSecret(args) => hash_secret::run(&args),
+        Command::Certs(args) => certs::run(&args),
+        Command::Audit(args) => audit::run(&args),
+        Command::Simulate(args) => simulate::run(&args),
+    };
+    outcome.unwrap_or_else(|failure| {
+        say(&mut std::io::stderr(), &failure.message);
+        failure.exit
+    })
+}
+
+/// Prints a line; a closed pipe is not an error of ours.
+fn say(to: &mut impl std::io::Write, text: &str) {
+    let result = writeln!(to, "{text}");
+    drop(result);
+}
+
+/// Prints a line to standard output.
+fn out(text: &str) {
+    say(&mut std::io::stdout(), text);
+}

@@ -1,0 +1,1 @@
+//! The process: start order, reload, drain.

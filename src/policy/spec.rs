@@ -1,0 +1,112 @@
+//! What a policy file says about roles and identities, in plain data with positions: the boundary between the reader of
+//! YAML, which fills it, and the policy, which makes rules of it.
+
+use std::collections::BTreeMap;
+
+/// Where something stands in the policy file: line and column from 1 (0, 0: nowhere).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// Line.
+    pub line: u32,
+    /// Column, in characters.
+    pub column: u32,
+}
+
+/// A text of the policy file and where it stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Spanned {
+    /// The scalar's source text.
+    pub text: String,
+    /// Where.
+    pub at: Position,
+}
+
+/// What a parameter's rule is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ValueSpec {
+    /// Any of these patterns or type names.
+    AnyOf(Vec<Spanned>),
+    /// `Variable`: patterns by name.
+    Map(Vec<(Spanned, ValueSpec)>),
+}
+
+/// One entry of `allow` or `deny`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleSpec {
+    /// The action's name.
+    pub action: Spanned,
+    /// Its parameters (a name may end in `?`); none: the bare action.
+    pub params: Option<Vec<(Spanned, ValueSpec)>>,
+}
+
+/// `events:` of a role. Elements are privilege classes in lower case or event names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventsSpec {
+    /// What passes.
+    pub allow: Vec<Spanned>,
+    /// What does not.
+    pub deny: Vec<Spanned>,
+    /// Header name pattern and how it is masked: `last4`, `hide`.
+    pub mask: Vec<(Spanned, Spanned)>,
+}
+
+/// One rate: `10/minute`, with a burst.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitSpec {
+    /// An action's name or `*`.
+    pub action: Spanned,
+    /// `10/minute`.
+    pub rate: Spanned,
+    /// How many at once; as many as the rate's count when absent.
+    pub burst: Option<Spanned>,
+}
+
+/// One role.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoleSpec {
+    /// Its name.
+    pub name: Spanned,
+    /// Roles whose rules it has too.
+    pub include: Vec<Spanned>,
+    /// In the order of the file (only for naming: `roles.x.allow[2]`).
+    pub allow: Vec<RuleSpec>,
+    /// As `allow`.
+    pub deny: Vec<RuleSpec>,
+    /// What it sees.
+    pub events: EventsSpec,
+    /// How often.
+    pub limits: Vec<LimitSpec>,
+}
+
+/// What the policy has to know about one identity.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientSpec {
+    /// Its name.
+    pub name: Spanned,
+    /// Its roles.
+    pub roles: Vec<Spanned>,
+    /// Its attributes, by name.
+    pub attributes: BTreeMap<String, Spanned>,
+}
+
+/// Everything the policy is made of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PolicySpec {
+    /// All roles.
+    pub roles: Vec<RoleSpec>,
+    /// All identities.
+    pub clients: Vec<ClientSpec>,
+    /// `limits.actions`, shared by all clients.
+    pub shared_limits: Vec<LimitSpec>,
+}
+
+/// Something wrong with the policy file, or worth a warning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Where.
+    pub at: Position,
+    /// What is wrong: lower case, no full stop.
+    pub message: String,
+    /// What to write instead.
+    pub help: Option<String>,
+}
