@@ -1,8 +1,15 @@
-//! [`Draft`]: a record before it has its place in the chain.
+//! [`Draft`]: a record before it has its place in the chain. What is known is encoded at once; the packet's headers are
+//! kept, because only the log knows what it must hide of them.
 
 use std::net::SocketAddr;
+use std::path::Path;
 
+use super::kind::Kind;
+use super::packet::Shown;
+use super::redact::Redactor;
+use super::{json, packet};
 use crate::ami::Message;
+use crate::policy::{Decision, Denial, Reason, Refused, RuleId};
 
 /// What every record of a session repeats.
 #[derive(Clone, Debug, Default)]
@@ -21,14 +28,303 @@ pub struct SessionContext {
     pub policy: String,
 }
 
+/// What a session did, for its last record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SessionCounts {
+    /// Actions that were forwarded to Asterisk.
+    pub forwarded: u64,
+    /// Packets from the client that were refused.
+    pub refused: u64,
+    /// Packets that were sent to the client.
+    pub sent: u64,
+}
+
 /// A record before it has its seq, time and hash.
-#[derive(Debug)]
-pub struct Draft {}
+pub struct Draft {
+    kind: Kind,
+    /// Members of the record, without the headers, which belong at `gap`.
+    members: Vec<u8>,
+    gap: usize,
+    packet: Option<(Message, Shown)>,
+}
+
+impl std::fmt::Debug for Draft {
+    /// Shows no value: it may be a secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Draft({})", self.kind.name())
+    }
+}
 
 impl Draft {
+    /// A connection was accepted. `session` is left out of the context: this record's seq makes it.
+    #[must_use]
+    pub fn connect(context: &SessionContext) -> Self {
+        Self::of_session(Kind::Connect, &SessionContext { session: String::new(), ..context.clone() }).under(context)
+    }
+
+    /// A connection was refused. `reason` is a code of the closed list.
+    #[must_use]
+    pub fn refuse(peer: SocketAddr, listener: &str, reason: &str) -> Self {
+        let mut draft = Self::new(Kind::Refuse);
+        json::plain(&mut draft.members, "peer", peer);
+        json::text(&mut draft.members, "listener", listener);
+        json::plain(&mut draft.members, "decision", "deny");
+        json::text(&mut draft.members, "reason", reason);
+        draft
+    }
+
+    /// An attempt to log in as `claimed`, by `method` (`plain`, `md5`, `certificate`); refused for a reason code.
+    #[must_use]
+    pub fn login(context: &SessionContext, claimed: &[u8], method: &str, outcome: Result<(), &str>) -> Self {
+        let mut draft = Self::of_session(Kind::Login, context);
+        json::plain(&mut draft.members, "decision", if outcome.is_ok() { "allow" } else { "deny" });
+        json::text_if_any(&mut draft.members, "reason", outcome.err().unwrap_or_default());
+        json::bytes(&mut draft.members, "claimed", claimed);
+        json::text(&mut draft.members, "method", method);
+        draft.under(context)
+    }
+
+    /// A packet from a client, and what is to happen to it. `id` joins it to its answers.
+    #[must_use]
+    pub fn action(context: &SessionContext, id: &str, decision: &Decision) -> Self {
+        match decision {
+            Decision::Allow(permit) => {
+                let judged = Judged { rule: Some(permit.rule()), reason: None, dropped: permit.dropped() };
+                Self::judged(context, id, (permit.action().message(), Shown::Values), &judged)
+            }
+            Decision::Deny(denial) => {
+                let judged = Judged { rule: denial.rule(), reason: Some(denial.reason()), dropped: &[] };
+                Self::judged(context, id, refused_packet(denial), &judged)
+            }
+        }
+    }
+
+    fn judged(context: &SessionContext, id: &str, (message, shown): (&Message, Shown), judged: &Judged<'_>) -> Self {
+        let mut draft = Self::of_session(Kind::Action, context);
+        json::text_if_any(&mut draft.members, "id", id);
+        draft.peers(context);
+        json::plain(&mut draft.members, "direction", "to-asterisk");
+        let name = message.get_all("Action").find(|name| !name.is_empty());
+        if let Some(name) = name {
+            json::bytes(&mut draft.members, "name", name);
+        }
+        draft.hold(message, shown);
+        judged.write(&mut draft.members);
+        draft.under(context)
+    }
+
     /// A packet from Asterisk that is passed to the client (`response` or `event`). `id` joins it to an action.
     #[must_use]
-    pub fn reply(_session: &SessionContext, _id: Option<&str>, _message: &Message, _latency_us: Option<u64>) -> Self {
-        todo!()
+    pub fn reply(session: &SessionContext, id: Option<&str>, message: &Message, latency_us: Option<u64>) -> Self {
+        let mut draft = Self::to_client(session, id, message);
+        if let Some(latency_us) = latency_us {
+            json::number(&mut draft.members, "latency_us", latency_us);
+        }
+        draft.under(session)
+    }
+
+    /// A packet that amiwall itself answers.
+    #[must_use]
+    pub fn local_reply(session: &SessionContext, id: Option<&str>, message: &Message) -> Self {
+        let mut draft = Self::to_client(session, id, message);
+        json::plain(&mut draft.members, "origin", "amiwall");
+        draft.under(session)
+    }
+
+    /// A packet from Asterisk that is not passed on, for a reason code.
+    #[must_use]
+    pub fn withheld(session: &SessionContext, id: Option<&str>, message: &Message, reason: &str) -> Self {
+        let mut draft = Self::to_client(session, id, message);
+        json::plain(&mut draft.members, "decision", "deny");
+        json::text(&mut draft.members, "reason", reason);
+        draft.under(session)
+    }
+
+    fn to_client(context: &SessionContext, id: Option<&str>, message: &Message) -> Self {
+        let first = message.first();
+        let is_event = first.is_some_and(|header| header.is("Event"));
+        let mut draft = Self::of_session(if is_event { Kind::Event } else { Kind::Response }, context);
+        json::text_if_any(&mut draft.members, "id", id.unwrap_or_default());
+        draft.peers(context);
+        json::plain(&mut draft.members, "direction", "to-client");
+        let word = first.filter(|header| is_event || header.is("Response")).map(|header| header.value);
+        if let Some(name) = word.filter(|_| is_event) {
+            json::bytes(&mut draft.members, "name", name);
+        }
+        draft.hold(message, Shown::Values);
+        if let Some(outcome) = word.filter(|_| !is_event) {
+            json::bytes(&mut draft.members, "outcome", outcome);
+        }
+        draft
+    }
+
+    /// A session ended, for a reason (`client-closed`, `upstream.lost` …).
+    #[must_use]
+    pub fn end(context: &SessionContext, reason: &str, counts: &SessionCounts) -> Self {
+        let mut draft = Self::of_session(Kind::End, context);
+        json::text(&mut draft.members, "reason", reason);
+        json::number(&mut draft.members, "forwarded", counts.forwarded);
+        json::number(&mut draft.members, "refused", counts.refused);
+        json::number(&mut draft.members, "sent", counts.sent);
+        draft.under(context)
+    }
+
+    /// A limit was reached by something other than an action, `count` times.
+    #[must_use]
+    pub fn limit(context: &SessionContext, reason: &str, limit: &str, count: u64) -> Self {
+        let mut draft = Self::of_session(Kind::Limit, context);
+        json::plain(&mut draft.members, "decision", "limit");
+        json::text(&mut draft.members, "reason", reason);
+        json::text(&mut draft.members, "limit", limit);
+        json::number(&mut draft.members, "count", count);
+        draft.under(context)
+    }
+
+    /// A policy is in force from here on. `trigger` is `start` or `reload`.
+    #[must_use]
+    pub fn policy(digest: &str, file: &Path, identities: usize, trigger: &str) -> Self {
+        let mut draft = Self::new(Kind::Policy);
+        json::text(&mut draft.members, "file", &file.to_string_lossy());
+        json::number(&mut draft.members, "identities", identities);
+        json::text(&mut draft.members, "trigger", trigger);
+        json::plain(&mut draft.members, "outcome", "loaded");
+        json::text(&mut draft.members, "policy", digest);
+        draft
+    }
+
+    /// A policy was not taken; `policy` is the digest of the one that stays.
+    #[must_use]
+    pub fn policy_refused(policy: &str, file: &Path, problem: &str) -> Self {
+        let mut draft = Self::new(Kind::Policy);
+        json::text(&mut draft.members, "file", &file.to_string_lossy());
+        json::plain(&mut draft.members, "trigger", "reload");
+        json::plain(&mut draft.members, "outcome", "refused");
+        json::text(&mut draft.members, "problem", problem);
+        json::text(&mut draft.members, "policy", policy);
+        draft
+    }
+
+    /// A record with nothing but its kind.
+    pub(super) fn new(kind: Kind) -> Self {
+        let mut members = Vec::with_capacity(512);
+        json::plain(&mut members, "kind", kind.name());
+        Self { kind, members, gap: 0, packet: None }
+    }
+
+    /// Lets the log's own records write their members.
+    pub(super) fn with(mut self, write: impl FnOnce(&mut Vec<u8>)) -> Self {
+        write(&mut self.members);
+        self
+    }
+
+    pub(super) const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The event's name, for what is left out of the log.
+    pub(super) fn event_name(&self) -> Option<&[u8]> {
+        let (message, _) = self.packet.as_ref().filter(|_| self.kind == Kind::Event)?;
+        message.first().map(|header| header.value)
+    }
+
+    /// Appends the members of the record.
+    pub(super) fn encode(&self, out: &mut Vec<u8>, redactor: &Redactor) {
+        let (before, after) = self.members.split_at_checked(self.gap).unwrap_or((&self.members, &[]));
+        out.extend_from_slice(before);
+        if let Some((message, shown)) = &self.packet {
+            packet::encode(out, message, *shown, redactor);
+        }
+        out.extend_from_slice(after);
+    }
+
+    /// A record of a session: everything up to `id`, or, where there is none, all of the context but its policy.
+    fn of_session(kind: Kind, context: &SessionContext) -> Self {
+        let mut draft = Self::new(kind);
+        json::text_if_any(&mut draft.members, "session", &context.session);
+        if !matches!(kind, Kind::Action | Kind::Event | Kind::Response) {
+            draft.peers(context);
+        }
+        draft
+    }
+
+    fn peers(&mut self, context: &SessionContext) {
+        json::text_if_any(&mut self.members, "identity", context.identity.as_deref().unwrap_or_default());
+        if let Some(peer) = context.peer {
+            json::plain(&mut self.members, "peer", peer);
+        }
+        json::text_if_any(&mut self.members, "listener", &context.listener);
+        json::text_if_any(&mut self.members, "upstream", &context.upstream);
+    }
+
+    fn hold(&mut self, message: &Message, shown: Shown) {
+        self.gap = self.members.len();
+        self.packet = Some((message.clone(), shown));
+    }
+
+    fn under(mut self, context: &SessionContext) -> Self {
+        json::text_if_any(&mut self.members, "policy", &context.policy);
+        self
+    }
+}
+
+/// What a decision says beside its packet.
+struct Judged<'a> {
+    rule: Option<&'a RuleId>,
+    /// None: it is allowed.
+    reason: Option<&'a Reason>,
+    dropped: &'a [String],
+}
+
+impl Judged<'_> {
+    fn write(&self, out: &mut Vec<u8>) {
+        let decision = match self.reason {
+            None => "allow",
+            Some(Reason::LimitsRate { .. }) => "limit",
+            Some(_) => "deny",
+        };
+        json::plain(out, "decision", decision);
+        if let Some(reason) = self.reason {
+            json::text(out, "reason", &reason.code());
+        }
+        if let Some(rule) = self.rule {
+            json::text(out, "rule", &rule.path);
+            if rule.line > 0 {
+                json::number(out, "line", rule.line);
+            }
+        }
+        if let Some(Reason::LimitsRate { bucket, retry }) = self.reason {
+            json::text(out, "limit", bucket);
+            json::number(out, "retry_ms", retry.as_millis());
+        }
+        if !self.dropped.is_empty() {
+            json::list(out, "dropped", self.dropped.iter().map(String::as_str));
+        }
+    }
+}
+
+const fn refused_packet(denial: &Denial) -> (&Message, Shown) {
+    match denial.refused() {
+        Refused::Action(action) => (action.message(), Shown::Values),
+        Refused::Packet(message) => (message, Shown::Lengths),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_allowed_action_names_its_rule_and_what_was_dropped() {
+        let rule = RuleId { path: "roles.x.allow[0]".into(), line: 12 };
+        let judged = Judged { rule: Some(&rule), reason: None, dropped: &["id".to_owned(), "X-Trace".to_owned()] };
+        let message = Message::compose(&[("Action", b"Ping"), ("ActionID", b"7")]);
+        let draft = Draft::judged(&SessionContext::default(), "1.2", (&message, Shown::Values), &judged);
+        let mut out = Vec::new();
+        draft.encode(&mut out, &Redactor::new(&[]));
+        let expected = concat!(
+            r#","kind":"action","id":"1.2","direction":"to-asterisk","name":"Ping","headers":[["Action","Ping"],"#,
+            r#"["ActionID","7"]],"decision":"allow","rule":"roles.x.allow[0]","line":12,"dropped":["id","X-Trace"]"#,
+        );
+        assert_eq!(String::from_utf8(out).expect("UTF-8"), expected);
     }
 }

@@ -1,19 +1,56 @@
 //! The record: an append-only, hash-chained log that is written before anything is passed on.
+//!
+//! Callers encode their records themselves, in the caller's task (`draft`, `json`, `redact`); one thread gives them
+//! their place (`writer`, `chain`) and has the files (`journal`, `segment`, `recover`). `verify` reads a log.
 
+mod chain;
+mod config;
 mod draft;
-
-use std::sync::Arc;
+mod flood;
+mod handle;
+mod journal;
+mod json;
+mod kind;
+mod lines;
+mod packet;
+mod recover;
+mod redact;
+mod segment;
+#[cfg(test)]
+mod tests;
+mod verify;
+mod writer;
 
 use crate::policy::{Decision, Denial, Permit};
 
-pub use draft::{Draft, SessionContext};
+pub use chain::BadRecord;
+pub use config::{AuditConfig, AuditError, Packets};
+pub use draft::{Draft, SessionContext, SessionCounts};
+pub use handle::Audit;
+pub use kind::Kind;
+pub use verify::{Summary, VerifyError, verify};
 
 /// The log cannot be written now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the audit log cannot be written")]
 pub struct AuditUnavailable;
 
+/// For records on which nothing waits: that one could not be written is said in the program's own messages, and the log
+/// itself tells the gap by its `outage` record.
+#[expect(clippy::needless_pass_by_value, reason = "an outcome is consumed where it is dealt with")]
+pub fn best_effort<T>(outcome: Result<T, AuditUnavailable>) {
+    if let Err(error) = outcome {
+        tracing::error!("{error}");
+    }
+}
+
 /// Something whose record is durable. Only [`Audit::record`] mints one, after `fdatasync`.
+///
+/// It cannot be made anywhere else, so what asks for one cannot be called before the record is on disk:
+///
+/// ```compile_fail,E0451
+/// let forged = amiwall::audit::Recorded { value: 1 };
+/// ```
 #[must_use]
 #[derive(Debug)]
 pub struct Recorded<T> {
@@ -51,39 +88,5 @@ impl Recorded<Decision> {
             Decision::Allow(value) => Split::Forward(Recorded { value }),
             Decision::Deny(value) => Split::Refuse(Recorded { value }),
         }
-    }
-}
-
-/// The audit log. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Audit {}
-
-impl Audit {
-    /// Records decisions on actions of one session, in order; returns when all are durable.
-    ///
-    /// # Errors
-    /// If they could not be made durable: nothing may be forwarded then. The decisions are handed back.
-    pub async fn record(
-        &self,
-        _session: &Arc<SessionContext>,
-        _decisions: Vec<(String, Decision)>,
-    ) -> Result<Vec<Recorded<Decision>>, (AuditUnavailable, Vec<Decision>)> {
-        todo!()
-    }
-
-    /// Appends records in order; returns when they are written (`write(2)` returned), with the seq of the first.
-    ///
-    /// # Errors
-    /// If they could not be written: nothing of it may be passed on.
-    pub async fn append(&self, _drafts: Vec<Draft>) -> Result<u64, AuditUnavailable> {
-        todo!()
-    }
-
-    /// Appends a record and returns when it is durable, with its seq.
-    ///
-    /// # Errors
-    /// If it could not be made durable.
-    pub async fn commit(&self, _draft: Draft) -> Result<u64, AuditUnavailable> {
-        todo!()
     }
 }

@@ -1,10 +1,160 @@
-//! `amiwall audit`.
+//! `amiwall audit`: what can be done with an audit log.
 
-use super::{Exit, Failure};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use super::{Exit, Failure, Format, out};
+use crate::audit::{Summary, VerifyError, verify};
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
 
-pub(super) fn run(_args: &Args) -> Result<Exit, Failure> {
-    Err(Failure::incomplete("not there yet"))
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Prove that no record of an audit log was changed, taken out or put in.
+    ///
+    /// Exit code 0: the chain is whole. 5: it is broken, and the first bad record is named. 1: there is no log to read.
+    Verify(VerifyArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct VerifyArgs {
+    /// The directory of the log (`audit.directory` of the policy).
+    dir: PathBuf,
+    /// How to print the result.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    let Command::Verify(args) = &args.command;
+    let begin = Instant::now();
+    let outcome = verify(&args.dir);
+    let text = match args.format {
+        Format::Human => human(&outcome, begin.elapsed()),
+        Format::Json => json(&outcome, begin.elapsed()),
+    };
+    match outcome {
+        Ok(_) => {
+            out(&text);
+            Ok(Exit::Ok)
+        }
+        Err(VerifyError::Broken { .. }) => {
+            out(&text);
+            Ok(Exit::BrokenChain)
+        }
+        Err(error @ (VerifyError::Empty(_) | VerifyError::Io { .. })) => Err(Failure::incomplete(error.to_string())),
+    }
+}
+
+fn human(outcome: &Result<Summary, VerifyError>, took: Duration) -> String {
+    match outcome {
+        Ok(summary) => {
+            let mut text = format!(
+                "whole: {} records in {} segments ({} bytes), {} to {}, checked in {:.2} s\nhead:  {}",
+                summary.records,
+                summary.segments,
+                summary.bytes,
+                printable(&summary.first_time),
+                printable(&summary.last_time),
+                took.as_secs_f64(),
+                summary.head,
+            );
+            if let Some((segment, bytes)) = &summary.torn {
+                text += &format!(
+                    "\nwarning: {} ends with {bytes} bytes that are not a whole record: amiwall is writing, or a crash \
+                     tore the last one (the next start keeps it in a file of its own)",
+                    segment.display()
+                );
+            }
+            if summary.last_kind != "stop" {
+                text += &format!(
+                    "\nnote: the last record is `{}`, not `stop`: amiwall is running, or did not stop in good order. \
+                     The chain alone cannot show that its end was cut off: compare the head with one kept elsewhere",
+                    printable(&summary.last_kind)
+                );
+            }
+            text
+        }
+        Err(error @ VerifyError::Broken { good, .. }) => {
+            format!("broken: {error}\nthe {good} records before it are right")
+        }
+        Err(error @ (VerifyError::Empty(_) | VerifyError::Io { .. })) => error.to_string(),
+    }
+}
+
+fn json(outcome: &Result<Summary, VerifyError>, took: Duration) -> String {
+    let value = match outcome {
+        Ok(summary) => serde_json::json!({
+            "result": "whole",
+            "records": summary.records,
+            "segments": summary.segments,
+            "bytes": summary.bytes,
+            "first_time": summary.first_time,
+            "last_time": summary.last_time,
+            "last_kind": summary.last_kind,
+            "head": summary.head,
+            "torn": summary.torn.as_ref().map(|(segment, bytes)| serde_json::json!({
+                "segment": segment.to_string_lossy(),
+                "bytes": bytes,
+            })),
+            "seconds": took.as_secs_f64(),
+        }),
+        Err(VerifyError::Broken { segment, line, problem, good }) => serde_json::json!({
+            "result": "broken",
+            "segment": segment.to_string_lossy(),
+            "line": line,
+            "problem": problem.to_string(),
+            "good_records": good,
+            "seconds": took.as_secs_f64(),
+        }),
+        Err(error @ (VerifyError::Empty(_) | VerifyError::Io { .. })) => {
+            serde_json::json!({ "result": "incomplete", "problem": error.to_string() })
+        }
+    };
+    value.to_string()
+}
+
+/// What a file says may be forged: nothing of it may move the cursor of a terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::audit::{Audit, AuditConfig};
+
+    fn verify_command(dir: &std::path::Path) -> Result<Exit, Failure> {
+        let dir = dir.to_str().expect("a path");
+        let cli = super::super::Cli::try_parse_from(["amiwall", "audit", "verify", dir]).expect("a command");
+        let super::super::Command::Audit(args) = cli.command else { panic!("another command") };
+        run(&args)
+    }
+
+    #[tokio::test]
+    async fn the_exit_code_tells_whole_from_broken_from_missing() {
+        let dir = tempfile::tempdir().expect("a directory");
+        assert_eq!(verify_command(&dir.path().join("none")).expect_err("missing").exit, Exit::Incomplete);
+        assert_eq!(verify_command(dir.path()).expect_err("empty").exit, Exit::Incomplete);
+        let audit = Audit::open(&AuditConfig::new(dir.path())).expect("a log");
+        audit.close().await.expect("closed");
+        assert_eq!(verify_command(dir.path()).expect("read"), Exit::Ok);
+        let segment = dir.path().join("audit-00000000000000000001.jsonl");
+        let text = std::fs::read_to_string(&segment).expect("a segment");
+        std::fs::write(&segment, text.replacen("\"version\"", "\"Version\"", 1)).expect("written");
+        assert_eq!(verify_command(dir.path()).expect("read"), Exit::BrokenChain);
+        let outcome = verify(dir.path());
+        let text = human(&outcome, Duration::from_secs(1));
+        assert!(
+            text.starts_with("broken: ") && text.contains("0001.jsonl:1: the record does not have the hash"),
+            "{text}"
+        );
+        assert!(json(&outcome, Duration::ZERO).contains(r#""line":1"#));
+    }
 }

@@ -9,7 +9,6 @@ mod init;
 mod run;
 mod simulate;
 
-use std::io::Write as _;
 use std::process::{ExitCode, Termination};
 
 use clap::{Parser, Subcommand};
@@ -116,4 +115,16 @@ fn say(to: &mut impl std::io::Write, text: &str) {
 /// Prints a line to standard output.
 fn out(text: &str) {
     say(&mut std::io::stdout(), text);
+}
+
+/// The program's own messages go to standard error; they are no part of the audit trail.
+fn log_to_stderr() {
+    use std::io::IsTerminal as _;
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .finish();
+    // A second call (in tests) leaves the first subscriber in place.
+    drop(tracing::subscriber::set_global_default(subscriber));
 }

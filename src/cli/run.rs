@@ -1,10 +1,33 @@
-//! `amiwall run`.
+//! `amiwall run`: the proxy, in the foreground.
 
-use super::{Exit, Failure};
+use std::path::PathBuf;
+
+use super::{Exit, Failure, out};
+use crate::config::Config;
+use crate::daemon;
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    /// The policy file.
+    policy: PathBuf,
+    /// Only validate the policy, as `amiwall check` does, and end.
+    #[arg(long)]
+    check_only: bool,
+}
 
-pub(super) fn run(_args: &Args) -> Result<Exit, Failure> {
-    Err(Failure::incomplete("not there yet"))
+pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    let config = Config::load(&args.policy)
+        .map_err(|diagnostics| Failure { exit: Exit::InvalidPolicy, message: diagnostics.to_string() })?;
+    if !config.warnings.is_empty() {
+        super::say(&mut std::io::stderr(), &config.warnings.to_string());
+    }
+    if args.check_only {
+        out(&format!("{}: valid", args.policy.display()));
+        return Ok(Exit::Ok);
+    }
+    super::log_to_stderr();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::incomplete(format!("cannot start the runtime: {error}")))?;
+    runtime.block_on(daemon::run(config)).map_err(|error| Failure::incomplete(error.to_string()))?;
+    Ok(Exit::Ok)
 }

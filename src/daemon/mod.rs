@@ -1,1 +1,254 @@
 //! The process: start order, reload, drain.
+//!
+//! Start: audit log, its `start` and `policy` records (durable), sockets, then accepting, once each upstream was reached.
+//! End: no more accepting, sessions finish within a deadline, the log is closed with a `stop` record.
+
+mod notify;
+mod signals;
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, watch};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::audit::{Audit, Draft, best_effort};
+use crate::config::Config;
+use crate::identity::LoginMemory;
+use crate::listener::{Connections, Listener, ListenerConfig};
+use crate::policy::Buckets;
+use crate::session::{Shared, Snapshot};
+use crate::upstream::{ActionIds, Connector, UpstreamConfig};
+
+pub use signals::run;
+
+/// What sessions get to finish when the process ends.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
+/// The first and the longest pause between two attempts to reach Asterisk at start.
+const PROBE_PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+
+/// Why the proxy cannot start, or not take a new policy.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The audit log.
+    #[error("{0}")]
+    Audit(String),
+    /// A listener's address.
+    #[error("cannot listen on {address}: {source}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A reload changes what only a start can change.
+    #[error("`{0}` cannot change while amiwall runs: it needs a restart; the old policy stays in force")]
+    NeedsRestart(&'static str),
+    /// Signals cannot be received.
+    #[error("cannot receive signals: {0}")]
+    Signals(std::io::Error),
+}
+
+/// One listener that runs.
+#[derive(Debug)]
+struct Running {
+    address: SocketAddr,
+    config: watch::Sender<Arc<ListenerConfig>>,
+    upstream: watch::Sender<Arc<Connector>>,
+    stop: CancellationToken,
+}
+
+/// The running proxy.
+#[derive(Debug)]
+pub struct Daemon {
+    shared: Arc<Shared>,
+    snapshot: watch::Sender<Arc<Snapshot>>,
+    connections: Arc<Connections>,
+    connectors: BTreeMap<String, Arc<Connector>>,
+    listeners: BTreeMap<String, Running>,
+    sessions: TaskTracker,
+    audit_directory: std::path::PathBuf,
+}
+
+fn snapshot_of(config: &Config, generation: u64) -> Arc<Snapshot> {
+    let networks: HashMap<_, _> =
+        config.listeners.iter().map(|listener| (listener.address.to_string(), listener.networks.clone())).collect();
+    Arc::new(Snapshot {
+        generation,
+        policy: config.policy.clone(),
+        identities: config.identities.clone(),
+        digest: config.digest.clone(),
+        networks,
+        login_timeout: config.limits.login_timeout,
+    })
+}
+
+impl Daemon {
+    /// Starts the proxy of a valid configuration.
+    ///
+    /// # Errors
+    /// If the audit log cannot be opened or an address cannot be bound.
+    pub async fn start(config: &Config) -> Result<Self, DaemonError> {
+        let audit = Audit::open(&config.audit).map_err(|error| DaemonError::Audit(error.to_string()))?;
+        let unavailable = |error: crate::audit::AuditUnavailable| DaemonError::Audit(error.to_string());
+        audit
+            .commit(Draft::policy(&config.digest, &config.path, config.identities.iter().count(), "start"))
+            .await
+            .map_err(unavailable)?;
+        let (snapshot, receiver) = watch::channel(snapshot_of(config, 0));
+        let hash_slots = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let shared = Arc::new(Shared {
+            snapshot: receiver,
+            audit,
+            memory: Arc::new(LoginMemory::new(config.failed_logins)),
+            buckets: Buckets::default(),
+            action_ids: ActionIds::default(),
+            hash_slots: Arc::new(Semaphore::new(hash_slots)),
+            shutdown: CancellationToken::new(),
+        });
+        let mut daemon = Self {
+            shared,
+            snapshot,
+            connections: Connections::new(config.limits),
+            connectors: BTreeMap::new(),
+            listeners: BTreeMap::new(),
+            sessions: TaskTracker::new(),
+            audit_directory: config.audit.directory.clone(),
+        };
+        daemon.update_connectors(&config.upstreams);
+        let bound = daemon.bind_new(config).await?;
+        daemon.start_listeners(bound);
+        Ok(daemon)
+    }
+
+    /// Where it listens, with real ports, in the order of the addresses in the policy file.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.values().map(|running| running.address).collect()
+    }
+
+    /// Puts another configuration in force. What is new is bound first; nothing changes if that fails.
+    ///
+    /// # Errors
+    /// If an address cannot be bound, or something changed that needs a restart.
+    pub async fn reload(&mut self, config: &Config) -> Result<(), DaemonError> {
+        if config.audit.directory != self.audit_directory {
+            return Err(DaemonError::NeedsRestart("audit.directory"));
+        }
+        self.update_connectors(&config.upstreams);
+        let bound = self.bind_new(config).await?;
+        let identities = config.identities.iter().count();
+        let record = Draft::policy(&config.digest, &config.path, identities, "reload");
+        self.shared.audit.commit(record).await.map_err(|error| DaemonError::Audit(error.to_string()))?;
+        self.connections.set_limits(config.limits);
+        self.shared.memory.set_failed_logins(config.failed_logins);
+        self.shared.memory.forget_changed(&config.identities);
+        let clients: Vec<_> = config.policy.clients().collect();
+        let limits = clients.iter().map(|(client, limits)| (client, *limits));
+        self.shared.buckets.prune(limits, config.policy.shared_limits());
+        let generation = self.snapshot.borrow().generation + 1;
+        self.snapshot.send_replace(snapshot_of(config, generation));
+        self.change_listeners(config);
+        self.start_listeners(bound);
+        Ok(())
+    }
+
+    /// Records that a new policy was not taken, and why.
+    pub async fn record_failed_reload(&self, path: &std::path::Path, why: &str) {
+        let in_force = self.snapshot.borrow().digest.clone();
+        best_effort(self.shared.audit.commit(Draft::policy_refused(&in_force, path, why)).await);
+    }
+
+    /// Stops accepting, lets sessions finish, closes the log.
+    pub async fn stop(self) {
+        for running in self.listeners.values() {
+            running.stop.cancel();
+        }
+        self.shared.shutdown.cancel();
+        self.sessions.close();
+        let drained = tokio::time::timeout(DRAIN_TIMEOUT, self.sessions.wait()).await;
+        if drained.is_err() {
+            tracing::warn!("some sessions did not finish within {} s", DRAIN_TIMEOUT.as_secs());
+        }
+        best_effort(self.shared.audit.clone().close().await);
+    }
+
+    fn update_connectors(&mut self, upstreams: &BTreeMap<String, UpstreamConfig>) {
+        for (name, config) in upstreams {
+            let config = Arc::new(config.clone());
+            if let Some(connector) = self.connectors.get(name) {
+                connector.set_config(config);
+                continue;
+            }
+            let connector = Arc::new(Connector::new(config));
+            let stop = self.shared.shutdown.clone();
+            let probed = connector.clone();
+            tokio::spawn(async move { stop.run_until_cancelled(reach(probed)).await });
+            self.connectors.insert(name.clone(), connector);
+        }
+    }
+
+    /// Binds the listeners that the configuration has and the process has not.
+    async fn bind_new(&self, config: &Config) -> Result<Vec<(Listener, String, Running)>, DaemonError> {
+        let mut bound = Vec::new();
+        for listener in &config.listeners {
+            let key = listener.address.to_string();
+            let Some(connector) = self.connectors.get(&listener.upstream) else { continue };
+            if self.listeners.contains_key(&key) {
+                continue;
+            }
+            let (config, config_seen) = watch::channel(Arc::new(listener.clone()));
+            let (upstream, upstream_seen) = watch::channel(connector.clone());
+            let failed = |source| DaemonError::Bind { address: listener.address, source };
+            let socket = Listener::bind(config_seen, upstream_seen, self.connections.clone()).await.map_err(failed)?;
+            let address = socket.local_addr().map_err(failed)?;
+            bound.push((socket, key, Running { address, config, upstream, stop: CancellationToken::new() }));
+        }
+        Ok(bound)
+    }
+
+    fn start_listeners(&mut self, bound: Vec<(Listener, String, Running)>) {
+        for (listener, key, running) in bound {
+            tracing::info!("listening on {}", running.address);
+            tokio::spawn(listener.run(self.shared.clone(), self.sessions.clone(), running.stop.clone()));
+            self.listeners.insert(key, running);
+        }
+    }
+
+    /// Gives listeners that stay their new settings and stops those that are gone.
+    fn change_listeners(&mut self, config: &Config) {
+        let wanted: HashMap<String, &ListenerConfig> =
+            config.listeners.iter().map(|listener| (listener.address.to_string(), listener)).collect();
+        self.listeners.retain(|key, running| {
+            let Some(listener) = wanted.get(key) else {
+                running.stop.cancel();
+                return false;
+            };
+            running.config.send_replace(Arc::new((*listener).clone()));
+            if let Some(connector) = self.connectors.get(&listener.upstream) {
+                running.upstream.send_replace(connector.clone());
+            }
+            true
+        });
+    }
+}
+
+/// Tries until the upstream was reached once and let us in.
+async fn reach(connector: Arc<Connector>) {
+    let (mut pause, longest) = PROBE_PAUSE;
+    let mut told = String::new();
+    while let Err(error) = connector.probe().await {
+        let error = error.to_string();
+        if error != told {
+            tracing::warn!("{error}");
+            told = error;
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(longest);
+    }
+    tracing::info!("upstream `{}` is there", connector.config().name);
+}

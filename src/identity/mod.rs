@@ -1,19 +1,39 @@
 //! Who: may this peer be that identity?
+//!
+//! Unknown name, wrong secret, wrong address, expired: each does the same work and ends in a [`LoginRefusal`] that is for the
+//! record only. [`Identities::prepare`] looks everything up, [`Verification::finish`] does the hashing (on another thread)
+//! and decides; it alone mints a [`ClientName`].
 
+mod memory;
+mod secrets;
+mod verification;
+
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::ami::Challenge;
 use crate::networks::NetworkAcl;
-use crate::secret::Secret;
 use crate::tls::PeerCertificate;
 
-/// The name of an identity that has authenticated. Minted by [`Verification::finish`] alone (and by tests of policy,
-/// through `ClientName::for_explain`), so that nothing is looked up in a policy for a peer that is nobody.
+pub use memory::{FailedLogins, LoginMemory, SessionGuard};
+pub use secrets::{HashError, StoredSecret, hash_secret};
+pub use verification::Verification;
+
+/// The longest name that Asterisk compares (manager.c, `username[80]`).
+const NAME_LEN_MAX: usize = 79;
+
+/// The name of an identity that has authenticated. Minted by [`Verification::finish`] alone (and for `explain` and the
+/// policy's tests, which judge without a client), so that nothing is looked up in a policy for a peer that is nobody.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ClientName(Arc<str>);
 
 impl ClientName {
+    fn of(identity: &Identity) -> Self {
+        Self(identity.name.as_str().into())
+    }
+
     /// The name as the policy spells it.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -27,15 +47,6 @@ impl ClientName {
     }
 }
 
-/// One secret of an identity.
-#[derive(Clone, Debug)]
-pub enum StoredSecret {
-    /// A PHC string of argon2id.
-    Argon2id(String),
-    /// The secret itself, which MD5 challenge logins need.
-    Recoverable(Secret),
-}
-
 /// Which certificate is the identity's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CertificateMatch {
@@ -43,6 +54,21 @@ pub enum CertificateMatch {
     San(String),
     /// SHA-256 of the subject public key info, lower-case hex.
     SpkiSha256(String),
+}
+
+impl CertificateMatch {
+    /// Whether the certificate is the one that is meant, and has not expired. Names are whole names: no wildcards, no CN.
+    fn matches(&self, certificate: &PeerCertificate, now: i64) -> bool {
+        let is_it = match self {
+            // DNS names have no letter case, e-mail addresses and URIs have.
+            Self::San(wanted) if !wanted.contains([':', '@']) => {
+                certificate.names.iter().any(|name| name.eq_ignore_ascii_case(wanted))
+            }
+            Self::San(wanted) => certificate.names.contains(wanted),
+            Self::SpkiSha256(wanted) => certificate.spki_sha256 == *wanted,
+        };
+        is_it && now < certificate.not_after
+    }
 }
 
 /// What the policy says about one identity.
@@ -66,6 +92,23 @@ pub struct Identity {
     pub sessions_max: Option<u32>,
 }
 
+impl Identity {
+    /// Everything but the secret.
+    fn check(&self, peer: IpAddr, certificate: Option<&PeerCertificate>, now: i64) -> Result<(), LoginRefusal> {
+        if !self.networks.allows(peer) {
+            return Err(LoginRefusal::Networks);
+        }
+        if self.valid_from.is_some_and(|from| now < from) || self.valid_until.is_some_and(|until| now >= until) {
+            return Err(LoginRefusal::Expired);
+        }
+        match (&self.certificate, certificate) {
+            (None, _) => Ok(()),
+            (Some(wanted), Some(certificate)) if wanted.matches(certificate, now) => Ok(()),
+            (Some(_), _) => Err(LoginRefusal::Certificate),
+        }
+    }
+}
+
 /// What a client said in its Login.
 #[derive(Debug)]
 pub struct LoginAttempt<'a> {
@@ -83,6 +126,24 @@ pub struct LoginAttempt<'a> {
     pub peer: IpAddr,
     /// With which certificate.
     pub certificate: Option<&'a PeerCertificate>,
+}
+
+/// Both clocks: validity is of the wall clock, lock-outs are of the one that never goes back.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    /// Seconds since the epoch.
+    pub wall: i64,
+    /// The monotonic clock.
+    pub monotonic: Instant,
+}
+
+impl Now {
+    /// Reads both.
+    #[must_use]
+    pub fn read() -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { wall: i64::try_from(since.as_secs()).unwrap_or(i64::MAX), monotonic: Instant::now() }
+    }
 }
 
 /// Why a login was refused; for the record, never for the client.
@@ -116,101 +177,66 @@ impl LoginRefusal {
 
 /// All identities of one policy.
 #[derive(Debug, Default)]
-pub struct Identities {}
-
-/// What outlives a reload: remembered secrets, failed logins, session counts.
-#[derive(Debug)]
-pub struct LoginMemory {}
-
-/// Settings of the lock-out.
-#[derive(Clone, Copy, Debug)]
-pub struct FailedLogins {
-    /// Failures ...
-    pub count: u32,
-    /// ... in this time ...
-    pub per: std::time::Duration,
-    /// ... lock out for this time.
-    pub lockout: std::time::Duration,
+pub struct Identities {
+    /// By name in lower case: Asterisk compares user names without case.
+    by_name: HashMap<String, Arc<Identity>>,
+    /// The work that every plain login does.
+    work: secrets::Work,
 }
-
-/// A login that is being judged. Owned, so that the hashing can be done on another thread.
-#[derive(Debug)]
-pub struct Verification {}
-
-impl LoginMemory {
-    /// Empty.
-    #[must_use]
-    pub fn new(_failed_logins: FailedLogins) -> Self {
-        todo!()
-    }
-
-    /// Applies other settings, at a reload.
-    pub fn set_failed_logins(&self, _failed_logins: FailedLogins) {
-        todo!()
-    }
-
-    /// Counts a session of that identity, unless it has `max` already. The count falls when the guard is dropped.
-    #[must_use]
-    pub fn enter(self: &Arc<Self>, _client: &ClientName, _max: Option<u32>) -> Option<SessionGuard> {
-        todo!()
-    }
-
-    /// Forgets the remembered secrets of identities that are not the same in `identities` as they were.
-    pub fn forget_changed(&self, _identities: &Identities) {
-        todo!()
-    }
-}
-
-/// One counted session.
-#[derive(Debug)]
-pub struct SessionGuard {}
 
 impl Identities {
     /// Takes the identities; names are unique without case (the configuration has checked it).
     #[must_use]
-    pub fn new(_identities: Vec<Identity>) -> Self {
-        todo!()
+    pub fn new(identities: Vec<Identity>) -> Self {
+        let work = secrets::Work::of(&identities);
+        let by_name =
+            identities.into_iter().map(|identity| (identity.name.to_ascii_lowercase(), Arc::new(identity))).collect();
+        Self { by_name, work }
     }
 
     /// The identity of that name.
     #[must_use]
-    pub fn get(&self, _client: &ClientName) -> Option<&Identity> {
-        todo!()
+    pub fn get(&self, client: &ClientName) -> Option<&Identity> {
+        self.by_name.get(&client.as_str().to_ascii_lowercase()).map(Arc::as_ref)
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Identity> {
+        self.by_name.values().map(Arc::as_ref)
+    }
+
+    fn find(&self, username: Option<&[u8]>) -> Option<&Arc<Identity>> {
+        let username = std::str::from_utf8(username?).ok().filter(|name| name.len() <= NAME_LEN_MAX)?;
+        self.by_name.get(&username.to_ascii_lowercase())
     }
 
     /// Whether some identity may log in by challenge (then `Challenge` is answered).
     #[must_use]
     pub fn any_challenge(&self) -> bool {
-        todo!()
+        self.by_name.values().any(|identity| identity.challenge)
     }
 
     /// Whether a session of `client` from `peer` with `certificate` is still right now; asked again at every reload.
     ///
     /// # Errors
     /// The reason why it is not.
-    pub fn recheck(&self, _client: &ClientName, _peer: IpAddr, _certificate: Option<&PeerCertificate>, _now: i64) -> Result<(), LoginRefusal> {
-        todo!()
+    pub fn recheck(
+        &self,
+        client: &ClientName,
+        peer: IpAddr,
+        certificate: Option<&PeerCertificate>,
+        now: Now,
+    ) -> Result<(), LoginRefusal> {
+        let identity = self.get(client).ok_or(LoginRefusal::UnknownIdentity)?;
+        identity.check(peer, certificate, now.wall)
     }
 
-    /// Begins to judge a login. `now` is seconds since the epoch.
+    /// Begins to judge a login.
     #[must_use]
-    pub fn prepare(&self, _memory: &Arc<LoginMemory>, _attempt: &LoginAttempt<'_>, _now: i64) -> Verification {
-        todo!()
+    pub fn prepare(&self, memory: &Arc<LoginMemory>, attempt: &LoginAttempt<'_>, now: Now) -> Verification {
+        Verification::new(self.find(attempt.username), &self.work, memory, attempt, now)
     }
 }
 
-impl Verification {
-    /// Whether [`Verification::finish`] computes an argon2 hash, for which a slot is needed.
-    #[must_use]
-    pub fn needs_hashing(&self) -> bool {
-        todo!()
-    }
-
-    /// Judges. May take some 30 ms of CPU and 19 MiB where [`Verification::needs_hashing`] says so.
-    ///
-    /// # Errors
-    /// The reason, for the record only.
-    pub fn finish(self) -> Result<ClientName, LoginRefusal> {
-        todo!()
-    }
-}
+#[cfg(test)]
+mod tests;

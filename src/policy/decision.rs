@@ -24,6 +24,8 @@ impl fmt::Display for RuleId {
 /// Why something was refused: a closed list of stable codes (`docs/reference.md`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
+    /// Before login there are no actions but the login's: `actions.before-login`.
+    ActionsBeforeLogin,
     /// A deny rule names the action: `actions.denied`.
     ActionsDenied,
     /// amiwall never forwards this action (`Filter`): `actions.never`.
@@ -54,6 +56,7 @@ impl Reason {
     #[must_use]
     pub fn code(&self) -> String {
         match self {
+            Self::ActionsBeforeLogin => "actions.before-login".to_owned(),
             Self::ActionsDenied => "actions.denied".to_owned(),
             Self::ActionsNever => "actions.never".to_owned(),
             Self::ActionsUnlisted => "actions.unlisted".to_owned(),
@@ -148,13 +151,29 @@ impl Denial {
         // Asterisk looks for the action first, and says so first (manager.c, `process_message`).
         let has_action = partial.get("Action").is_some_and(|name| !name.is_empty());
         let is_about_length = violation.message().starts_with("Too many") || violation.code() == "line-too-long";
-        let message = if has_action || is_about_length { violation.message() } else { ActionError::MissingAction.message() };
-        Self { refused: Refused::Packet(partial), reason: Reason::Message(violation.code()), rule: None, message: message.to_owned() }
+        let message =
+            if has_action || is_about_length { violation.message() } else { ActionError::MissingAction.message() };
+        Self {
+            refused: Refused::Packet(partial),
+            reason: Reason::Message(violation.code()),
+            rule: None,
+            message: message.to_owned(),
+        }
     }
 
     /// A message that is not an action.
     pub fn of_message(error: &ActionError, message: Message) -> Self {
-        Self { refused: Refused::Packet(message), reason: Reason::Message(error.code()), rule: None, message: error.message().to_owned() }
+        Self {
+            refused: Refused::Packet(message),
+            reason: Reason::Message(error.code()),
+            rule: None,
+            message: error.message().to_owned(),
+        }
+    }
+
+    /// An action before login: Asterisk's own refusal, whatever it is (manager.c, `process_message`).
+    pub fn before_login(action: Action) -> Self {
+        Self::of_action(action, Reason::ActionsBeforeLogin, None)
     }
 
     /// An allowed action that cannot be forwarded after all: the audit log or Asterisk is not there.
@@ -204,7 +223,8 @@ fn client_message(reason: &Reason) -> String {
         }
         Reason::AuditUnavailable => "Temporarily unavailable, retry later".to_owned(),
         Reason::UpstreamLost => "Asterisk is not reachable".to_owned(),
-        Reason::ActionsDenied
+        Reason::ActionsBeforeLogin
+        | Reason::ActionsDenied
         | Reason::ActionsNever
         | Reason::ActionsUnlisted
         | Reason::Message(_)

@@ -1,70 +1,91 @@
 //! May: the decision point. Pure: no I/O, no clock. One file for each key of the policy file.
 
+mod actions;
+mod bind;
+mod caller_id;
+mod command;
+mod compile;
 mod decision;
+mod limits;
+mod mask;
+mod originate;
+mod params;
+pub mod pattern;
+mod quota;
+mod report;
 pub mod spec;
+#[cfg(test)]
+mod tests;
+mod value;
+mod variables;
+mod view;
 
-use crate::ami::{Action, EventMask, Message, Reply};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::ami::Action;
 use crate::identity::ClientName;
 
 pub use decision::{Decision, Denial, Permit, Reason, Refused, RuleId};
+pub use limits::{Buckets, ClientLimits, SharedLimits};
+pub use quota::{Quota, QuotaError};
+pub use view::View;
 
 /// What every identity may do and see.
 #[derive(Debug, Default)]
-pub struct Policy {}
+pub struct Policy {
+    /// By the identity's name as the policy spells it.
+    clients: HashMap<Arc<str>, actions::ClientPolicy>,
+    shared_limits: SharedLimits,
+    no_limits: ClientLimits,
+}
 
 impl Policy {
     /// Judges an action. Total: every action of every client gets a decision; what no rule allows is denied.
     /// `Events`, `WaitEvent` and `Logoff`, which amiwall answers itself, need no rule but can be denied by one.
-    pub fn decide(&self, _client: &ClientName, _action: Action) -> Decision {
-        todo!()
+    pub fn decide(&self, client: &ClientName, action: Action) -> Decision {
+        match self.client(client) {
+            Some(rules) => rules.decide(action),
+            None => actions::deny(action, Reason::ActionsUnlisted, None),
+        }
     }
 
     /// Whether some action of that name (as Asterisk spells it) could be allowed for the client: for `ListCommands`.
     #[must_use]
-    pub fn may_ever(&self, _client: &ClientName, _action: &str) -> bool {
-        todo!()
+    pub fn may_ever(&self, client: &ClientName, action: &str) -> bool {
+        self.client(client).is_some_and(|rules| rules.may_ever(&action.to_ascii_lowercase()))
     }
 
-    /// What the client may see of what Asterisk sends. Nothing, for an unknown client.
+    fn client(&self, client: &ClientName) -> Option<&actions::ClientPolicy> {
+        self.clients.get(client.as_str())
+    }
+
+    /// All identities, with their limits.
+    pub fn clients(&self) -> impl Iterator<Item = (ClientName, &ClientLimits)> {
+        self.clients.iter().map(|(name, client)| (ClientName::for_explain(name), &client.limits))
+    }
+
+    /// How often the client may do what it may do. An unknown client may do nothing, however seldom.
     #[must_use]
-    pub fn view(&self, _client: &ClientName) -> std::sync::Arc<View> {
-        todo!()
+    pub fn limits(&self, client: &ClientName) -> &ClientLimits {
+        self.client(client).map_or(&self.no_limits, |client| &client.limits)
     }
-}
 
-/// What one identity may see.
-#[derive(Debug)]
-pub struct View {}
-
-impl View {
-    /// The packet as the client may see it, with its masks applied, or nothing. `is_answer`: it answers an action that
-    /// was allowed (then `events.allow` is not asked). `mask`: what the client wishes to see of other events.
+    /// `limits.actions`, shared by all clients.
     #[must_use]
-    pub fn show<'r>(&self, _reply: &'r Reply, _is_answer: bool, _mask: EventMask) -> Option<std::borrow::Cow<'r, Message>> {
-        todo!()
+    pub const fn shared_limits(&self) -> &SharedLimits {
+        &self.shared_limits
     }
 
-    /// The classes that the upstream session has to be subscribed to, so that everything that may be seen arrives.
+    /// The names of the client's roles, those that they include among them.
+    pub fn roles<'p>(&'p self, client: &ClientName) -> impl Iterator<Item = &'p str> + use<'p> {
+        let roles = self.client(client).map_or(&[][..], |client| &client.roles);
+        roles.iter().map(|role| role.name.text.as_str())
+    }
+
+    /// What the client may see of what Asterisk sends. Nothing but answers, for an unknown client.
     #[must_use]
-    pub fn classes(&self) -> EventMask {
-        todo!()
-    }
-}
-
-/// The state of all rate limits. It survives reloads.
-#[derive(Debug, Default)]
-pub struct Buckets {}
-
-impl Buckets {
-    /// Charges a decision: `"*"` for every packet, the action's buckets for an allowed one, narrowest first, only when
-    /// every bucket has room. An allowed action that finds no room becomes a denial with [`Reason::LimitsRate`].
-    pub fn take(&self, _policy: &Policy, _client: &ClientName, _decision: Decision) -> Decision {
-        todo!()
-    }
-
-    /// Charges a refusal (or another packet that costs no one but us) to the client's own bucket (20/s, burst 100);
-    /// says how long to wait before its next packet is read.
-    pub fn charge_refusal(&self, _client: &ClientName) -> Option<std::time::Duration> {
-        todo!()
+    pub fn view(&self, client: &ClientName) -> Arc<View> {
+        self.client(client).map_or_else(Arc::default, |client| client.view.clone())
     }
 }

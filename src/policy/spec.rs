@@ -27,7 +27,7 @@ pub enum ValueSpec {
     /// Any of these patterns or type names.
     AnyOf(Vec<Spanned>),
     /// `Variable`: patterns by name.
-    Map(Vec<(Spanned, ValueSpec)>),
+    Map(Vec<(Spanned, Self)>),
 }
 
 /// One entry of `allow` or `deny`.

@@ -1,1 +1,324 @@
 //! The hub: the enforcement point, and the only module that sees both sides.
+//!
+//! A session is one task. Its way is login ([`login`]), then four things at once until one of them ends it: client to
+//! Asterisk ([`inbound`]), Asterisk to the queue ([`upstream`](mod@outbound)), the queue to the client ([`outbound`]), and
+//! the watch over policy and shutdown. They share [`Live`] and call nothing sideways.
+
+mod client_io;
+mod inbound;
+mod local;
+mod login;
+mod outbound;
+mod queue;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{Notify, Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::ami::{EventMask, Message};
+use crate::audit::{Audit, Draft, SessionContext, SessionCounts, best_effort};
+use crate::identity::{ClientName, Identities, LoginMemory, Now, SessionGuard};
+use crate::networks::NetworkAcl;
+use crate::policy::{Buckets, Policy};
+use crate::tls::PeerCertificate;
+use crate::upstream::{ActionIds, Connector, Correlation, IdPrefix, Inlet, Outlet};
+
+use client_io::ClientIo;
+use queue::{Outgoing, Queue, QueueFull};
+
+/// What outstanding actions and queued packets get before a session that has to end is closed.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Everything that a reload changes, as one value.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Counts reloads.
+    pub generation: u64,
+    /// What may be done.
+    pub policy: Arc<Policy>,
+    /// Who may do it.
+    pub identities: Arc<Identities>,
+    /// `sha256:…` of the policy file.
+    pub digest: String,
+    /// The network list of each listener, by its address in the policy file. A listener that is gone has none.
+    pub networks: HashMap<String, NetworkAcl>,
+    /// From accept to a successful login.
+    pub login_timeout: Duration,
+}
+
+/// What all sessions share.
+#[derive(Debug)]
+pub struct Shared {
+    /// The policy in force.
+    pub snapshot: watch::Receiver<Arc<Snapshot>>,
+    /// The audit log.
+    pub audit: Audit,
+    /// Remembered secrets, failed logins, session counts.
+    pub memory: Arc<LoginMemory>,
+    /// Rate limits.
+    pub buckets: Buckets,
+    /// Broadcast ids.
+    pub action_ids: ActionIds,
+    /// Argon2 computations at once.
+    pub hash_slots: Arc<Semaphore>,
+    /// Cancelled when the process ends.
+    pub shutdown: CancellationToken,
+}
+
+impl Shared {
+    fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.borrow().clone()
+    }
+}
+
+/// A connection that was accepted and has done its handshake.
+#[derive(Debug)]
+pub struct Accepted<S> {
+    /// The stream.
+    pub stream: S,
+    /// The peer, canonical.
+    pub peer: std::net::SocketAddr,
+    /// The client's certificate, verified.
+    pub certificate: Option<PeerCertificate>,
+    /// The listener's address in the policy file.
+    pub listener: String,
+    /// Where its clients go.
+    pub upstream: Arc<Connector>,
+    /// When it was accepted: the login deadline counts from here.
+    pub at: tokio::time::Instant,
+}
+
+/// Why a session ended: the `reason` of its last record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SessionEnd {
+    AuditFailed,
+    ClientClosed,
+    ClientViolation,
+    LoginFailed,
+    LoginTimeout,
+    LoggedOff,
+    PacketTimeout,
+    PolicyRevoked,
+    Shutdown,
+    SlowClient,
+    UpstreamLost,
+    UpstreamUnreachable,
+}
+
+impl SessionEnd {
+    const fn code(self) -> &'static str {
+        match self {
+            Self::AuditFailed => "audit.unavailable",
+            Self::ClientClosed => "client-closed",
+            Self::ClientViolation => "client-violation",
+            Self::LoginFailed => "login-failed",
+            Self::LoginTimeout => "login-timeout",
+            Self::LoggedOff => "logged-off",
+            Self::PacketTimeout => "packet-timeout",
+            Self::PolicyRevoked => "policy-revoked",
+            Self::Shutdown => "shutdown",
+            Self::SlowClient => "slow-client",
+            Self::UpstreamLost => "upstream.lost",
+            Self::UpstreamUnreachable => "upstream.unreachable",
+        }
+    }
+}
+
+/// What the parts of a logged-in session share. All locks are held for moments and never across an await.
+struct Live {
+    shared: Arc<Shared>,
+    client: ClientName,
+    context: Mutex<Arc<SessionContext>>,
+    queue: Queue,
+    correlation: Mutex<Correlation>,
+    /// Something in `correlation` was answered.
+    progress: Notify,
+    mask: Mutex<EventMask>,
+    /// The mask that Asterisk was last told.
+    subscribed: Mutex<EventMask>,
+    /// A WaitEvent is waiting: events are held back here.
+    held: Mutex<Option<Vec<Outgoing>>>,
+    event_held: Notify,
+    /// No further packet is taken from the client.
+    stopping: CancellationToken,
+    /// Packets that were judged.
+    actions: AtomicU64,
+    forwarded: AtomicU64,
+    refused: AtomicU64,
+    /// Packets from Asterisk that were passed on.
+    sent: AtomicU64,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Live {
+    fn context(&self) -> Arc<SessionContext> {
+        lock(&self.context).clone()
+    }
+
+    fn mask(&self) -> EventMask {
+        *lock(&self.mask)
+    }
+
+    /// Puts an answer of amiwall's own in its place behind the answers of earlier actions.
+    fn answer(&self, answer: Message) -> Result<(), QueueFull> {
+        let due = lock(&self.correlation).answer_in_turn(answer);
+        due.map_or(Ok(()), |message| self.queue.push(Outgoing { message, record: None }))
+    }
+
+    /// Waits until Asterisk has answered all that was forwarded.
+    async fn idle(&self) {
+        self.until(|correlation| correlation.outstanding() == 0).await;
+    }
+
+    async fn until(&self, is_so: impl Fn(&Correlation) -> bool) {
+        loop {
+            let progress = self.progress.notified();
+            tokio::pin!(progress);
+            progress.as_mut().enable();
+            if is_so(&lock(&self.correlation)) {
+                return;
+            }
+            progress.await;
+        }
+    }
+
+    /// Takes no more, waits for what is outstanding and queued, at most [`FINISH_TIMEOUT`].
+    async fn finish(&self) {
+        self.stopping.cancel();
+        let all = async {
+            self.idle().await;
+            self.queue.drained().await;
+        };
+        let outcome = tokio::time::timeout(FINISH_TIMEOUT, all).await;
+        drop(outcome);
+    }
+}
+
+/// Runs one session to its end; the end is on record.
+pub async fn run<S: AsyncRead + AsyncWrite + Unpin + Send>(accepted: Accepted<S>, shared: Arc<Shared>) {
+    let Accepted { stream, peer, certificate, listener, upstream, at } = accepted;
+    let context = SessionContext {
+        peer: Some(peer),
+        listener,
+        upstream: upstream.config().name.clone(),
+        policy: shared.snapshot().digest.clone(),
+        ..SessionContext::default()
+    };
+    let mut pre_auth = login::PreAuth { shared: &shared, context, certificate, upstream, at };
+    let mut client = ClientIo::new(stream);
+    let outcome = login::run(&mut pre_auth, &mut client).await;
+    let login::PreAuth { context, certificate, .. } = pre_auth;
+    match outcome {
+        Ok(logged_in) => run_live(client, logged_in, Arc::new(context), certificate, &shared).await,
+        Err(end) => {
+            client.close().await;
+            if !context.session.is_empty() {
+                let draft = Draft::end(&context, end.code(), &SessionCounts::default());
+                best_effort(shared.audit.append_unauthenticated(peer.ip(), draft).await);
+            }
+        }
+    }
+}
+
+/// What a login gives.
+struct LoggedIn {
+    client: ClientName,
+    mask: EventMask,
+    inlet: Inlet,
+    outlet: Outlet,
+    prefix: IdPrefix,
+    guard: SessionGuard,
+}
+
+async fn run_live<S: AsyncRead + AsyncWrite + Unpin + Send>(
+    client: ClientIo<S>,
+    logged_in: LoggedIn,
+    context: Arc<SessionContext>,
+    certificate: Option<PeerCertificate>,
+    shared: &Arc<Shared>,
+) {
+    let LoggedIn { client: name, mask, inlet, outlet, prefix, guard } = logged_in;
+    let live = Live {
+        shared: shared.clone(),
+        client: name,
+        context: Mutex::new(context),
+        queue: Queue::default(),
+        correlation: Mutex::new(Correlation::new(prefix)),
+        progress: Notify::new(),
+        mask: Mutex::new(mask),
+        subscribed: Mutex::new(mask),
+        held: Mutex::new(None),
+        event_held: Notify::new(),
+        stopping: CancellationToken::new(),
+        actions: AtomicU64::new(0),
+        forwarded: AtomicU64::new(0),
+        refused: AtomicU64::new(0),
+        sent: AtomicU64::new(0),
+    };
+    let (reader, writer) = client.split();
+    let outlet = tokio::sync::Mutex::new(outlet);
+    let mut outbound = outbound::ToClient::new(writer);
+    let end = tokio::select! {
+        end = inbound::run(&live, reader, &outlet) => end,
+        end = outbound::read_upstream(&live, inlet) => end,
+        end = outbound.run(&live) => end,
+        end = watch_over(&live, certificate.as_ref(), &outlet) => end,
+    };
+    outbound.close().await;
+    let goodbye = tokio::time::timeout(Duration::from_secs(1), async { outlet.lock().await.log_off().await }).await;
+    drop(goodbye);
+    let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let counts =
+        SessionCounts { forwarded: load(&live.forwarded), refused: load(&live.refused), sent: load(&live.sent) };
+    let draft = Draft::end(&live.context(), end.code(), &counts);
+    best_effort(shared.audit.append(vec![draft]).await);
+    drop(guard);
+}
+
+/// Ends the session when the policy no longer allows it, or when the process ends.
+async fn watch_over(
+    live: &Live,
+    certificate: Option<&PeerCertificate>,
+    outlet: &tokio::sync::Mutex<Outlet>,
+) -> SessionEnd {
+    let mut snapshots = live.shared.snapshot.clone();
+    // What changed since the login was judged is seen too.
+    snapshots.mark_changed();
+    loop {
+        tokio::select! {
+            () = live.shared.shutdown.cancelled() => {
+                live.finish().await;
+                return SessionEnd::Shutdown;
+            }
+            changed = snapshots.changed() => {
+                if changed.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+            // Validity and certificates expire without a reload.
+            () = tokio::time::sleep(Duration::from_secs(30)) => {}
+        }
+        let snapshot = snapshots.borrow_and_update().clone();
+        let context = live.context();
+        let Some(peer) = context.peer else { return SessionEnd::PolicyRevoked };
+        let networks_allow = snapshot.networks.get(&context.listener).is_some_and(|acl| acl.allows(peer.ip()));
+        let is_valid = snapshot.identities.recheck(&live.client, peer.ip(), certificate, Now::read()).is_ok();
+        if !networks_allow || !is_valid {
+            return SessionEnd::PolicyRevoked;
+        }
+        if context.policy != snapshot.digest {
+            *lock(&live.context) = Arc::new(SessionContext { policy: snapshot.digest.clone(), ..(*context).clone() });
+            if local::subscribe(live, outlet).await.is_err() {
+                return SessionEnd::UpstreamLost;
+            }
+        }
+    }
+}

@@ -1,8 +1,19 @@
 //! The other side: one Asterisk session for each client.
+//!
+//! The only way out is [`Outlet::forward`], which takes nothing but a [`Recorded<Permit>`]: what has no durable record
+//! cannot be sent.
+
+mod connection;
+mod correlation;
+mod identifiers;
 
 use std::collections::BTreeMap;
 
 use crate::secret::Secret;
+
+pub use connection::{Connector, Inlet, Outlet, UpstreamError};
+pub use correlation::{Correlation, Routed, Sent};
+pub use identifiers::{ActionIds, IdPrefix};
 
 /// One account on Asterisk.
 #[derive(Clone, Debug)]
@@ -24,4 +35,13 @@ pub struct UpstreamConfig {
     pub login: UpstreamLogin,
     /// Accounts by role or identity name.
     pub logins: BTreeMap<String, UpstreamLogin>,
+}
+
+impl UpstreamConfig {
+    /// The account for an identity: its own, else that of the first of its roles that has one, else the common one.
+    #[must_use]
+    pub fn login_for<'a>(&'a self, identity: &str, mut roles: impl Iterator<Item = &'a str>) -> &'a UpstreamLogin {
+        let own = self.logins.get(identity);
+        own.or_else(|| roles.find_map(|role| self.logins.get(role))).unwrap_or(&self.login)
+    }
 }

@@ -1,0 +1,113 @@
+//! What the policy file says about the log, and why a log cannot be opened.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::chain::BadRecord;
+use super::recover::RecoverError;
+use super::segment::DirectoryError;
+
+/// Which packets are recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Packets {
+    /// Actions, and what amiwall itself does.
+    Actions,
+    /// What goes to the client too.
+    #[default]
+    Both,
+}
+
+/// What the policy file says under `audit`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditConfig {
+    /// Where the segments are. Made if it is not there.
+    pub directory: PathBuf,
+    /// Which packets are recorded.
+    pub packets: Packets,
+    /// Events that are not recorded, by name, without case.
+    pub except_events: Vec<String>,
+    /// What is hidden: `[action or event.]header`, and names of variables.
+    pub redact: Vec<String>,
+    /// At how many bytes another segment is begun.
+    pub segment_size: u64,
+}
+
+impl AuditConfig {
+    /// 256 MiB.
+    pub const DEFAULT_SEGMENT_SIZE: u64 = 256 * 1024 * 1024;
+
+    /// The default of every key, in this directory.
+    #[must_use]
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self {
+            directory: directory.into(),
+            packets: Packets::default(),
+            except_events: Vec::new(),
+            redact: Self::default_redact(),
+            segment_size: Self::DEFAULT_SEGMENT_SIZE,
+        }
+    }
+
+    /// What is hidden where the policy file does not say.
+    #[must_use]
+    pub fn default_redact() -> Vec<String> {
+        ["Login.Secret", "Login.Key", "*Password*", "*PIN*", "DTMF*.Digit"].map(str::to_owned).to_vec()
+    }
+}
+
+/// Why a log cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// The log is damaged, not just cut off.
+    #[error(
+        "the audit log is broken: {}:{line}: {problem}; good records follow, so this is no crash. \
+         `amiwall audit verify {}` says more; to start all the same, move the directory away and keep it",
+        segment.display(), segment.parent().unwrap_or(segment).display()
+    )]
+    Broken {
+        /// The segment's path.
+        segment: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// What is wrong there.
+        problem: BadRecord,
+    },
+    /// The directory or a file in it cannot be used.
+    #[error("cannot use the audit directory `{}`: {error}", directory.display())]
+    Io {
+        /// The directory.
+        directory: PathBuf,
+        /// What went wrong.
+        error: io::Error,
+    },
+    /// Another process writes to the log.
+    #[error("the audit directory `{}` is in use by another amiwall (process {holder})", directory.display())]
+    Locked {
+        /// The directory.
+        directory: PathBuf,
+        /// Its process id, as its lock file says.
+        holder: String,
+    },
+}
+
+impl AuditError {
+    pub(super) fn of_io(config: &AuditConfig, error: io::Error) -> Self {
+        Self::Io { directory: config.directory.clone(), error }
+    }
+
+    pub(super) fn of_directory(config: &AuditConfig, error: DirectoryError) -> Self {
+        match error {
+            DirectoryError::Io(error) => Self::of_io(config, error),
+            DirectoryError::Locked(holder) => Self::Locked { directory: config.directory.clone(), holder },
+        }
+    }
+
+    pub(super) fn of_recovery(config: &AuditConfig, error: RecoverError) -> Self {
+        match error {
+            RecoverError::Io(error) => Self::of_io(config, error),
+            RecoverError::Broken { segment, line, problem } => {
+                Self::Broken { segment: config.directory.join(segment), line, problem }
+            }
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! [`Flood`]: what peers that are not logged in may cost. The first few records of a kind, address and minute are written as
+//! they are, the rest is counted; both are capped over all addresses, so the Internet cannot fill the disk.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::draft::Draft;
+use super::json;
+use super::kind::Kind;
+use super::writer::{Counts, encode_counts};
+
+/// The time after which counts are written and begin anew.
+pub(super) const WINDOW: Duration = Duration::from_secs(60);
+/// Records of one kind and one address in a window.
+const EXACT_MAX: u32 = 10;
+/// Records of all addresses in a window.
+const EXACT_TOTAL_MAX: u32 = 600;
+/// Addresses that are told apart in a window.
+const ADDRESSES_MAX: usize = 512;
+
+/// What counts as one peer: an IPv4 address, or a /64 of IPv6, which one host has for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Source(IpAddr);
+
+impl Source {
+    fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V6(v6) => {
+                let network = u128::from(v6) & !u128::from(u64::MAX);
+                Self(Ipv6Addr::from(network).into())
+            }
+            v4 @ IpAddr::V4(_) => Self(v4),
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    exact: HashMap<Kind, u32>,
+    counted: Counts,
+}
+
+/// What has happened in the current window.
+#[derive(Debug, Default)]
+pub(super) struct Flood {
+    window_end: Option<Instant>,
+    exact_total: u32,
+    sources: HashMap<Source, Seen>,
+    /// Counts of addresses for which there was no room.
+    others: Counts,
+    has_counted: bool,
+}
+
+/// What is to be done with a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// It was counted. Where it is the first of the window, somebody has to come back at that time.
+    Count { come_back: Option<Instant> },
+    /// It is to be written.
+    Write,
+}
+
+impl Flood {
+    /// Decides on a record of that kind.
+    pub(super) fn admit(&mut self, peer: IpAddr, kind: Kind, now: Instant) -> Admission {
+        let window_end = *self.window_end.get_or_insert(now + WINDOW);
+        let source = Source::of(peer);
+        let has_room = self.sources.len() < ADDRESSES_MAX || self.sources.contains_key(&source);
+        let counted = if has_room {
+            let seen = self.sources.entry(source).or_default();
+            let exact = seen.exact.entry(kind).or_default();
+            if *exact < EXACT_MAX && self.exact_total < EXACT_TOTAL_MAX {
+                *exact += 1;
+                self.exact_total += 1;
+                return Admission::Write;
+            }
+            &mut seen.counted
+        } else {
+            &mut self.others
+        };
+        *counted.entry(kind).or_default() += 1;
+        let is_first = !std::mem::replace(&mut self.has_counted, true);
+        Admission::Count { come_back: is_first.then_some(window_end) }
+    }
+
+    /// The counts of a window that is over, as records.
+    pub(super) fn take_expired(&mut self, now: Instant) -> Vec<Draft> {
+        if self.window_end.is_some_and(|end| end <= now) { self.take() } else { Vec::new() }
+    }
+
+    /// The counts so far, as records.
+    pub(super) fn take(&mut self) -> Vec<Draft> {
+        let window = std::mem::take(self);
+        let sources = window.sources.into_iter().map(|(source, seen)| (Some(source), seen.counted));
+        let all = sources.chain([(None, window.others)]).filter(|(_, counts)| !counts.is_empty());
+        all.map(|(source, counts)| count_record(source, &counts)).collect()
+    }
+}
+
+fn count_record(source: Option<Source>, counts: &Counts) -> Draft {
+    Draft::new(Kind::Refuse).with(|out| {
+        match source {
+            Some(Source(IpAddr::V6(network))) => json::plain(out, "peer", format_args!("{network}/64")),
+            Some(Source(v4 @ IpAddr::V4(_))) => json::plain(out, "peer", v4),
+            None => {}
+        }
+        json::plain(out, "reason", "limits.unauthenticated");
+        json::number(out, "count", counts.values().sum::<u64>());
+        encode_counts(out, counts);
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().expect("an address")
+    }
+
+    #[test]
+    fn the_first_ten_of_an_address_are_exact() {
+        let mut flood = Flood::default();
+        let now = Instant::now();
+        let exact = |flood: &mut Flood, peer| {
+            (0..50).filter(|_| flood.admit(ip(peer), Kind::Connect, now) == Admission::Write).count()
+        };
+        assert_eq!((exact(&mut flood, "192.0.2.1"), exact(&mut flood, "::ffff:192.0.2.1")), (10, 0));
+        assert_eq!((exact(&mut flood, "2001:db8::1"), exact(&mut flood, "2001:db8::ffff:2")), (10, 0));
+        assert_eq!(exact(&mut flood, "2001:db8:0:1::1"), 10);
+        assert!(flood.take_expired(now).is_empty());
+        let records = flood.take_expired(now + WINDOW);
+        assert_eq!(records.len(), 3);
+        let mut text = Vec::new();
+        records.iter().for_each(|draft| draft.encode(&mut text, &super::super::redact::Redactor::new(&[])));
+        let text = String::from_utf8(text).expect("UTF-8");
+        assert!(
+            text.contains(
+                r#""peer":"2001:db8::/64","reason":"limits.unauthenticated","count":90,"counts":{"connect":90}"#
+            ),
+            "{text}"
+        );
+        assert_eq!(exact(&mut flood, "192.0.2.1"), 10);
+    }
+
+    #[test]
+    fn all_addresses_together_are_capped() {
+        let mut flood = Flood::default();
+        let now = Instant::now();
+        let mut exact = 0;
+        let mut reminders = 0;
+        for number in 0..100_000_u32 {
+            match flood.admit(IpAddr::V4((number % 5_000).into()), Kind::Refuse, now) {
+                Admission::Write => exact += 1,
+                Admission::Count { come_back } => reminders += usize::from(come_back.is_some()),
+            }
+        }
+        assert_eq!((exact, reminders, flood.sources.len()), (600, 1, ADDRESSES_MAX));
+        assert!(flood.take().len() <= ADDRESSES_MAX + 1);
+    }
+}

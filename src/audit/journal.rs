@@ -1,0 +1,162 @@
+//! [`Journal`]: the segment that is being written, and what to do when the disk fails.
+//!
+//! INVARIANT: `unsynced` holds every byte of the log that no successful sync has covered. So a segment whose sync failed
+//! can be given up at any time: the kernel may have dropped its pages and call the next sync a success, therefore that
+//! file is never written or synced again.
+
+use std::io;
+
+use super::segment::{SegmentFile, Storage, segment_name};
+
+/// How much may wait in memory for a sync; more, and one is done.
+const UNSYNCED_LEN_MAX: usize = 16 * 1024 * 1024;
+
+/// The segment in use.
+struct Open<F> {
+    file: F,
+    name: String,
+    /// Up to here it holds whole records of the chain, and nothing else counts.
+    len: u64,
+}
+
+/// The log's files, from the writer's side.
+pub(super) struct Journal<S: Storage> {
+    storage: S,
+    segment_size: u64,
+    open: Option<Open<S::File>>,
+    unsynced: Vec<u8>,
+    unsynced_first: u64,
+    /// A segment that has been given up, but still has its name.
+    given_up: Option<String>,
+    /// Segments set aside, of which there is no record yet.
+    suspects: Vec<String>,
+}
+
+impl<S: Storage> Journal<S> {
+    pub(super) fn new(storage: S, segment_size: u64) -> Self {
+        Self {
+            storage,
+            // An empty segment is never full.
+            segment_size: segment_size.max(1),
+            open: None,
+            unsynced: Vec::new(),
+            unsynced_first: 0,
+            given_up: None,
+            suspects: Vec::new(),
+        }
+    }
+
+    /// Goes on in a segment that was there, and is synced.
+    pub(super) fn go_on(&mut self, file: S::File, name: String, len: u64) {
+        self.open = Some(Open { file, name, len });
+    }
+
+    /// The names of the segments that were set aside since this was asked last.
+    pub(super) fn take_suspects(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.suspects)
+    }
+
+    /// Writes whole records, of which the first has this seq. All of them or, on an error, none.
+    pub(super) fn append(&mut self, records: &[u8], first_seq: u64) -> io::Result<()> {
+        if self.unsynced.len() > UNSYNCED_LEN_MAX {
+            self.sync()?;
+        }
+        self.make_room(first_seq)?;
+        let open = self.open.as_mut().ok_or_else(no_segment)?;
+        if let Err(error) = write_all(&mut open.file, records, open.len) {
+            // What was written of it is not of the chain; if it cannot be taken back, the file is not to be trusted.
+            if open.file.truncate(open.len).is_err() {
+                self.give_up();
+            }
+            return Err(error);
+        }
+        open.len += len(records);
+        if self.unsynced.is_empty() {
+            self.unsynced_first = first_seq;
+        }
+        self.unsynced.extend_from_slice(records);
+        Ok(())
+    }
+
+    /// Makes everything durable that was appended, if need be in another segment.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        if self.unsynced.is_empty() {
+            return Ok(());
+        }
+        if let Some(open) = &mut self.open {
+            let Err(error) = open.file.sync() else {
+                self.unsynced.clear();
+                return Ok(());
+            };
+            tracing::error!(segment = open.name, %error, "a sync of the audit log failed; going on in a new segment");
+            self.give_up();
+        }
+        self.make_room(self.unsynced_first)
+    }
+
+    fn give_up(&mut self) {
+        self.given_up = self.open.take().map(|open| open.name);
+    }
+
+    /// Sees to it that there is an open segment that is not full.
+    fn make_room(&mut self, first_seq: u64) -> io::Result<()> {
+        if self.open.as_ref().is_some_and(|open| open.len >= self.segment_size) {
+            self.sync()?;
+            // The sync may have begun another one.
+            self.open.take_if(|open| open.len >= self.segment_size);
+        }
+        if self.open.is_some() {
+            return Ok(());
+        }
+        if let Some(name) = &self.given_up {
+            self.suspects.push(self.storage.set_aside(name)?);
+            self.given_up = None;
+        }
+        let first = if self.unsynced.is_empty() { first_seq } else { self.unsynced_first };
+        self.open = Some(self.begin(segment_name(first))?);
+        self.unsynced.clear();
+        Ok(())
+    }
+
+    /// A new segment that begins with what is not synced yet, synced.
+    fn begin(&mut self, name: String) -> io::Result<Open<S::File>> {
+        let mut file = self.storage.create(&name)?;
+        let mut fill = || {
+            if self.unsynced.is_empty() {
+                return Ok(());
+            }
+            write_all(&mut file, &self.unsynced, 0)?;
+            file.sync()
+        };
+        if let Err(error) = fill() {
+            drop(file);
+            self.given_up = self.storage.remove(&name).is_err().then_some(name);
+            return Err(error);
+        }
+        Ok(Open { file, name, len: len(&self.unsynced) })
+    }
+}
+
+fn len(records: &[u8]) -> u64 {
+    u64::try_from(records.len()).unwrap_or(u64::MAX)
+}
+
+fn no_segment() -> io::Error {
+    io::Error::other("no segment is open")
+}
+
+/// A short write is not an error: what is left is written behind it.
+fn write_all(file: &mut impl SegmentFile, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match file.write_at(bytes, offset) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => {
+                bytes = bytes.get(written..).unwrap_or_default();
+                offset += u64::try_from(written).unwrap_or(u64::MAX);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,151 @@
+//! JSON by hand, straight into a byte buffer: the members of a record, each with the comma before it.
+//!
+//! INVARIANT: what these functions append is valid JSON, valid UTF-8, on one line, and has no control character in the
+//! clear (C0, DEL and C1 are escaped), so that a log is safe to show on a terminal.
+
+use std::fmt::Display;
+use std::io::Write as _;
+
+/// Appends `,"key":`.
+pub(super) fn key(out: &mut Vec<u8>, key: &'static str) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(key.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
+/// Appends a member with a text value.
+pub(super) fn text(out: &mut Vec<u8>, name: &'static str, value: &str) {
+    key(out, name);
+    string(out, value);
+}
+
+/// Appends a member with a text value, unless it is empty.
+pub(super) fn text_if_any(out: &mut Vec<u8>, name: &'static str, value: &str) {
+    if !value.is_empty() {
+        text(out, name, value);
+    }
+}
+
+/// Appends a member with a text value that a peer sent. What is not UTF-8 is read as Latin-1: fine for names, which the
+/// record's headers have losslessly too.
+pub(super) fn bytes(out: &mut Vec<u8>, name: &'static str, value: &[u8]) {
+    key(out, name);
+    match std::str::from_utf8(value) {
+        Ok(value) => string(out, value),
+        Err(_) => string(out, &latin1(value)),
+    }
+}
+
+/// Appends a member with a number.
+pub(super) fn number(out: &mut Vec<u8>, name: &'static str, value: impl Display) {
+    key(out, name);
+    display(out, value);
+}
+
+/// Appends a member with a text whose `Display` needs no escape: addresses, digests.
+pub(super) fn plain(out: &mut Vec<u8>, name: &'static str, value: impl Display) {
+    key(out, name);
+    out.push(b'"');
+    display(out, value);
+    out.push(b'"');
+}
+
+/// Appends a member with a list of texts.
+pub(super) fn list<'t>(out: &mut Vec<u8>, name: &'static str, values: impl IntoIterator<Item = &'t str>) {
+    key(out, name);
+    let start = out.len();
+    for value in values {
+        out.push(if out.len() == start { b'[' } else { b',' });
+        string(out, value);
+    }
+    if out.len() == start {
+        out.push(b'[');
+    }
+    out.push(b']');
+}
+
+/// Appends the value's text as it is.
+pub(super) fn display(out: &mut Vec<u8>, value: impl Display) {
+    // Writing to a Vec cannot fail.
+    drop(write!(out, "{value}"));
+}
+
+/// Each byte as the character of that number, so that nothing is lost.
+pub(super) fn latin1(bytes: &[u8]) -> String {
+    bytes.iter().copied().map(char::from).collect()
+}
+
+/// Appends a JSON string.
+pub(super) fn string(out: &mut Vec<u8>, value: &str) {
+    out.push(b'"');
+    let mut rest = value.as_bytes();
+    while let Some((clear, tail)) =
+        rest.iter().position(|b| may_need_escape(*b)).and_then(|at| rest.split_at_checked(at))
+    {
+        out.extend_from_slice(clear);
+        rest = escape(out, tail);
+    }
+    out.extend_from_slice(rest);
+    out.push(b'"');
+}
+
+/// 0xC2 begins the UTF-8 form of the C1 controls, and of some printable characters.
+const fn may_need_escape(byte: u8) -> bool {
+    byte < 0x20 || matches!(byte, b'"' | b'\\' | 0x7F | 0xC2)
+}
+
+/// Appends the first character of `text`, escaped where it must be, and gives what is behind it.
+fn escape<'t>(out: &mut Vec<u8>, text: &'t [u8]) -> &'t [u8] {
+    let taken = match *text {
+        [0xC2, c1 @ 0x80..=0x9F, ..] => {
+            unicode(out, c1);
+            2
+        }
+        [quoted @ (b'"' | b'\\'), ..] => {
+            out.extend_from_slice(&[b'\\', quoted]);
+            1
+        }
+        [control @ (0..=0x1F | 0x7F), ..] => {
+            unicode(out, control);
+            1
+        }
+        [other, ..] => {
+            out.push(other);
+            1
+        }
+        [] => 0,
+    };
+    text.get(taken..).unwrap_or_default()
+}
+
+fn unicode(out: &mut Vec<u8>, code: u8) {
+    drop(write!(out, "\\u{code:04x}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn encoded(value: &str) -> String {
+        let mut out = Vec::new();
+        string(&mut out, value);
+        String::from_utf8(out).expect("UTF-8")
+    }
+
+    #[test]
+    fn controls_never_stand_in_the_clear() {
+        assert_eq!(encoded("a\"b\\c\u{1b}[31m\u{7f}\u{9b}\n"), r#""a\"b\\c\u001b[31m\u007f\u009b\u000a""#);
+        assert_eq!(encoded("J\u{fc}rgen \u{a0}\u{20ac}"), "\"J\u{fc}rgen \u{a0}\u{20ac}\"");
+    }
+
+    proptest! {
+        #[test]
+        fn every_text_comes_back(value in "\\PC*|[\\x00-\\x{ff}]*") {
+            let json = encoded(&value);
+            prop_assert!(!json.chars().any(char::is_control));
+            prop_assert_eq!(serde_json::from_str::<String>(&json).expect("JSON"), value);
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! [`Kind`]: the closed list of what a record can be about.
+
+/// What a record is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// A packet from a client, with the decision on it.
+    Action,
+    /// A connection was accepted.
+    Connect,
+    /// A session ended.
+    End,
+    /// A packet from Asterisk that is an event.
+    Event,
+    /// A limit was reached by something other than an action.
+    Limit,
+    /// An attempt to log in, with its outcome.
+    Login,
+    /// The log could not be written for a while.
+    Outage,
+    /// A policy was loaded, or failed to.
+    Policy,
+    /// The log was made whole after a crash or a failed sync.
+    Recovery,
+    /// A connection was refused.
+    Refuse,
+    /// A packet to a client that is not an event.
+    Response,
+    /// amiwall started.
+    Start,
+    /// amiwall stopped in good order.
+    Stop,
+}
+
+impl Kind {
+    /// The word in the log.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Action => "action",
+            Self::Connect => "connect",
+            Self::End => "end",
+            Self::Event => "event",
+            Self::Limit => "limit",
+            Self::Login => "login",
+            Self::Outage => "outage",
+            Self::Policy => "policy",
+            Self::Recovery => "recovery",
+            Self::Refuse => "refuse",
+            Self::Response => "response",
+            Self::Start => "start",
+            Self::Stop => "stop",
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What a start finds: the end of the chain in the last segment, and what a crash left behind it.
+//!
+//! Only what stands at the very end may be bad, because only that can be a record that nobody was promised. It is kept
+//! in a file of its own. A bad record with a good one behind it is corruption or tampering: then amiwall does not start.
+
+use std::fs::File;
+use std::io::{self, BufReader};
+
+use super::chain::{BadRecord, Head, Record};
+use super::lines::{Line, Lines};
+use super::segment::{Directory, Segment, list_segments, segment_name};
+
+/// Where to go on.
+#[derive(Debug)]
+pub(super) struct Recovered {
+    /// The last record.
+    pub(super) head: Head,
+    /// The segment to go on in, with its length; none for a new log.
+    pub(super) segment: Option<(String, u64)>,
+    /// What was set aside: the file and its length.
+    pub(super) set_aside: Option<(String, u64)>,
+    /// A segment whose sync had failed, of which this start made a copy.
+    pub(super) copied: Option<String>,
+}
+
+/// Why a log cannot be continued.
+#[derive(Debug)]
+pub(super) enum RecoverError {
+    /// A bad record, and a good one behind it.
+    Broken {
+        segment: String,
+        line: u64,
+        problem: BadRecord,
+    },
+    Io(io::Error),
+}
+
+impl From<io::Error> for RecoverError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// What one segment holds.
+struct Scan {
+    head: Option<Head>,
+    /// Where its last good record ends.
+    good_end: u64,
+    /// Where the file ends, without the NULs behind its last line.
+    end: u64,
+    len: u64,
+}
+
+/// Finds the end of the chain, and makes the last segment whole.
+pub(super) fn recover(directory: &Directory) -> Result<Recovered, RecoverError> {
+    let mut recovered = Recovered { head: Head::GENESIS, segment: None, set_aside: None, copied: None };
+    let segments = list_segments(directory.path())?;
+    let mut following = u64::MAX;
+    for segment in segments.iter().rev() {
+        let scan = scan(directory, segment, following)?;
+        following = segment.first;
+        if recovered.segment.is_none() {
+            tidy(directory, segment, &scan, &mut recovered)?;
+        }
+        // A segment may have been made and the machine have crashed before its first record was in it.
+        if let Some(head) = scan.head {
+            recovered.head = head;
+            break;
+        }
+    }
+    let Some((name, 0)) = &recovered.segment else { return Ok(recovered) };
+    if *name != segment_name(recovered.head.seq + 1) {
+        let problem = BadRecord::Seq { expected: recovered.head.seq + 1, found: 0 };
+        return Err(RecoverError::Broken { segment: name.clone(), line: 1, problem });
+    }
+    Ok(recovered)
+}
+
+/// `following` is the first seq of the next segment: what a given-up segment has of that does not count.
+fn scan(directory: &Directory, segment: &Segment, following: u64) -> Result<Scan, RecoverError> {
+    let file = File::open(directory.path().join(&segment.name))?;
+    let len = file.metadata()?.len();
+    let mut lines = Lines::new(BufReader::with_capacity(256 * 1024, file));
+    let mut scan = Scan { head: None, good_end: 0, end: 0, len };
+    let mut bad: Option<(u64, BadRecord)> = None;
+    loop {
+        let read = lines.read()?;
+        if read == Line::End {
+            return Ok(scan);
+        }
+        scan.end = lines.next;
+        if read == Line::Torn {
+            return Ok(scan);
+        }
+        match (Record::read(lines.line()), bad.take()) {
+            (Ok(record), _) if segment.is_suspect() && record.seq >= following => return Ok(scan),
+            (Ok(_), Some((line, problem))) => return Err(broken(segment, line, problem)),
+            (Ok(_), None) => {
+                scan.head =
+                    Some(follow(scan.head, lines.line(), segment).map_err(|p| broken(segment, lines.number, p))?);
+                scan.good_end = lines.next;
+            }
+            (Err(_), Some(first)) => bad = Some(first),
+            (Err(problem), None) => bad = Some((lines.number, problem)),
+        }
+    }
+}
+
+fn broken(segment: &Segment, line: u64, problem: BadRecord) -> RecoverError {
+    RecoverError::Broken { segment: segment.name.clone(), line, problem }
+}
+
+/// The first record of the segment is taken as the file name says; `amiwall audit verify` reads the segments before it.
+fn follow(head: Option<Head>, line: &[u8], segment: &Segment) -> Result<Head, BadRecord> {
+    if let Some(mut head) = head {
+        head.follow(line)?;
+        return Ok(head);
+    }
+    let head = Record::read(line)?.head();
+    if head.seq == segment.first { Ok(head) } else { Err(BadRecord::Name { expected: segment.first, found: head.seq }) }
+}
+
+/// Leaves a last segment that ends with a whole record.
+fn tidy(directory: &Directory, segment: &Segment, scan: &Scan, recovered: &mut Recovered) -> io::Result<()> {
+    if segment.is_suspect() {
+        // The crash came before its records were written again. Nothing is trusted to be on disk but what is copied now.
+        let name = segment_name(segment.first);
+        directory.copy_start(&segment.name, &name, scan.good_end)?;
+        recovered.copied = Some(segment.name.clone());
+        recovered.segment = Some((name, scan.good_end));
+        return Ok(());
+    }
+    if scan.end > scan.good_end {
+        let torn = directory.set_tail_aside(&segment.name, scan.good_end, scan.end)?;
+        recovered.set_aside = Some((torn, scan.end - scan.good_end));
+    } else if scan.len > scan.good_end {
+        directory.cut(&directory.reopen(&segment.name)?, scan.good_end)?;
+    }
+    recovered.segment = Some((segment.name.clone(), scan.good_end));
+    Ok(())
+}

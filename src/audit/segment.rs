@@ -1,0 +1,252 @@
+//! The files of a log: their names, and the few operations on them that the writer needs. Each operation that changes a
+//! directory is durable when it returns.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+const LOCK_FILE: &str = "audit.lock";
+const SUFFIX: &str = ".jsonl";
+
+/// The name of the segment that begins with this record.
+pub(super) fn segment_name(first_seq: u64) -> String {
+    format!("audit-{first_seq:020}{SUFFIX}")
+}
+
+/// A segment file of a log.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Segment {
+    /// The seq of its first record.
+    pub(super) first: u64,
+    /// Which of several files with this first seq: those that were abandoned come first, the one in use last.
+    order: u32,
+    /// The file name.
+    pub(super) name: String,
+}
+
+impl Segment {
+    fn of_name(name: &str) -> Option<Self> {
+        let (seq, rest) = name.strip_prefix("audit-")?.split_once(SUFFIX)?;
+        if seq.len() != 20 || !seq.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let order = match rest.strip_prefix(".suspect") {
+            None => rest.is_empty().then_some(u32::MAX)?,
+            Some("") => 0,
+            Some(number) => number.strip_prefix('-')?.parse().ok()?,
+        };
+        Some(Self { first: seq.parse().ok()?, order, name: name.to_owned() })
+    }
+
+    /// Whether it was abandoned after an error of a sync: what it has of the segment that follows does not count.
+    pub(super) const fn is_suspect(&self) -> bool {
+        self.order != u32::MAX
+    }
+}
+
+/// All segments of a directory, in the order of the chain.
+pub(super) fn list_segments(directory: &Path) -> io::Result<Vec<Segment>> {
+    let mut segments = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        segments.extend(entry?.file_name().to_str().and_then(Segment::of_name));
+    }
+    segments.sort_unstable();
+    Ok(segments)
+}
+
+/// What the writer does with files; a trait so that tests can let each of it fail.
+pub(super) trait Storage: Send + 'static {
+    type File: SegmentFile;
+    /// Makes a new, empty file; its name is durable.
+    fn create(&self, name: &str) -> io::Result<Self::File>;
+    /// Removes a file that nothing was accepted in.
+    fn remove(&self, name: &str) -> io::Result<()>;
+    /// Sets a file aside under a free name that begins with `<name>.suspect`, durably, and gives that name.
+    fn set_aside(&self, name: &str) -> io::Result<String>;
+}
+
+/// One open segment.
+pub(super) trait SegmentFile: Send {
+    /// `pwrite(2)`: may write less.
+    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<usize>;
+    /// `fdatasync(2)`.
+    fn sync(&mut self) -> io::Result<()>;
+    fn truncate(&mut self, len: u64) -> io::Result<()>;
+}
+
+impl SegmentFile for File {
+    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        std::os::unix::fs::FileExt::write_at(self, bytes, offset)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
+
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        self.set_len(len)
+    }
+}
+
+/// The directory of a log, locked for one writer.
+#[derive(Debug)]
+pub(super) struct Directory {
+    path: PathBuf,
+    /// Held for its lock.
+    _lock: File,
+}
+
+/// Why a directory cannot be used.
+#[derive(Debug)]
+pub(super) enum DirectoryError {
+    Io(io::Error),
+    /// With what the lock file says about who holds it.
+    Locked(String),
+}
+
+impl From<io::Error> for DirectoryError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl Directory {
+    /// Makes the directory if it is not there, and locks it.
+    pub(super) fn open(path: &Path) -> Result<Self, DirectoryError> {
+        if !path.is_dir() {
+            DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+            if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+                sync_directory(parent)?;
+            }
+        }
+        let mut options = OpenOptions::new();
+        let mut lock =
+            options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path.join(LOCK_FILE))?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                lock.read_to_string(&mut holder)?;
+                return Err(DirectoryError::Locked(holder.trim().to_owned()));
+            }
+        }
+        lock.set_len(0)?;
+        lock.write_all(format!("{}\n", std::process::id()).as_bytes())?;
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens a segment to go on writing it. What a process that crashed has written of it is made durable first.
+    pub(super) fn reopen(&self, name: &str) -> io::Result<File> {
+        let file = OpenOptions::new().read(true).write(true).open(self.path.join(name))?;
+        file.sync_all()?;
+        Ok(file)
+    }
+
+    /// Keeps the bytes of a segment from `offset` to `end` in a file of their own, then cuts them off.
+    pub(super) fn set_tail_aside(&self, name: &str, offset: u64, end: u64) -> io::Result<String> {
+        let source = self.reopen(name)?;
+        let (torn, mut copy) = self.create_free(|number| format!("{name}.torn-{number}"))?;
+        copy_range(&source, &mut copy, offset, end)?;
+        copy.sync_all()?;
+        self.cut(&source, offset)?;
+        Ok(torn)
+    }
+
+    /// Cuts a segment, durably.
+    pub(super) fn cut(&self, segment: &File, len: u64) -> io::Result<()> {
+        segment.set_len(len)?;
+        segment.sync_all()?;
+        sync_directory(&self.path)
+    }
+
+    /// Copies the first `len` bytes of a file to a new one, durably.
+    pub(super) fn copy_start(&self, from: &str, to: &str, len: u64) -> io::Result<()> {
+        let source = File::open(self.path.join(from))?;
+        let mut copy = self.create(to)?;
+        copy_range(&source, &mut copy, 0, len)?;
+        copy.sync_all()
+    }
+
+    fn create_free(&self, name: impl Fn(u32) -> String) -> io::Result<(String, File)> {
+        let mut number = 1;
+        loop {
+            match self.create(&name(number)) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+                other => return other.map(|file| (name(number), file)),
+            }
+        }
+    }
+}
+
+fn copy_range(source: &File, copy: &mut File, mut offset: u64, end: u64) -> io::Result<()> {
+    let mut buffer = vec![0; 64 * 1024];
+    while offset < end {
+        let wanted = usize::try_from(end - offset).unwrap_or(usize::MAX).min(buffer.len());
+        let read = source.read_at(buffer.get_mut(..wanted).unwrap_or_default(), offset)?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        copy.write_all(buffer.get(..read).unwrap_or_default())?;
+        offset += u64::try_from(read).unwrap_or_default();
+    }
+    Ok(())
+}
+
+fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
+}
+
+impl Storage for Directory {
+    type File = File;
+
+    fn create(&self, name: &str) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create_new(true).mode(0o600).open(self.path.join(name))?;
+        if let Err(error) = sync_directory(&self.path) {
+            self.remove(name).ok();
+            return Err(error);
+        }
+        Ok(file)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.path.join(name))?;
+        sync_directory(&self.path)
+    }
+
+    fn set_aside(&self, name: &str) -> io::Result<String> {
+        // The lock makes this process the only one that makes names here.
+        let free = (1_u32..).map(|n| if n == 1 { format!("{name}.suspect") } else { format!("{name}.suspect-{n}") });
+        let mut free = free.filter(|suspect| !self.path.join(suspect).exists());
+        let suspect = free.next().unwrap_or_default();
+        fs::rename(self.path.join(name), self.path.join(&suspect))?;
+        sync_directory(&self.path)?;
+        Ok(suspect)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_are_in_the_order_of_the_chain() {
+        let names = ["audit-00000000000000000007.jsonl", "audit-00000000000000000001.jsonl.suspect"];
+        let others = ["audit-00000000000000000001.jsonl", "audit-00000000000000000001.jsonl.suspect-2"];
+        let mut segments: Vec<Segment> =
+            names.iter().chain(&others).filter_map(|name| Segment::of_name(name)).collect();
+        segments.sort_unstable();
+        let sorted: Vec<&str> = segments.iter().map(|segment| segment.name.as_str()).collect();
+        assert_eq!(sorted, [names[1], others[1], others[0], names[0]]);
+        assert_eq!(segment_name(7), names[0]);
+        for other in ["audit.lock", "audit-7.jsonl", "audit-00000000000000000001.jsonl.torn-1", "audit-.jsonl"] {
+            assert_eq!(Segment::of_name(other), None);
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! A directory whose disk does as it is told.
+
+use std::io;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+
+use super::super::recover::recover;
+use super::super::segment::{Directory, SegmentFile, Storage};
+use super::super::{Audit, AuditConfig};
+
+/// What goes wrong, and what has happened.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    /// Bytes that can still be written before the disk is full.
+    pub(super) room: Option<usize>,
+    /// The most that one write takes.
+    pub(super) short_write: Option<usize>,
+    pub(super) fail_create: bool,
+    pub(super) fail_truncate: bool,
+    /// How many of the next syncs fail.
+    pub(super) failing_syncs: u32,
+    pub(super) panic_in_sync: bool,
+    pub(super) syncs: u32,
+    /// Files that were written or synced although a sync of them had failed.
+    pub(super) misused: Vec<String>,
+    /// Each sync says that it has begun, and waits.
+    pub(super) hold: Option<Held>,
+}
+
+/// The writer's end of a held sync.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    begin: Sender<()>,
+    released: Arc<Mutex<Receiver<()>>>,
+}
+
+/// The test's end of a held sync.
+#[derive(Debug)]
+pub(super) struct Hold {
+    begun: Receiver<()>,
+    release: Sender<()>,
+}
+
+impl Hold {
+    /// Returns when a sync has begun.
+    pub(super) fn wait(&self) {
+        self.begun.recv().expect("a sync");
+    }
+
+    /// Lets it end.
+    pub(super) fn release(&self) {
+        self.release.send(()).expect("a writer");
+    }
+}
+
+pub(super) struct Faulty {
+    directory: Directory,
+    plan: Arc<Mutex<Plan>>,
+}
+
+impl Faulty {
+    pub(super) const fn new(directory: Directory, plan: Arc<Mutex<Plan>>) -> Self {
+        Self { directory, plan }
+    }
+}
+
+/// A new log over a faulty disk, and the plan of it. `start` is on record before any fault.
+pub(super) fn faulty(dir: &Path) -> (Audit, Arc<Mutex<Plan>>) {
+    let directory = Directory::open(dir).expect("a directory");
+    let recovered = recover(&directory).expect("a log");
+    let plan = Arc::new(Mutex::new(Plan::default()));
+    let storage = Faulty::new(directory, Arc::clone(&plan));
+    (Audit::start(&AuditConfig::new(dir), storage, None, recovered).expect("a log"), plan)
+}
+
+/// Holds every sync from now on.
+pub(super) fn hold(plan: &Mutex<Plan>) -> Hold {
+    let (begin, begun) = channel();
+    let (release, released) = channel();
+    plan.lock().expect("the plan").hold = Some(Held { begin, released: Arc::new(Mutex::new(released)) });
+    Hold { begun, release }
+}
+
+pub(super) struct FaultyFile {
+    file: std::fs::File,
+    name: String,
+    plan: Arc<Mutex<Plan>>,
+    is_suspect: bool,
+}
+
+fn full() -> io::Error {
+    io::Error::from(io::ErrorKind::StorageFull)
+}
+
+impl Storage for Faulty {
+    type File = FaultyFile;
+
+    fn create(&self, name: &str) -> io::Result<FaultyFile> {
+        if self.plan.lock().expect("the plan").fail_create {
+            return Err(full());
+        }
+        let file = self.directory.create(name)?;
+        Ok(FaultyFile { file, name: name.to_owned(), plan: Arc::clone(&self.plan), is_suspect: false })
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.directory.remove(name)
+    }
+
+    fn set_aside(&self, name: &str) -> io::Result<String> {
+        self.directory.set_aside(name)
+    }
+}
+
+impl SegmentFile for FaultyFile {
+    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        let mut plan = self.plan.lock().expect("the plan");
+        if self.is_suspect {
+            plan.misused.push(self.name.clone());
+        }
+        let mut len = bytes.len().min(plan.short_write.unwrap_or(usize::MAX));
+        if let Some(room) = &mut plan.room {
+            if *room == 0 {
+                return Err(full());
+            }
+            len = len.min(*room);
+            *room -= len;
+        }
+        SegmentFile::write_at(&mut self.file, &bytes[..len], offset)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        let held = {
+            let mut plan = self.plan.lock().expect("the plan");
+            plan.syncs += 1;
+            if self.is_suspect {
+                plan.misused.push(self.name.clone());
+            }
+            assert!(!plan.panic_in_sync, "told to");
+            if plan.failing_syncs > 0 {
+                plan.failing_syncs -= 1;
+                self.is_suspect = true;
+                return Err(io::Error::other("told to fail"));
+            }
+            plan.hold.clone()
+        };
+        if let Some(Held { begin, released }) = held {
+            begin.send(()).ok();
+            // A test that has ended releases everything.
+            released.lock().expect("the release").recv().ok();
+        }
+        self.file.sync()
+    }
+
+    fn truncate(&mut self, len: u64) -> io::Result<()> {
+        if self.plan.lock().expect("the plan").fail_truncate {
+            return Err(io::Error::other("told to fail"));
+        }
+        self.file.truncate(len)
+    }
+}

@@ -1,0 +1,100 @@
+//! The end of the demo: who did what and which rule decided, taken from the audit log; what reached Asterisk; whether the
+//! chain verifies; how to go on by hand.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::{Cast, Stage};
+use crate::audit;
+use crate::cli::{Exit, Failure, out};
+
+/// Prints the table of decisions and what reached Asterisk.
+pub(super) fn print(stage: &Stage) -> Result<(), Failure> {
+    let records = records(&stage.folder.path().join("audit"))?;
+    let mut rows: BTreeMap<(String, String, String, String), u32> = BTreeMap::new();
+    for record in &records {
+        let text = |key: &str| record.get(key).and_then(|value| value.as_str()).unwrap_or("-").to_owned();
+        if !["action", "login", "refuse"].contains(&text("kind").as_str()) {
+            continue;
+        }
+        let who = record.get("identity").map_or_else(|| text("peer"), |_| text("identity"));
+        let who = who.split(':').next().unwrap_or_default().to_owned();
+        let what = record.get("name").map_or_else(|| text("kind"), |_| text("name"));
+        let why = record.get("reason").map_or_else(|| text("rule"), |_| text("reason"));
+        let decision = record.get("decision").map_or_else(|| "deny".to_owned(), |_| text("decision"));
+        *rows.entry((who, what, decision, why)).or_default() += 1;
+    }
+    out("\nWhat the audit log says, each record of an action on disk before Asterisk saw it:\n");
+    let row = |a: &str, b: &str, c: &str, d: &str, e: &str| out(&format!("  {a:<12} {b:<13} {c:<9} {d:>5}  {e}"));
+    row("who", "what", "decision", "times", "rule or reason");
+    row("---", "----", "--------", "-----", "--------------");
+    for ((who, what, decision, why), times) in &rows {
+        row(who, what, decision, &times.to_string(), why);
+    }
+    let mut reached: BTreeMap<String, u32> = BTreeMap::new();
+    for action in stage.sim.executed() {
+        *reached.entry(String::from_utf8_lossy(action.request.action()).into_owned()).or_default() += 1;
+    }
+    let own = ["Login", "Logoff", "Events"];
+    let list: Vec<String> = reached
+        .iter()
+        .filter(|(name, _)| !own.contains(&name.as_str()))
+        .map(|(name, times)| format!("{name} × {times}"))
+        .collect();
+    out(&format!("\nWhat reached Asterisk beside amiwall's own logins: {}. No Command, no System.", list.join(", ")));
+    if reached.contains_key("Command") {
+        return Err(Failure::incomplete("a Command reached Asterisk: this is a bug, please report it"));
+    }
+    Ok(())
+}
+
+/// The records that are on disk.
+fn records(folder: &Path) -> Result<Vec<serde_json::Value>, Failure> {
+    let failed = |error: std::io::Error| Failure::incomplete(format!("cannot read {}: {error}", folder.display()));
+    let mut segments = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|extension| extension == "jsonl") {
+            segments.push(path);
+        }
+    }
+    segments.sort();
+    let mut records = Vec::new();
+    for path in segments {
+        let text = std::fs::read_to_string(&path).map_err(failed)?;
+        records.extend(text.lines().filter_map(|line| serde_json::from_str(line).ok()));
+    }
+    Ok(records)
+}
+
+/// Verifies the chain of the log and says so.
+pub(super) fn verify(folder: &Path) -> Result<Exit, Failure> {
+    let summary = match audit::verify(folder) {
+        Ok(summary) => summary,
+        Err(error) => {
+            out(&format!("\nThe audit chain is BROKEN: {error}"));
+            return Ok(Exit::BrokenChain);
+        }
+    };
+    out(&format!(
+        "\nThe audit chain of {} records verifies: nothing was changed, left out or put in.",
+        summary.records
+    ));
+    out("Next: `amiwall init` writes a policy for your own Asterisk; `amiwall demo --stay` leaves this one running.");
+    Ok(Exit::Ok)
+}
+
+/// How to try it by hand.
+pub(super) fn how_to_connect(stage: &Stage, cast: &Cast) -> Result<(), Failure> {
+    let folder = stage.folder.path().display();
+    out(&format!(
+        "\nTry it by hand (Ctrl-C ends it). The policy is {folder}/policy.yaml, the audit log {folder}/audit/.\n"
+    ));
+    out(&format!("  openssl s_client -quiet -crlf -connect {} -CAfile {folder}/certs/ca.crt\n", stage.front()?));
+    out(&format!(
+        "and type, with an empty line behind each packet:\n\n  Action: Login\n  Username: alice\n  Secret: {}\n",
+        cast.alice
+    ));
+    out("  Action: Ping\n\n  Action: Command\n  Command: core show version\n");
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! [`Fields`]: the keys of one map, each taken by its reader; and [`Problems`], which all readers add to.
+
+use std::path::Path;
+
+use super::diagnostic::Diagnostics;
+use super::node::Node;
+use crate::catalogue::nearest;
+use crate::policy::spec::{Position, Problem};
+
+/// Everything wrong or worth a look.
+#[derive(Debug, Default)]
+pub(super) struct Problems {
+    pub(super) errors: Vec<Problem>,
+    pub(super) warnings: Vec<Problem>,
+}
+
+impl Problems {
+    pub(super) fn error(&mut self, at: Position, message: impl Into<String>, help: Option<String>) {
+        self.errors.push(Problem { at, message: message.into(), help });
+    }
+
+    pub(super) fn warn(&mut self, at: Position, message: impl Into<String>, help: Option<String>) {
+        self.warnings.push(Problem { at, message: message.into(), help });
+    }
+
+    /// A value that could not be parsed: what is wrong is said by its error.
+    pub(super) fn take<T>(&mut self, at: Position, parsed: Result<T, impl std::fmt::Display>) -> Option<T> {
+        parsed.map_err(|error| self.error(at, error.to_string(), None)).ok()
+    }
+
+    /// Errors and warnings.
+    pub(super) fn into_diagnostics(self, path: &Path, text: &str) -> (Diagnostics, Diagnostics) {
+        (Diagnostics::errors(path, text, self.errors), Diagnostics::warnings(path, text, self.warnings))
+    }
+}
+
+/// The keys of one map.
+#[derive(Debug)]
+pub(super) struct Fields<'n> {
+    at: Position,
+    what: String,
+    entries: Vec<(&'n str, &'n Node)>,
+}
+
+impl<'n> Fields<'n> {
+    /// Takes a map apart. Keys that are not `known` are problems: with the nearest known one, or as of a later version.
+    pub(super) fn of(
+        node: &'n Node,
+        what: impl Into<String>,
+        known: &[&str],
+        later: &[&str],
+        problems: &mut Problems,
+    ) -> Self {
+        let what = what.into();
+        let mut entries = Vec::new();
+        for (key, value) in node.map(problems) {
+            if known.contains(&key.text.as_str()) {
+                entries.push((key.text.as_str(), value));
+            } else if later.contains(&key.text.as_str()) {
+                problems.error(
+                    key.at,
+                    format!("`{}` is not in this version", key.text),
+                    Some("leave it out".to_owned()),
+                );
+            } else {
+                let help = nearest(&key.text, known.iter().copied()).map_or_else(
+                    || format!("known keys: {}", known.join(", ")),
+                    |near| format!("did you mean `{near}`?"),
+                );
+                problems.error(key.at, format!("unknown key `{}` in {what}", key.text), Some(help));
+            }
+        }
+        Self { at: node.at, what, entries }
+    }
+
+    /// The value of a key.
+    pub(super) fn take(&mut self, key: &str) -> Option<&'n Node> {
+        self.entries.iter().find(|(name, _)| *name == key).map(|(_, node)| *node)
+    }
+
+    /// The value of a key that has to be there.
+    pub(super) fn need(&mut self, key: &str, problems: &mut Problems) -> Option<&'n Node> {
+        let node = self.take(key);
+        if node.is_none() {
+            problems.error(self.at, format!("`{key}` is missing in {}", self.what), None);
+        }
+        node
+    }
+}

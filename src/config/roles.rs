@@ -1,0 +1,82 @@
+//! `roles:`: filled into [`RoleSpec`]s as they stand; what they mean is the policy's business.
+
+use super::fields::{Fields, Problems};
+use super::node::{Node, Value};
+use super::values;
+use crate::policy::spec::{EventsSpec, RoleSpec, RuleSpec, Spanned, ValueSpec};
+
+/// All roles.
+pub(super) fn roles(node: &Node, problems: &mut Problems) -> Vec<RoleSpec> {
+    node.map(problems).iter().map(|(name, node)| role(name, node, problems)).collect()
+}
+
+fn role(name: &Spanned, node: &Node, problems: &mut Problems) -> RoleSpec {
+    let known = ["include", "allow", "deny", "events", "limits"];
+    let mut fields = Fields::of(node, format!("the role `{}`", name.text), &known, &["hours", "set", "trip"], problems);
+    RoleSpec {
+        name: name.clone(),
+        include: fields.take("include").map(|node| values::texts(node, problems)).unwrap_or_default(),
+        allow: fields.take("allow").map(|node| rules(node, problems)).unwrap_or_default(),
+        deny: fields.take("deny").map(|node| rules(node, problems)).unwrap_or_default(),
+        events: fields.take("events").map(|node| events(node, problems)).unwrap_or_default(),
+        limits: fields.take("limits").map(|node| values::rates(node, problems)).unwrap_or_default(),
+    }
+}
+
+fn rules(node: &Node, problems: &mut Problems) -> Vec<RuleSpec> {
+    let mut rules = Vec::new();
+    for element in node.list(problems) {
+        match &element.value {
+            Value::Scalar(_) => {
+                rules.extend(element.text(problems).map(|action| RuleSpec { action, params: None }));
+            }
+            Value::Map(map) => match map.as_slice() {
+                [(action, params)] => {
+                    rules.push(RuleSpec { action: action.clone(), params: parameters(params, problems) })
+                }
+                _ => {
+                    let help = Some("one action an entry: `- Ping` or `- QueueStatus: { Queue: sales }`".to_owned());
+                    problems.error(element.at, format!("{} actions in one entry", map.len()), help);
+                }
+            },
+            Value::Empty | Value::List(_) => {
+                problems.error(element.at, format!("expected an action, found {}", element.what()), None);
+            }
+        }
+    }
+    rules
+}
+
+fn parameters(node: &Node, problems: &mut Problems) -> Option<Vec<(Spanned, ValueSpec)>> {
+    if node.value == Value::Empty {
+        let help = Some("`- Ping` allows any parameters, `- Ping: {}` none".to_owned());
+        problems.error(node.at, "the action's parameters are missing", help);
+        return None;
+    }
+    let entries = node.map(problems).iter();
+    Some(entries.filter_map(|(name, node)| Some((name.clone(), value(node, problems)?))).collect())
+}
+
+fn value(node: &Node, problems: &mut Problems) -> Option<ValueSpec> {
+    match &node.value {
+        Value::Scalar(_) | Value::List(_) => Some(ValueSpec::AnyOf(values::texts(node, problems))),
+        Value::Map(map) => {
+            let entries = map.iter().filter_map(|(name, node)| Some((name.clone(), value(node, problems)?)));
+            Some(ValueSpec::Map(entries.collect()))
+        }
+        Value::Empty => {
+            let help = Some("an empty value counts as absent: name only what may be present".to_owned());
+            problems.error(node.at, "expected a pattern", help);
+            None
+        }
+    }
+}
+
+fn events(node: &Node, problems: &mut Problems) -> EventsSpec {
+    let mut fields = Fields::of(node, "`events`", &["allow", "deny", "mask"], &["where"], problems);
+    let allow = fields.take("allow").map(|node| values::texts(node, problems)).unwrap_or_default();
+    let deny = fields.take("deny").map(|node| values::texts(node, problems)).unwrap_or_default();
+    let masks = fields.take("mask").map(|node| node.map(problems)).unwrap_or_default();
+    let mask = masks.iter().filter_map(|(name, node)| Some((name.clone(), node.text(problems)?))).collect();
+    EventsSpec { allow, deny, mask }
+}

@@ -1,0 +1,223 @@
+//! [`LoginMemory`]: what outlives a reload. Secrets that were right are remembered as keyed hashes, so that a client which
+//! logs in for every action does not pay argon2 each time. Failures lock out an address, and an identity from that address:
+//! never an identity as such, or anybody could lock out the dialer.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use aws_lc_rs::hmac;
+
+use super::{ClientName, Identities, Identity, Now, verification};
+
+/// Addresses whose failures are counted; beyond it the oldest are forgotten.
+const FAILURES_MAX: usize = 65_536;
+
+/// A keyed hash.
+pub(super) type Token = [u8; 32];
+
+/// Settings of the lock-out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FailedLogins {
+    /// Failures ...
+    pub count: u32,
+    /// ... in this time ...
+    pub per: Duration,
+    /// ... lock out for this time.
+    pub lockout: Duration,
+}
+
+impl Default for FailedLogins {
+    fn default() -> Self {
+        Self { count: 5, per: Duration::from_secs(60), lockout: Duration::from_secs(300) }
+    }
+}
+
+/// Failures of an address (IPv6: /64), or of an identity (lower case) from that address.
+type FailureKey = (IpAddr, Option<String>);
+
+#[derive(Clone, Copy, Debug)]
+struct Failures {
+    count: u32,
+    since: Instant,
+    locked_until: Option<Instant>,
+}
+
+/// Remembered secrets, failed logins, session counts.
+pub struct LoginMemory {
+    key: hmac::Key,
+    settings: Mutex<FailedLogins>,
+    /// By the hash of (identity, stored secret): the hash of (identity, stored secret, right secret).
+    remembered: Mutex<HashMap<Token, Token>>,
+    failures: Mutex<HashMap<FailureKey, Failures>>,
+    sessions: Mutex<HashMap<String, u32>>,
+}
+
+impl std::fmt::Debug for LoginMemory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LoginMemory").finish_non_exhaustive()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl LoginMemory {
+    /// Empty, with a key of its own.
+    #[must_use]
+    pub fn new(failed_logins: FailedLogins) -> Self {
+        let mut key = [0; 32];
+        let has_random = aws_lc_rs::rand::fill(&mut key).is_ok();
+        assert!(has_random, "the system has no random numbers");
+        Self {
+            key: hmac::Key::new(hmac::HMAC_SHA256, &key),
+            settings: Mutex::new(failed_logins),
+            remembered: Mutex::default(),
+            failures: Mutex::default(),
+            sessions: Mutex::default(),
+        }
+    }
+
+    /// Applies other settings, at a reload. Who is locked out stays so.
+    pub fn set_failed_logins(&self, failed_logins: FailedLogins) {
+        *lock(&self.settings) = failed_logins;
+    }
+
+    /// HMAC over the parts, each with its length before it.
+    pub(super) fn keyed_hash(&self, parts: &[&[u8]]) -> Token {
+        let mut context = hmac::Context::with_key(&self.key);
+        for part in parts {
+            context.update(&(part.len() as u64).to_le_bytes());
+            context.update(part);
+        }
+        let mut token = [0; 32];
+        token.copy_from_slice(context.sign().as_ref());
+        token
+    }
+
+    /// Whether this secret was right for the identity as it is now.
+    pub(super) fn remembers(&self, identity: &Identity, secret: &[u8]) -> bool {
+        let remembered = lock(&self.remembered);
+        identity.secrets.iter().any(|stored| {
+            let slot = self.keyed_hash(&[identity.name.as_bytes(), stored.bytes()]);
+            remembered.get(&slot) == Some(&verification::token(self, identity, stored, secret))
+        })
+    }
+
+    /// Remembers a right secret under the stored one that it belongs to: of several, the first that it is.
+    pub(super) fn remember(&self, identity: &Identity, secret: &[u8]) {
+        // With one stored secret there is nothing to find out; with two the next login may pay once more.
+        let [stored] = identity.secrets.as_slice() else {
+            return self.remember_one_of_many(identity, secret);
+        };
+        let slot = self.keyed_hash(&[identity.name.as_bytes(), stored.bytes()]);
+        lock(&self.remembered).insert(slot, verification::token(self, identity, stored, secret));
+    }
+
+    fn remember_one_of_many(&self, identity: &Identity, secret: &[u8]) {
+        if let Some(stored) = identity.secrets.iter().find(|stored| stored.is(secret)) {
+            let slot = self.keyed_hash(&[identity.name.as_bytes(), stored.bytes()]);
+            lock(&self.remembered).insert(slot, verification::token(self, identity, stored, secret));
+        }
+    }
+
+    /// Forgets the remembered secrets of identities that are not the same in `identities` as they were.
+    pub fn forget_changed(&self, identities: &Identities) {
+        let slots: std::collections::HashSet<Token> = identities
+            .iter()
+            .flat_map(|identity| {
+                identity.secrets.iter().map(|stored| self.keyed_hash(&[identity.name.as_bytes(), stored.bytes()]))
+            })
+            .collect();
+        lock(&self.remembered).retain(|slot, _| slots.contains(slot));
+    }
+
+    /// Whether the address, or the identity from that address, is locked out.
+    pub(super) fn is_locked(&self, peer: IpAddr, identity: Option<&str>, now: Now) -> bool {
+        let failures = lock(&self.failures);
+        keys(peer, identity).any(|key| {
+            let locked = failures.get(&key).and_then(|failures| failures.locked_until);
+            locked.is_some_and(|until| now.monotonic < until)
+        })
+    }
+
+    /// Counts a failure.
+    pub(super) fn failed(&self, peer: IpAddr, identity: Option<&str>, now: Now) {
+        let settings = *lock(&self.settings);
+        let mut failures = lock(&self.failures);
+        if failures.len() >= FAILURES_MAX {
+            make_room(&mut failures, &settings, now);
+        }
+        for key in keys(peer, identity) {
+            let entry = failures.entry(key).or_insert(Failures { count: 0, since: now.monotonic, locked_until: None });
+            if now.monotonic.duration_since(entry.since) >= settings.per {
+                (entry.count, entry.since) = (0, now.monotonic);
+            }
+            entry.count += 1;
+            if entry.count >= settings.count {
+                entry.locked_until = Some(now.monotonic + settings.lockout);
+            }
+        }
+    }
+
+    /// Counts a session of that identity, unless it has `max` already. The count falls when the guard is dropped.
+    #[must_use]
+    pub fn enter(self: &Arc<Self>, client: &ClientName, max: Option<u32>) -> Option<SessionGuard> {
+        let name = client.as_str().to_ascii_lowercase();
+        let mut sessions = lock(&self.sessions);
+        let count = sessions.entry(name.clone()).or_default();
+        if max.is_some_and(|max| *count >= max) {
+            return None;
+        }
+        *count += 1;
+        drop(sessions);
+        Some(SessionGuard { memory: self.clone(), name })
+    }
+}
+
+/// Forgets what is over; where that is not enough, the older half of the rest.
+fn make_room(failures: &mut HashMap<FailureKey, Failures>, settings: &FailedLogins, now: Now) {
+    let is_over = |entry: &Failures| {
+        entry.locked_until.is_none_or(|until| now.monotonic >= until)
+            && now.monotonic.duration_since(entry.since) >= settings.per
+    };
+    failures.retain(|_, entry| !is_over(entry));
+    if failures.len() >= FAILURES_MAX {
+        let mut times: Vec<Instant> = failures.values().map(|entry| entry.since).collect();
+        let middle = times.len() / 2;
+        let (_, median, _) = times.select_nth_unstable(middle);
+        let median = *median;
+        failures.retain(|_, entry| entry.since > median);
+    }
+}
+
+fn keys(peer: IpAddr, identity: Option<&str>) -> impl Iterator<Item = FailureKey> {
+    let address = match peer.to_canonical() {
+        IpAddr::V4(v4) => IpAddr::V4(v4),
+        // One IPv6 customer has a /64.
+        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & !u128::from(u64::MAX)).into()),
+    };
+    let identity = identity.map(|identity| (address, Some(identity.to_ascii_lowercase())));
+    std::iter::once((address, None)).chain(identity)
+}
+
+/// One counted session.
+#[derive(Debug)]
+pub struct SessionGuard {
+    memory: Arc<LoginMemory>,
+    name: String,
+}
+
+impl Drop for SessionGuard {
+    fn drop(&mut self) {
+        let mut sessions = lock(&self.memory.sessions);
+        if let Some(count) = sessions.get_mut(&self.name) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                sessions.remove(&self.name);
+            }
+        }
+    }
+}

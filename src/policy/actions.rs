@@ -1,0 +1,112 @@
+//! The rules of one identity, by action, and the order in which they are asked. Deciding is looking up: nothing is
+//! compiled, substituted or allocated for a rule that is only asked.
+//!
+//! Order: what is never forwarded; what a deny rule names; what needs no rule; what no rule allows; what no rule can
+//! allow; then any one allow rule that fits.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use crate::ami::Action;
+use crate::catalogue::{self, ActionEntry};
+
+use super::decision::{Decision, Denial, Permit, Reason, RuleId};
+use super::params::{self, Misfit, Rule};
+use super::spec::RoleSpec;
+use super::{ClientLimits, View};
+
+/// A session's own event filters cannot be taken away again and cost CPU on every event: never forwarded.
+pub(super) const NEVER_FORWARDED: &str = "filter";
+
+/// What amiwall answers itself needs no rule; this stands where the rule would.
+static SESSION_RULE: LazyLock<Arc<str>> = LazyLock::new(|| "session".into());
+
+/// The rules about one action.
+#[derive(Debug, Default)]
+pub(super) struct ActionRules {
+    pub(super) allow: Vec<Arc<Rule>>,
+    pub(super) deny: Vec<Arc<Rule>>,
+    /// Where the catalogue lacks the action: all parameters that the rules name.
+    pub(super) names: Vec<String>,
+}
+
+/// What one identity may do.
+#[derive(Debug, Default)]
+pub(super) struct ClientPolicy {
+    /// By the action's name in lower case.
+    pub(super) actions: HashMap<String, ActionRules>,
+    /// All roles of the identity, those that they include among them.
+    pub(super) roles: Vec<Arc<RoleSpec>>,
+    pub(super) view: Arc<View>,
+    pub(super) limits: ClientLimits,
+}
+
+impl ClientPolicy {
+    /// Judges an action.
+    pub(super) fn decide(&self, action: Action) -> Decision {
+        let entry = catalogue::action(action.key());
+        if action.key() == NEVER_FORWARDED {
+            return deny(action, Reason::ActionsNever, None);
+        }
+        let rules = self.actions.get(action.key());
+        let names = rules.map_or(&[][..], |rules| &rules.names);
+        let params::Params { kept, dropped } = params::params(&action, entry, names);
+        let outcome = judge(rules, entry, &kept);
+        match outcome {
+            Ok(rule) if dropped.is_empty() => Decision::Allow(Permit::new(action, rule, dropped)),
+            Ok(rule) => {
+                let action = action.retain(|name| !dropped.iter().any(|other| other.eq_ignore_ascii_case(name)));
+                Decision::Allow(Permit::new(action, rule, dropped))
+            }
+            Err((reason, rule)) => deny(action, reason, rule),
+        }
+    }
+
+    /// Whether some action of that name could be allowed.
+    pub(super) fn may_ever(&self, key: &str) -> bool {
+        let rules = self.actions.get(key);
+        let is_denied = rules.is_some_and(|rules| rules.deny.iter().any(|rule| rule.params.is_none()));
+        let is_allowed = is_local(catalogue::action(key)) || rules.is_some_and(|rules| !rules.allow.is_empty());
+        key != NEVER_FORWARDED && is_allowed && !is_denied
+    }
+}
+
+/// Whether amiwall answers the action itself.
+fn is_local(entry: Option<&ActionEntry>) -> bool {
+    entry.is_some_and(|entry| entry.is_local)
+}
+
+/// A refusal for an identity that is not in the policy, or by no rule in particular.
+pub(super) fn deny(action: Action, reason: Reason, rule: Option<RuleId>) -> Decision {
+    Decision::Deny(Denial::of_action(action, reason, rule))
+}
+
+type Outcome = Result<RuleId, (Reason, Option<RuleId>)>;
+
+fn judge(rules: Option<&ActionRules>, entry: Option<&'static ActionEntry>, kept: &[params::Param<'_>]) -> Outcome {
+    let (allow, denies) = rules.map_or((&[][..], &[][..]), |rules| (&rules.allow, &rules.deny));
+    // A bare deny is the stronger reason, wherever it stands.
+    let bare = denies.iter().find(|rule| rule.params.is_none());
+    if let Some(rule) = bare.or_else(|| denies.iter().find(|rule| rule.denies(kept))) {
+        let named = rule.params.iter().flatten().next().map(|param| param.name.clone());
+        return Err((named.map_or(Reason::ActionsDenied, Reason::ParamsDenied), Some(rule.id.clone())));
+    }
+    if is_local(entry) {
+        return Ok(RuleId { path: SESSION_RULE.clone(), line: 0 });
+    }
+    if allow.is_empty() {
+        return Err((Reason::ActionsUnlisted, None));
+    }
+    if let Some(name) = params::never_allowed(entry, kept) {
+        return Err((Reason::Params(name.to_owned()), None));
+    }
+    let mut closest: Option<Misfit<'_>> = None;
+    for rule in allow {
+        match rule.allows(kept) {
+            Ok(()) => return Ok(rule.id.clone()),
+            Err(misfit) if closest.as_ref().is_none_or(|other| misfit < *other) => closest = Some(misfit),
+            Err(_) => {}
+        }
+    }
+    Err((closest.map_or(Reason::ActionsUnlisted, |misfit| Reason::Params(misfit.name.to_owned())), None))
+}

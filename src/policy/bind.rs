@@ -1,0 +1,236 @@
+//! One entry of `allow` or `deny` made into a [`Rule`] for one identity: names looked up, patterns read, attributes
+//! inserted. Every mistake of the entry is reported, not only the first.
+
+use std::collections::HashSet;
+
+use crate::catalogue::{self, ActionEntry, ParamEntry, ParamKind};
+
+use super::caller_id::CallerIdPattern;
+use super::command::CommandPattern;
+use super::decision::RuleId;
+use super::params::{ParamRule, Presence, Rule};
+use super::pattern::{Attributes, Dialect, Pattern, PatternError, Side};
+use super::report::Report;
+use super::spec::{Position, RuleSpec, Spanned, ValueSpec};
+use super::value::{self, CallerIdOrType, Text, ValueRule};
+
+/// For whom a rule is bound.
+#[derive(Clone, Copy)]
+pub(super) struct Binding<'a> {
+    /// The identity's name; none while a role is only being checked.
+    pub(super) client: Option<&'a str>,
+    pub(super) attributes: Attributes<'a>,
+    pub(super) side: Side,
+}
+
+/// Makes a rule of an entry; none if something is wrong with it, which `report` then holds.
+pub(super) fn rule(spec: &RuleSpec, id: RuleId, binding: Binding<'_>, report: &mut Report) -> Option<Rule> {
+    let key = spec.action.text.to_ascii_lowercase();
+    let entry = catalogue::action(&key);
+    if binding.side == Side::Allow {
+        check_allowed_action(spec, &key, entry, report);
+    } else if entry.is_none() {
+        report.warn(
+            spec.action.at,
+            format!("Asterisk has no action `{}`", spec.action.text),
+            did_you_mean_action(&key),
+        );
+    }
+    let Some(params) = &spec.params else { return Some(Rule { id, params: None }) };
+    let mut seen = HashSet::new();
+    let mut bound = Vec::with_capacity(params.len());
+    let mut binder = Binder { binding, at: spec.action.at, report };
+    for (name, values) in params {
+        binder.at = name.at;
+        bound.push(binder.param(name, values, entry, &mut seen));
+    }
+    bound.into_iter().collect::<Option<Vec<_>>>().map(|params| Rule { id, params: Some(params) })
+}
+
+fn check_allowed_action(spec: &RuleSpec, key: &str, entry: Option<&ActionEntry>, report: &mut Report) {
+    let (name, at) = (&spec.action.text, spec.action.at);
+    match entry {
+        None if spec.params.is_none() => report.error(
+            at,
+            format!("Asterisk has no action `{name}`"),
+            did_you_mean_action(key).or_else(|| Some("list the parameters that it may have".to_owned())),
+        ),
+        None => report.warn(at, format!("Asterisk has no action `{name}`"), did_you_mean_action(key)),
+        Some(entry) if entry.is_local => {
+            report.warn(at, format!("`{}` is answered by amiwall and needs no rule", entry.name), None);
+        }
+        Some(entry) if entry.key == super::actions::NEVER_FORWARDED => {
+            report.warn(at, format!("`{}` is never forwarded", entry.name), None);
+        }
+        Some(_) => {}
+    }
+}
+
+fn did_you_mean_action(key: &str) -> Option<String> {
+    catalogue::nearest_action(key).map(|name| format!("did you mean `{name}`?"))
+}
+
+/// The name without the `?` of an optional parameter.
+pub(super) fn split_presence(name: &str) -> (&str, Presence) {
+    name.strip_suffix('?').map_or((name, Presence::Required), |name| (name, Presence::Optional))
+}
+
+struct Binder<'a, 'r> {
+    binding: Binding<'a>,
+    /// Where the parameter stands.
+    at: Position,
+    report: &'r mut Report,
+}
+
+impl Binder<'_, '_> {
+    fn param(
+        &mut self,
+        name: &Spanned,
+        values: &ValueSpec,
+        entry: Option<&'static ActionEntry>,
+        seen: &mut HashSet<String>,
+    ) -> Option<ParamRule> {
+        let (text, presence) = split_presence(&name.text);
+        let known = entry.and_then(|entry| entry.param(text));
+        let is_name = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
+        if !is_name || text.eq_ignore_ascii_case("Action") {
+            self.report.error(name.at, format!("`{}` is not the name of a parameter", name.text), None);
+        } else if text.eq_ignore_ascii_case("ActionID") {
+            self.report.error(name.at, "ActionID is always free and cannot be judged".to_owned(), None);
+        } else if !seen.insert(text.to_ascii_lowercase()) {
+            self.report.error(name.at, format!("the parameter `{text}` stands twice"), None);
+        } else if let Some(entry) = entry.filter(|entry| known.is_none() && !entry.is_open) {
+            self.unknown_param(name, text, entry);
+        }
+        if self.binding.side == Side::Deny && presence == Presence::Optional {
+            let help = "a deny rule fires when all that it names is there; leave out what does not matter".to_owned();
+            self.report.error(name.at, format!("`{}` makes no sense in a deny rule", name.text), Some(help));
+        }
+        let name = known.filter(|known| known.name.eq_ignore_ascii_case(text)).map_or(text, |known| known.name);
+        let value = self.value(values, known)?;
+        Some(ParamRule { name: name.to_owned(), presence, value })
+    }
+
+    /// Asterisk would ignore the header, so it is removed before judging: an allow rule that wants it never matches, and
+    /// a deny rule that names it never fires.
+    fn unknown_param(&mut self, name: &Spanned, text: &str, entry: &ActionEntry) {
+        let message = format!("`{}` has no parameter `{text}`", entry.name);
+        let near = catalogue::nearest(text, entry.params.iter().map(|param| param.name));
+        let help = near.map(|near| format!("did you mean `{near}`?"));
+        match self.binding.side {
+            Side::Allow => self.report.warn(name.at, message, help),
+            Side::Deny => self.report.error(name.at, message, help),
+        }
+    }
+
+    fn value(&mut self, values: &ValueSpec, known: Option<&ParamEntry>) -> Option<ValueRule> {
+        let kind = known.map_or(ParamKind::Text, |known| known.kind);
+        match (values, kind) {
+            (ValueSpec::Map(map), ParamKind::Variables) => {
+                let entries: Vec<_> = map.iter().map(|(name, values)| self.variable(name, values)).collect();
+                entries.into_iter().collect::<Option<Vec<_>>>().map(ValueRule::Variables)
+            }
+            (ValueSpec::Map(map), _) => {
+                let at = map.first().map_or(self.at, |(name, _)| name.at);
+                self.report.error(at, "only a list of variables has a map of names and values".to_owned(), None);
+                None
+            }
+            (ValueSpec::AnyOf(list), ParamKind::Variables) => self.any_variables(list),
+            (ValueSpec::AnyOf(list), kind) => self.any_of(list, kind),
+        }
+    }
+
+    fn any_of(&mut self, list: &[Spanned], kind: ParamKind) -> Option<ValueRule> {
+        let (side, attributes) = (self.binding.side, self.binding.attributes);
+        Some(match kind {
+            ParamKind::CallerId => ValueRule::CallerIds(self.each(list, |text| match text {
+                "callerid" => Ok(CallerIdOrType::Type),
+                text => CallerIdPattern::parse(text, side, attributes).map(CallerIdOrType::Like),
+            })?),
+            ParamKind::Command => {
+                ValueRule::Commands(self.each(list, |text| CommandPattern::parse(text, side, attributes))?)
+            }
+            ParamKind::VariableNames => {
+                ValueRule::Names(self.each(list, |text| Pattern::parse(text, Dialect::Text, side, attributes))?)
+            }
+            ParamKind::Boolean
+            | ParamKind::Channel
+            | ParamKind::Data
+            | ParamKind::Dial
+            | ParamKind::Dialable
+            | ParamKind::Integer
+            | ParamKind::Priority
+            | ParamKind::Text
+            | ParamKind::Timeout
+            | ParamKind::Variable
+            | ParamKind::Variables => ValueRule::Texts(kind, self.texts(list, kind)?),
+        })
+    }
+
+    /// `Variable: "**"` is any list; other texts would leave open which variables they mean.
+    fn any_variables(&mut self, list: &[Spanned]) -> Option<ValueRule> {
+        let (side, attributes) = (self.binding.side, self.binding.attributes);
+        let everything = || Pattern::parse("**", Dialect::Text, side, attributes);
+        if let ([text], Ok(name), Ok(value)) = (list, everything(), everything())
+            && matches!(text.text.as_str(), "*" | "**")
+        {
+            return Some(ValueRule::Variables(vec![(name, vec![Text::Like(value)])]));
+        }
+        let at = list.first().map_or(self.at, |text| text.at);
+        let help = Some("write a map of names and patterns: { campaign_id: \"*\" }".to_owned());
+        self.report.error(at, "`Variable` holds a list of variables".to_owned(), help);
+        None
+    }
+
+    fn variable(&mut self, name: &Spanned, values: &ValueSpec) -> Option<(Pattern, Vec<Text>)> {
+        let (side, attributes) = (self.binding.side, self.binding.attributes);
+        if name.text.ends_with('?') && !name.text.ends_with("\\?") {
+            let help = Some("each variable may be absent or occur; leave out the `?`".to_owned());
+            self.report.error(name.at, format!("`{}` is not the name of a variable", name.text), help);
+        }
+        let names = self.each(std::slice::from_ref(name), |text| Pattern::parse(text, Dialect::Text, side, attributes));
+        let ValueSpec::AnyOf(list) = values else {
+            self.report.error(name.at, "a variable's value is a pattern or a list of patterns".to_owned(), None);
+            return None;
+        };
+        let texts = self.texts(list, ParamKind::Data);
+        names?.pop().zip(texts)
+    }
+
+    fn texts(&mut self, list: &[Spanned], kind: ParamKind) -> Option<Vec<Text>> {
+        let (side, attributes) = (self.binding.side, self.binding.attributes);
+        let texts = self.each(list, |text| value::text(text, kind, side, attributes))?;
+        for (text, source) in texts.iter().zip(list) {
+            if matches!(text, Text::Like(pattern) if pattern.ends_in_star_key()) {
+                let message = format!("the `*` of `{}` is a key of the phone here, no wildcard", source.text);
+                self.report.warn(source.at, message, Some("write `**` or a dialplan pattern (`_9.`)".to_owned()));
+            }
+        }
+        Some(texts)
+    }
+
+    fn each<T>(&mut self, list: &[Spanned], parse: impl Fn(&str) -> Result<T, PatternError>) -> Option<Vec<T>> {
+        if list.is_empty() {
+            self.report.error(self.at, "an empty list matches nothing".to_owned(), None);
+            return None;
+        }
+        let mut all = Vec::with_capacity(list.len());
+        for source in list {
+            match parse(&source.text) {
+                Ok(one) => all.push(one),
+                Err(error) => self.pattern_error(source.at, &error),
+            }
+        }
+        (all.len() == list.len()).then_some(all)
+    }
+
+    fn pattern_error(&mut self, at: Position, error: &PatternError) {
+        match (error, self.binding.client) {
+            (PatternError::Attribute(name), Some(client)) => {
+                let message = format!("the identity `{client}` lacks the attribute `{name}`, which this rule needs");
+                self.report.error(at, message, Some(format!("add it under identities.{client}.attributes")));
+            }
+            _ => self.report.error(at, error.to_string(), None),
+        }
+    }
+}

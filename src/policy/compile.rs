@@ -1,0 +1,231 @@
+//! [`Policy::compile`]: what the file says, made into tables in which deciding is looking up. Everything is bound here,
+//! for each identity; a rule without attributes is shared by all.
+//!
+//! INVARIANT: a policy exists only if nothing at all was wrong with it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::catalogue;
+
+use super::actions::ClientPolicy;
+use super::bind::{self, Binding};
+use super::decision::RuleId;
+use super::params::Rule;
+use super::pattern::Side;
+use super::report::Report;
+use super::spec::{ClientSpec, PolicySpec, Problem, RoleSpec, RuleSpec, Spanned, ValueSpec};
+use super::{ClientLimits, Policy, SharedLimits, View};
+
+/// Names of identities and values of attributes are at most this long.
+const MAX_NAME_LEN: usize = 79;
+/// Stands for every attribute while a role is only being checked.
+const ANY_ATTRIBUTE: &str = "1";
+
+impl Policy {
+    /// Makes a policy of what the file says, and warnings.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn compile(spec: PolicySpec) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
+        let PolicySpec { roles, clients, shared_limits } = spec;
+        let mut compiler = Compiler::new(roles);
+        compiler.check_roles();
+        compiler.check_clients(&clients);
+        let mut bound = HashMap::with_capacity(clients.len());
+        for client in &clients {
+            let client_policy = compiler.client(client);
+            bound.insert(client.name.text.as_str().into(), client_policy);
+        }
+        let shared_limits = compiler.report.take(SharedLimits::compile(&shared_limits));
+        let warnings = compiler.report.finish()?;
+        Ok((Self { clients: bound, shared_limits, no_limits: ClientLimits::default() }, warnings))
+    }
+}
+
+/// Which rule of the file: role, list, place in the list.
+type RuleKey = (usize, Side, usize);
+
+struct Compiler {
+    roles: Vec<Arc<RoleSpec>>,
+    index: HashMap<String, usize>,
+    /// Rules without attributes.
+    shared: HashMap<RuleKey, Arc<Rule>>,
+    report: Report,
+}
+
+impl Compiler {
+    fn new(roles: Vec<RoleSpec>) -> Self {
+        let mut report = Report::default();
+        let mut index = HashMap::with_capacity(roles.len());
+        for (place, role) in roles.iter().enumerate() {
+            if index.insert(role.name.text.clone(), place).is_some() {
+                report.error(role.name.at, format!("the role `{}` stands twice", role.name.text), None);
+            }
+        }
+        Self { roles: roles.into_iter().map(Arc::new).collect(), index, shared: HashMap::new(), report }
+    }
+
+    /// Looks at every role, used or not.
+    fn check_roles(&mut self) {
+        for place in 0..self.roles.len() {
+            let Some(role) = self.roles.get(place).cloned() else { continue };
+            for name in &role.include {
+                self.role(name);
+            }
+            let mut path = vec![place];
+            self.check_cycle(place, &mut path, &mut HashSet::new());
+            // Of a role that nobody has, this too has to be right.
+            self.report.take(View::compile(&[&role]).map(drop));
+            self.report.take(ClientLimits::compile(&[&role]).map(drop));
+            for (side, list) in [(Side::Allow, &role.allow), (Side::Deny, &role.deny)] {
+                for (number, spec) in list.iter().enumerate() {
+                    let binding = Binding { client: None, attributes: &|_| Some(ANY_ATTRIBUTE), side };
+                    let id = rule_id(&role, side, number, spec);
+                    let rule = bind::rule(spec, id, binding, &mut self.report);
+                    if let Some(rule) = rule.filter(|_| !has_attribute(spec)) {
+                        self.shared.insert((place, side, number), Arc::new(rule));
+                    }
+                }
+            }
+        }
+    }
+
+    fn role(&mut self, name: &Spanned) -> Option<usize> {
+        let place = self.index.get(&name.text).copied();
+        if place.is_none() {
+            let near = catalogue::nearest(&name.text, self.index.keys().map(String::as_str));
+            let help = near.map(|near| format!("did you mean `{near}`?"));
+            self.report.error(name.at, format!("there is no role `{}`", name.text), help);
+        }
+        place
+    }
+
+    /// Reports the `include` that leads from a role back to it.
+    fn check_cycle(&mut self, start: usize, path: &mut Vec<usize>, seen: &mut HashSet<usize>) {
+        let Some(role) = path.last().and_then(|&last| self.roles.get(last)).cloned() else { return };
+        for name in &role.include {
+            let Some(&next) = self.index.get(&name.text) else { continue };
+            if next == start {
+                let names = path.iter().chain([&start]).filter_map(|&place| self.roles.get(place));
+                let way = names.map(|role| role.name.text.as_str()).collect::<Vec<_>>().join(" → ");
+                self.report.error(name.at, format!("roles include each other: {way}"), None);
+            } else if seen.insert(next) {
+                path.push(next);
+                self.check_cycle(start, path, seen);
+                path.pop();
+            }
+        }
+    }
+
+    fn check_clients(&mut self, clients: &[ClientSpec]) {
+        let mut seen: HashMap<String, &str> = HashMap::with_capacity(clients.len());
+        for ClientSpec { name, attributes, .. } in clients {
+            if !is_name(&name.text) || name.text.is_empty() {
+                self.report.error(name.at, format!("`{}` is no name for an identity", name.text), Some(name_help()));
+            }
+            if let Some(other) = seen.insert(name.text.to_ascii_lowercase(), &name.text) {
+                let message = format!("the identities `{other}` and `{}` differ only in case", name.text);
+                let message = if other == name.text { format!("the identity `{other}` stands twice") } else { message };
+                self.report.error(name.at, message, Some("Asterisk compares user names without case".to_owned()));
+            }
+            for (key, value) in attributes {
+                let is_key = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
+                if !is_key || key == "identity" {
+                    let help = Some("letters, digits, `_` and `-`; {identity} is the identity's name".to_owned());
+                    self.report.error(value.at, format!("`{key}` is no name for an attribute"), help);
+                }
+                if !is_name(&value.text) {
+                    let message = format!("the attribute `{key}` of `{}` has a value that it cannot have", name.text);
+                    self.report.error(value.at, message, Some(name_help()));
+                }
+            }
+        }
+    }
+
+    fn client(&mut self, client: &ClientSpec) -> ClientPolicy {
+        let places = self.effective_roles(&client.roles);
+        let attributes = |name: &str| match name {
+            "identity" => Some(client.name.text.as_str()),
+            name => client.attributes.get(name).map(|value| value.text.as_str()),
+        };
+        let mut policy = ClientPolicy::default();
+        for place in places {
+            let Some(role) = self.roles.get(place).cloned() else { continue };
+            for (side, list) in [(Side::Allow, &role.allow), (Side::Deny, &role.deny)] {
+                for (number, spec) in list.iter().enumerate() {
+                    let binding = Binding { client: Some(&client.name.text), attributes: &attributes, side };
+                    let rule = match self.shared.get(&(place, side, number)) {
+                        Some(rule) => rule.clone(),
+                        None => {
+                            let id = rule_id(&role, side, number, spec);
+                            let Some(rule) = bind::rule(spec, id, binding, &mut self.report) else { continue };
+                            Arc::new(rule)
+                        }
+                    };
+                    add(&mut policy, &spec.action.text, side, rule);
+                }
+            }
+            policy.roles.push(role);
+        }
+        let roles: Vec<&RoleSpec> = policy.roles.iter().map(Arc::as_ref).collect();
+        policy.view = Arc::new(self.report.take(View::compile(&roles)));
+        policy.limits = self.report.take(ClientLimits::compile(&roles));
+        policy
+    }
+
+    /// The roles and all that they include, each once.
+    fn effective_roles(&mut self, names: &[Spanned]) -> Vec<usize> {
+        let mut waiting: Vec<usize> = names.iter().rev().filter_map(|name| self.role(name)).collect();
+        let mut places = Vec::new();
+        while let Some(place) = waiting.pop() {
+            if places.contains(&place) {
+                continue;
+            }
+            places.push(place);
+            let Some(role) = self.roles.get(place) else { continue };
+            waiting.extend(role.include.iter().rev().filter_map(|name| self.index.get(&name.text).copied()));
+        }
+        places
+    }
+}
+
+fn add(policy: &mut ClientPolicy, action: &str, side: Side, rule: Arc<Rule>) {
+    let key = action.to_ascii_lowercase();
+    let is_unknown = catalogue::action(&key).is_none();
+    let rules = policy.actions.entry(key).or_default();
+    if is_unknown {
+        rules.names.extend(rule.params.iter().flatten().map(|param| param.name.clone()));
+    }
+    match side {
+        Side::Allow => rules.allow.push(rule),
+        Side::Deny => rules.deny.push(rule),
+    }
+}
+
+fn rule_id(role: &RoleSpec, side: Side, number: usize, spec: &RuleSpec) -> RuleId {
+    let list = match side {
+        Side::Allow => "allow",
+        Side::Deny => "deny",
+    };
+    RuleId { path: format!("roles.{}.{list}[{number}]", role.name.text).into(), line: spec.action.at.line }
+}
+
+/// Whether an attribute may be meant somewhere in the rule; a `{` that is none costs only some memory.
+fn has_attribute(spec: &RuleSpec) -> bool {
+    fn value_has(value: &ValueSpec) -> bool {
+        match value {
+            ValueSpec::AnyOf(list) => list.iter().any(|source| source.text.contains('{')),
+            ValueSpec::Map(map) => map.iter().any(|(name, value)| name.text.contains('{') || value_has(value)),
+        }
+    }
+    spec.params.iter().flatten().any(|(_, value)| value_has(value))
+}
+
+fn is_name(text: &str) -> bool {
+    text.len() <= MAX_NAME_LEN && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._ -".contains(&byte))
+}
+
+fn name_help() -> String {
+    format!("letters, digits, `.`, `_`, `-` and blanks, at most {MAX_NAME_LEN}")
+}

@@ -1,0 +1,123 @@
+//! What is wrong with a policy is said at once and in full, or there is no policy.
+
+use super::super::Policy;
+use super::{Role, client, problems, rule, spanned, spec};
+use crate::policy::spec::{PolicySpec, ValueSpec};
+
+#[track_caller]
+fn check_errors(spec: PolicySpec, expected: &[&str]) {
+    let errors = Policy::compile(spec).expect_err("errors");
+    let messages: Vec<&str> = errors.iter().map(|problem| problem.message.as_str()).collect();
+    assert_eq!(messages.len(), expected.len(), "{messages:#?}");
+    for part in expected {
+        assert!(messages.iter().any(|message| message.contains(part)), "`{part}` in {messages:#?}");
+    }
+}
+
+#[track_caller]
+fn check_error(role: Role, part: &str) {
+    let name = role.0.name.text.clone();
+    check_errors(spec(vec![role], vec![client("alice", &[&name], &[])]), &[part]);
+}
+
+#[test]
+fn all_problems_are_reported_at_once() {
+    let roles = vec![
+        Role::new("a").include("nobody").allow("Originate", &[("Channel", "{x}"), ("Exten", "_sip")]),
+        Role::new("b").allow_bare("Orginate"),
+        Role::new("b"),
+    ];
+    let clients = vec![
+        client("alice", &["a", "bb"], &[]),
+        client("Alice", &["a"], &[("x", "y/z")]),
+        client("bad/name", &[], &[]),
+    ];
+    let expected = [
+        "there is no role `nobody`",
+        "identity `alice` lacks the attribute `x`",
+        "`s` has no meaning",
+        "no action `Orginate`",
+        "role `b` stands twice",
+        "there is no role `bb`",
+        "differ only in case",
+        "the attribute `x` of `Alice` has a value",
+        "`bad/name` is no name",
+    ];
+    check_errors(spec(roles, clients), &expected);
+}
+
+#[test]
+fn helps_name_what_was_probably_meant() {
+    let errors = problems(Role::new("r").allow_bare("Orginate")).expect_err("an error");
+    assert_eq!(errors[0].help.as_deref(), Some("did you mean `Originate`?"));
+    assert_eq!((errors[0].at.line, errors[0].at.column), (7, 3));
+}
+
+#[test]
+fn attributes_that_a_rule_needs_are_there_and_not_empty() {
+    let with = |attributes: &[(&str, &str)]| {
+        let role = Role::new("r").allow("QueueStatus", &[("Queue", "{queue}-{identity}")]);
+        spec(vec![role], vec![client("alice", &["r"], attributes)])
+    };
+    check_errors(with(&[]), &["lacks the attribute `queue`"]);
+    check_errors(with(&[("queue", "")]), &["lacks the attribute `queue`"]);
+    check_errors(with(&[("Queue", "sales")]), &["lacks the attribute `queue`"]);
+    check_errors(with(&[("queue", "a"), ("identity", "bob")]), &["`identity` is no name for an attribute"]);
+    let policy = Policy::compile(with(&[("queue", "sales"), ("unused", "")])).expect("a policy").0;
+    super::check(&policy, "QueueStatus", &[("Queue", "sales-alice")], "allow");
+}
+
+#[test]
+fn attributes_are_each_identitys_own() {
+    let role = Role::new("r").allow("QueueStatus", &[("Queue", "{queue}")]).allow_bare("Ping");
+    let clients = vec![client("alice", &["r"], &[("queue", "a")]), client("bob", &["r"], &[("queue", "b")])];
+    let policy = Policy::compile(spec(vec![role], clients)).expect("a policy").0;
+    super::check(&policy, "QueueStatus", &[("Queue", "a")], "allow");
+    super::check(&policy, "QueueStatus", &[("Queue", "b")], "params.Queue");
+    super::check(&policy, "Ping", &[], "allow");
+}
+
+#[test]
+fn roles_do_not_include_each_other() {
+    let roles = || vec![Role::new("a").include("b"), Role::new("b").include("c"), Role::new("c").include("b")];
+    check_errors(spec(roles(), vec![client("alice", &["a"], &[])]), &["b → c → b", "c → b → c"]);
+    check_error(Role::new("r").include("r"), "r → r");
+}
+
+#[test]
+fn names_of_parameters_are_looked_at() {
+    check_error(Role::new("r").allow("QueueAdd", &[("Queue", "a"), ("queue?", "b")]), "stands twice");
+    check_error(Role::new("r").deny("QueueAdd", &[("Queue?", "a")]), "makes no sense in a deny rule");
+    check_error(Role::new("r").deny("Originate", &[("Extn", "1")]), "`Originate` has no parameter `Extn`");
+    check_error(Role::new("r").allow("Ping", &[("ActionID", "1")]), "always free");
+    check_error(Role::new("r").allow("SiteThing", &[("a b", "1")]), "not the name of a parameter");
+    let warnings = problems(Role::new("r").allow("Originate", &[("Extn", "1")])).expect("a policy");
+    assert_eq!((warnings.len(), warnings[0].help.as_deref()), (1, Some("did you mean `Exten`?")));
+}
+
+#[test]
+fn patterns_are_looked_at() {
+    check_error(Role::new("r").allow("QueueAdd", &[("Queue", "{")]), "enclose the name of an attribute");
+    check_error(Role::new("r").allow("QueueAdd", &[("Queue", "")]), "the pattern is empty");
+    check_error(Role::new("r").deny("Originate", &[("Exten", "_X.1")]), "nothing may follow");
+    check_error(Role::new("r").allow("Originate", &[("Variable", "a=*")]), "`Variable` holds a list");
+    check_error(Role::new("r").allow("QueueAdd", &[("Queue.x", "1")]), "only a list of variables has a map");
+    check_error(Role::new("r").allow("Originate", &[("Variable.lead?", "*")]), "not the name of a variable");
+    let mut role = Role::new("r");
+    let mut empty = rule("QueueAdd", Some(&[("Queue", "x")]));
+    empty.params = Some(vec![(spanned("Queue"), ValueSpec::AnyOf(Vec::new()))]);
+    role.0.allow.push(empty);
+    check_error(role, "an empty list matches nothing");
+    let warnings = problems(Role::new("r").deny("Originate", &[("Exten", "9*")])).expect("a policy");
+    assert!(warnings[0].message.contains("is a key of the phone"));
+}
+
+#[test]
+fn what_has_no_effect_is_worth_a_warning() {
+    for action in ["Events", "Logoff", "Filter"] {
+        assert_eq!(problems(Role::new("r").allow_bare(action)).expect("a policy").len(), 1, "{action}");
+    }
+    assert_eq!(problems(Role::new("r").deny_bare("Orginate")).expect("a policy").len(), 1);
+    assert_eq!(problems(Role::new("r").allow("SiteThing", &[("A", "1")])).expect("a policy").len(), 1);
+    assert!(problems(Role::new("r").allow_bare("Ping")).expect("a policy").is_empty());
+}

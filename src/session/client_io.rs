@@ -1,0 +1,116 @@
+//! The client's stream: read into a decoder without holding a buffer while idle, write under a deadline.
+
+use std::io;
+use std::pin::Pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf, ReadHalf, WriteHalf};
+use tokio::time::timeout;
+
+use crate::ami::{Decoder, Limits};
+
+/// Bytes read from a client at once.
+const READ_LEN: usize = 4 * 1_024;
+/// A write to a client that takes longer ends its session.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a close may take (a TLS close_notify to a peer that does not read).
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The stream and its decoder before login, when only one side speaks at a time.
+#[derive(Debug)]
+pub(super) struct ClientIo<S> {
+    stream: S,
+    pub(super) decoder: Decoder,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> ClientIo<S> {
+    pub(super) const fn new(stream: S) -> Self {
+        Self { stream, decoder: Decoder::client(Limits::LOGIN) }
+    }
+
+    /// Feeds what has arrived to the decoder; `false` at the end of the stream. Cancel-safe.
+    pub(super) async fn read(&mut self) -> io::Result<bool> {
+        read(&mut self.stream, &mut self.decoder).await
+    }
+
+    pub(super) async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        write(&mut self.stream, bytes).await
+    }
+
+    pub(super) async fn close(&mut self) {
+        close(&mut self.stream).await;
+    }
+
+    /// After login both sides speak when they like.
+    pub(super) fn split(self) -> (ClientReader<S>, ClientWriter<S>) {
+        let (reader, writer) = tokio::io::split(self.stream);
+        let mut decoder = self.decoder;
+        decoder.set_limits(Limits::CLIENT);
+        (ClientReader { reader, decoder }, ClientWriter { writer })
+    }
+}
+
+/// The reading side.
+#[derive(Debug)]
+pub(super) struct ClientReader<S> {
+    reader: ReadHalf<S>,
+    pub(super) decoder: Decoder,
+}
+
+impl<S: AsyncRead + Unpin> ClientReader<S> {
+    /// As [`ClientIo::read`].
+    pub(super) async fn read(&mut self) -> io::Result<bool>
+    where
+        S: AsyncRead,
+    {
+        read(&mut self.reader, &mut self.decoder).await
+    }
+}
+
+/// The writing side.
+#[derive(Debug)]
+pub(super) struct ClientWriter<S> {
+    writer: WriteHalf<S>,
+}
+
+impl<S: AsyncWrite + Unpin> ClientWriter<S> {
+    /// Writes all of it, or fails after [`WRITE_TIMEOUT`].
+    pub(super) async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        write(&mut self.writer, bytes).await
+    }
+
+    pub(super) async fn close(&mut self) {
+        close(&mut self.writer).await;
+    }
+}
+
+async fn read<R: AsyncRead + Unpin>(reader: &mut R, decoder: &mut Decoder) -> io::Result<bool> {
+    std::future::poll_fn(|cx| {
+        // On the stack and only while polled: an idle session holds no buffer.
+        let mut buffer = [0; READ_LEN];
+        let mut buffer = ReadBuf::new(&mut buffer);
+        match Pin::new(&mut *reader).poll_read(cx, &mut buffer) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Ok(())) => {
+                decoder.feed(buffer.filled());
+                Poll::Ready(Ok(!buffer.filled().is_empty()))
+            }
+        }
+    })
+    .await
+}
+
+async fn write<W: AsyncWrite + Unpin>(writer: &mut W, bytes: &[u8]) -> io::Result<()> {
+    let all = async {
+        writer.write_all(bytes).await?;
+        writer.flush().await
+    };
+    timeout(WRITE_TIMEOUT, all).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+async fn close<W: AsyncWrite + Unpin>(writer: &mut W) {
+    let outcome = timeout(CLOSE_TIMEOUT, writer.shutdown()).await;
+    drop(outcome);
+}

@@ -1,0 +1,280 @@
+//! Client to Asterisk: read, judge, limit, record, then forward or refuse, in this order and in the client's order.
+//!
+//! Packets that arrived together are recorded together (one wait for the disk) and forwarded in one write. A batch ends
+//! behind a packet that Asterisk would read nothing behind until it is over; what comes later is judged later.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::io::AsyncRead;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep};
+
+use super::client_io::ClientReader;
+use super::queue::QueueFull;
+use super::{Live, SessionEnd, Snapshot, local, lock};
+use crate::ami::{Action, Malformed, Message};
+use crate::audit::{Recorded, Split};
+use crate::catalogue;
+use crate::policy::{Decision, Denial, Permit, Reason};
+use crate::upstream::{Outlet, Sent};
+
+/// Packets judged and recorded together.
+const BATCH_MAX: usize = 64;
+/// Actions that may wait for Asterisk's answer; more are not read before some are answered.
+const OUTSTANDING_MAX: usize = 128;
+/// A packet that has begun must be whole within this time (people type).
+const PACKET_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// What was read: a message, or what is wrong with it.
+type Packet = Result<Message, Malformed>;
+
+/// Runs until the client goes or has to go.
+pub(super) async fn run<S: AsyncRead + Unpin>(
+    live: &Live,
+    mut reader: ClientReader<S>,
+    outlet: &Mutex<Outlet>,
+) -> SessionEnd {
+    loop {
+        live.until(|correlation| !correlation.is_blocked() && correlation.outstanding() < OUTSTANDING_MAX).await;
+        let packets = match read_batch(live, &mut reader).await {
+            Ok(packets) => packets,
+            Err(end) => return end,
+        };
+        if let Err(end) = handle(live, &mut reader, outlet, packets).await {
+            return end;
+        }
+    }
+}
+
+/// Reads at least one packet.
+async fn read_batch<S: AsyncRead + Unpin>(
+    live: &Live,
+    reader: &mut ClientReader<S>,
+) -> Result<Vec<Packet>, SessionEnd> {
+    let mut begun: Option<Instant> = None;
+    loop {
+        let mut packets = Vec::new();
+        while packets.len() < BATCH_MAX
+            && let Some(packet) = reader.decoder.next_message()
+        {
+            let is_last = packet.as_ref().is_ok_and(ends_batch);
+            packets.push(packet);
+            if is_last {
+                break;
+            }
+        }
+        if !packets.is_empty() {
+            return Ok(packets);
+        }
+        let deadline = reader.decoder.is_mid_packet().then(|| *begun.get_or_insert_with(Instant::now) + PACKET_TIMEOUT);
+        let packet_timeout = async {
+            match deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = live.stopping.cancelled() => std::future::pending().await,
+            read = reader.read() => match read {
+                Ok(true) => {}
+                // Whole packets before a half-close are answered, as Asterisk does; an unfinished one is dropped.
+                Ok(false) => {
+                    live.finish().await;
+                    return Err(SessionEnd::ClientClosed);
+                }
+                Err(_) => return Err(SessionEnd::ClientClosed),
+            },
+            () = packet_timeout => return Err(SessionEnd::PacketTimeout),
+        }
+    }
+}
+
+/// Whether Asterisk (or amiwall in its place) reads nothing behind this packet until it is over.
+fn ends_batch(message: &Message) -> bool {
+    let is = |name: &str| message.get("Action").is_some_and(|action| action.eq_ignore_ascii_case(name.as_bytes()));
+    is("WaitEvent") || is("Logoff") || (is("Originate") && !is_async(message))
+}
+
+/// manager.c, `action_originate`: `Async` is read by `ast_true`, which knows these words in any letter case.
+fn is_async(message: &Message) -> bool {
+    let is_true = |value: &[u8]| {
+        ["yes", "true", "y", "t", "1", "on"].iter().any(|word| value.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    message.get("Async").is_some_and(is_true)
+}
+
+fn judge(live: &Live, snapshot: &Snapshot, packet: Packet) -> Decision {
+    let action = match packet {
+        Err(malformed) => Err(Denial::of_malformed(malformed)),
+        Ok(message) => Action::try_from(message).map_err(|(error, message)| Denial::of_message(&error, message)),
+    };
+    let decision = match action {
+        Ok(action) => snapshot.policy.decide(&live.client, action),
+        Err(denial) => Decision::Deny(denial),
+    };
+    let (limits, shared) = (snapshot.policy.limits(&live.client), snapshot.policy.shared_limits());
+    live.shared.buckets.take(limits, shared, &live.client, decision)
+}
+
+async fn handle<S: AsyncRead + Unpin>(
+    live: &Live,
+    reader: &mut ClientReader<S>,
+    outlet: &Mutex<Outlet>,
+    packets: Vec<Packet>,
+) -> Result<(), SessionEnd> {
+    let mut snapshot = live.shared.snapshot();
+    let mut decisions: Vec<Decision> = packets.into_iter().map(|packet| judge(live, &snapshot, packet)).collect();
+    let recorded = loop {
+        let (numbered, ids) = number(live, decisions);
+        match live.shared.audit.record(&live.context(), numbered).await {
+            Err((_, unrecorded)) => return refuse_unrecorded(live, unrecorded).await,
+            Ok(recorded) => {
+                let now = live.shared.snapshot();
+                if now.generation == snapshot.generation {
+                    break recorded.into_iter().zip(ids);
+                }
+                // The policy changed while the disk was waited for: what is sent is judged by the one in force.
+                snapshot = now;
+                decisions =
+                    recorded.into_iter().map(|decision| judge_anew(live, &snapshot, decision.into_inner())).collect();
+            }
+        }
+    };
+    let mut wait = Duration::ZERO;
+    let mut outlet_guard = outlet.lock().await;
+    let mut last = None;
+    for (decision, record_id) in recorded {
+        match decision.split() {
+            Split::Refuse(denial) => wait = wait.max(refuse(live, denial.get())?),
+            Split::Forward(permit) if ends_batch_here(permit.get().action()) => last = Some(permit),
+            Split::Forward(permit) if is_local(permit.get().action()) => {
+                wait = wait.max(answer_locally(live, permit.get().action())?);
+            }
+            Split::Forward(permit) => forward(live, &mut outlet_guard, &permit, record_id),
+        }
+    }
+    outlet_guard.flush().await.map_err(|_| SessionEnd::UpstreamLost)?;
+    drop(outlet_guard);
+    if wait > Duration::ZERO {
+        sleep(wait).await;
+    }
+    match last {
+        Some(permit) => end_of_batch(live, reader, permit.get().action()).await,
+        None => resubscribe(live, outlet).await,
+    }
+}
+
+/// Gives each decision the id of its record.
+fn number(live: &Live, decisions: Vec<Decision>) -> (Vec<(String, Decision)>, Vec<String>) {
+    let context = live.context();
+    let numbered: Vec<(String, Decision)> = decisions
+        .into_iter()
+        .map(|decision| (format!("{}.{}", context.session, live.actions.fetch_add(1, Ordering::Relaxed) + 1), decision))
+        .collect();
+    let ids = numbered.iter().map(|(id, _)| id.clone()).collect();
+    (numbered, ids)
+}
+
+fn judge_anew(live: &Live, snapshot: &Arc<Snapshot>, decision: Decision) -> Decision {
+    match decision {
+        Decision::Allow(permit) => snapshot.policy.decide(&live.client, permit.into_action()),
+        Decision::Deny(denial) => Decision::Deny(denial),
+    }
+}
+
+/// The log cannot be written: nothing is forwarded, and the client is told so.
+async fn refuse_unrecorded(live: &Live, decisions: Vec<Decision>) -> Result<(), SessionEnd> {
+    for decision in decisions {
+        let denial = match decision {
+            Decision::Allow(permit) => Denial::of_unavailable(permit.into_action(), Reason::AuditUnavailable),
+            Decision::Deny(denial) => denial,
+        };
+        let wait = refuse(live, &denial)?;
+        sleep(wait).await;
+    }
+    Ok(())
+}
+
+/// Answers a refusal; says how long to read nothing more from a client that is refused too often.
+fn refuse(live: &Live, denial: &Denial) -> Result<Duration, SessionEnd> {
+    live.refused.fetch_add(1, Ordering::Relaxed);
+    live.answer(local::refusal(denial)).map_err(|QueueFull| SessionEnd::SlowClient)?;
+    if local::is_http(denial) {
+        return Err(SessionEnd::ClientViolation);
+    }
+    Ok(live.shared.buckets.charge_refusal(&live.client).unwrap_or_default())
+}
+
+/// Answered by amiwall at once.
+fn is_local(action: &Action) -> bool {
+    matches!(action.key(), "challenge" | "events" | "login")
+}
+
+/// Answered by amiwall when all before it is over.
+fn ends_batch_here(action: &Action) -> bool {
+    matches!(action.key(), "logoff" | "waitevent")
+}
+
+fn forward(live: &Live, outlet: &mut Outlet, permit: &Recorded<Permit>, record_id: String) {
+    let action = permit.get().action();
+    let entry = catalogue::action(action.key());
+    let id = lock(&live.correlation).send(Sent {
+        record_id,
+        client_id: action.id().map(<[u8]>::to_vec),
+        key: action.key().to_owned(),
+        is_blocking: action.key() == "originate" && !is_async(action.message()),
+        is_unanswered: entry.is_some_and(|entry| entry.is_silent),
+        is_own: false,
+        at: std::time::Instant::now(),
+    });
+    // Asterisk broadcasts the ActionID of these.
+    if matches!(action.key(), "originate" | "userevent")
+        && let Some(client_id) = action.id()
+    {
+        live.shared.action_ids.remember(&id, client_id);
+    }
+    outlet.forward(permit, &id);
+    live.forwarded.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Packets that cost nobody but us are limited as refusals are, so that a client in a loop hurts only itself.
+fn answer_locally(live: &Live, action: &Action) -> Result<Duration, SessionEnd> {
+    let answered = match action.key() {
+        "events" => local::events(live, action),
+        "challenge" => {
+            let challenge = super::login::random_challenge();
+            let is_md5 = action.get("AuthType").is_some_and(|kind| kind.eq_ignore_ascii_case(b"MD5"));
+            live.answer(match challenge.filter(|_| is_md5) {
+                Some(challenge) => local::success(action.id(), &[("Challenge", challenge.text().as_bytes())]),
+                None => local::error(action.id(), "Must specify AuthType"),
+            })
+        }
+        _ => live.answer(local::success(action.id(), &[("Message", b"Already authenticated")])),
+    };
+    answered.map_err(|QueueFull| SessionEnd::SlowClient)?;
+    Ok(live.shared.buckets.charge_refusal(&live.client).unwrap_or_default())
+}
+
+/// `WaitEvent` and `Logoff`, which are the last of their batch.
+async fn end_of_batch<S: AsyncRead + Unpin>(
+    live: &Live,
+    reader: &mut ClientReader<S>,
+    action: &Action,
+) -> Result<(), SessionEnd> {
+    if action.key() == "waitevent" {
+        return local::wait_event(live, reader, action).await;
+    }
+    live.answer(local::goodbye(action.id())).map_err(|QueueFull| SessionEnd::SlowClient)?;
+    live.finish().await;
+    Err(SessionEnd::LoggedOff)
+}
+
+/// After an `Events` action Asterisk is told what is still wanted.
+async fn resubscribe(live: &Live, outlet: &Mutex<Outlet>) -> Result<(), SessionEnd> {
+    let mask = live.mask();
+    let is_new = std::mem::replace(&mut *lock(&live.subscribed), mask) != mask;
+    if is_new { local::subscribe(live, outlet).await.map_err(|_| SessionEnd::UpstreamLost) } else { Ok(()) }
+}

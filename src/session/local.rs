@@ -1,0 +1,148 @@
+//! What amiwall answers itself, with Asterisk's own words and semantics: refusals, `Events`, `WaitEvent`, `Challenge`,
+//! `Login` on a session that is logged in, `Logoff`. None of these packets reaches Asterisk.
+
+use std::time::{Duration, Instant};
+
+use tokio::io::AsyncRead;
+use tokio::sync::Mutex;
+
+use super::client_io::ClientReader;
+use super::queue::{Outgoing, QueueFull};
+use super::{Live, SessionEnd, lock};
+use crate::ami::{Action, EventMask, Message, Violation};
+use crate::policy::{Denial, Reason};
+use crate::upstream::{Outlet, Sent};
+
+/// `Response: Success`, the client's `ActionID`, and more headers.
+pub(super) fn success(id: Option<&[u8]>, headers: &[(&str, &[u8])]) -> Message {
+    answer("Success", id, headers)
+}
+
+/// `Response: Error`, the client's `ActionID`, and why.
+pub(super) fn error(id: Option<&[u8]>, message: &str) -> Message {
+    answer("Error", id, &[("Message", message.as_bytes())])
+}
+
+/// The answer to a refused packet.
+pub(super) fn refusal(denial: &Denial) -> Message {
+    error(denial.action_id(), denial.message())
+}
+
+/// manager.c, `action_logoff`.
+pub(super) fn goodbye(id: Option<&[u8]>) -> Message {
+    answer("Goodbye", id, &[("Message", b"Thanks for all the fish.")])
+}
+
+fn answer(response: &str, id: Option<&[u8]>, headers: &[(&str, &[u8])]) -> Message {
+    let mut message = Message::compose(&[("Response", response.as_bytes())]);
+    if let Some(id) = id {
+        message.push_lossy("ActionID", id);
+    }
+    for (name, value) in headers {
+        message.push_lossy(name, value);
+    }
+    message
+}
+
+/// Whether a browser was made to talk to us: such a connection is closed.
+pub(super) fn is_http(denial: &Denial) -> bool {
+    *denial.reason() == Reason::Message(Violation::Http.code())
+}
+
+/// `Events`: what the client wishes to see from now on (manager.c, `action_events`).
+pub(super) fn events(live: &Live, action: &Action) -> Result<(), QueueFull> {
+    let answer = match EventMask::parse(action.get("EventMask").unwrap_or_default()) {
+        Err(_) => error(action.id(), "Invalid event mask"),
+        Ok(mask) => {
+            *lock(&live.mask) = mask;
+            success(action.id(), &[("Events", if mask.is_none() { b"Off" } else { b"On" })])
+        }
+    };
+    live.answer(answer)
+}
+
+/// Tells Asterisk which events this session needs: the client's wish within what its roles may see.
+pub(super) async fn subscribe(live: &Live, outlet: &Mutex<Outlet>) -> std::io::Result<()> {
+    let classes = live.shared.snapshot().policy.view(&live.client).classes();
+    let mut outlet = outlet.lock().await;
+    let id = lock(&live.correlation).send(Sent {
+        record_id: String::new(),
+        client_id: None,
+        key: "events".to_owned(),
+        is_blocking: false,
+        is_unanswered: false,
+        is_own: true,
+        at: Instant::now(),
+    });
+    outlet.set_mask(live.mask().and(classes), &id).await
+}
+
+/// `WaitEvent`: holds events back until there is one, the time is over, or the client sends more; then gives the answer,
+/// the events, and the end (manager.c, `action_waitevent`). Nothing else is read from the client meanwhile.
+pub(super) async fn wait_event<S: AsyncRead + Unpin>(
+    live: &Live,
+    reader: &mut ClientReader<S>,
+    action: &Action,
+) -> Result<(), SessionEnd> {
+    live.idle().await;
+    *lock(&live.held) = Some(Vec::new());
+    let time_is_over = async {
+        match wait_time(action.get("Timeout").unwrap_or(b"-1")) {
+            Some(time) => tokio::time::sleep(time).await,
+            None => std::future::pending().await,
+        }
+    };
+    let mut is_closed = false;
+    tokio::select! {
+        () = live.event_held.notified() => {}
+        () = time_is_over => {}
+        () = live.stopping.cancelled() => {}
+        read = reader.read() => is_closed = !matches!(read, Ok(true)),
+    }
+    let held = lock(&live.held).take().unwrap_or_default();
+    let local = |message| Outgoing { message, record: None };
+    let first = local(success(action.id(), &[("Message", b"Waiting for Event completed.")]));
+    let mut end = Message::compose(&[("Event", b"WaitEventComplete")]);
+    if let Some(id) = action.id() {
+        end.push_lossy("ActionID", id);
+    }
+    for outgoing in std::iter::once(first).chain(held).chain([local(end)]) {
+        live.queue.push(outgoing).map_err(|QueueFull| SessionEnd::SlowClient)?;
+    }
+    if is_closed {
+        live.finish().await;
+        return Err(SessionEnd::ClientClosed);
+    }
+    Ok(())
+}
+
+/// How long to wait; `None` is forever. Read as `%i` reads it: decimal, `0x` hexadecimal, `0` octal; what is no number is
+/// as if absent, which is forever, as is anything below 0.
+fn wait_time(text: &[u8]) -> Option<Duration> {
+    let text = std::str::from_utf8(text).unwrap_or_default();
+    let (is_negative, text) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    let (radix, digits) = match (text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")), text.strip_prefix('0')) {
+        (Some(hex), _) => (16, hex),
+        (None, Some(octal)) if !octal.is_empty() => (8, octal),
+        (None, _) => (10, text),
+    };
+    let len = digits.bytes().take_while(|digit| char::from(*digit).is_digit(radix)).count();
+    let value = digits.get(..len).and_then(|digits| u32::from_str_radix(digits, radix).ok())?;
+    (!is_negative).then(|| Duration::from_secs(value.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wait_times_are_read_as_asterisk_reads_them() {
+        let seconds = |text: &str| wait_time(text.as_bytes()).map(|time| time.as_secs());
+        assert_eq!(seconds("5"), Some(5));
+        assert_eq!(seconds("0x10"), Some(16));
+        assert_eq!(seconds("010"), Some(8));
+        assert_eq!(seconds("0"), Some(0));
+        assert_eq!(seconds("7x"), Some(7));
+        assert_eq!((seconds("-1"), seconds("-5"), seconds(""), seconds("x")), (None, None, None, None));
+    }
+}

@@ -1,0 +1,269 @@
+//! Before login: the banner, then only `Login`, `Challenge` and `Logoff`, under a deadline. A peer that is not logged in
+//! costs a small buffer, gets no reason in any answer and touches nothing behind amiwall.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_lc_rs::rand;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::client_io::ClientIo;
+use super::{LoggedIn, SessionEnd, Shared, local};
+use crate::ami::{Action, Challenge, EventMask, Message};
+use crate::audit::{Draft, SessionContext, best_effort};
+use crate::identity::{ClientName, LoginAttempt, LoginRefusal, Now, SessionGuard};
+use crate::policy::{Decision, Denial, View};
+use crate::tls::PeerCertificate;
+use crate::upstream::{Connector, IdPrefix};
+
+/// Asterisk answers a failed login one second after the packet (manager.c, `action_login`).
+const FAILURE_DELAY: Duration = Duration::from_secs(1);
+/// Packets that are refused before login until the connection is closed.
+const REFUSALS_MAX: u32 = 100;
+
+/// A connection that is not logged in.
+pub(super) struct PreAuth<'a> {
+    pub(super) shared: &'a Arc<Shared>,
+    pub(super) context: SessionContext,
+    pub(super) certificate: Option<PeerCertificate>,
+    pub(super) upstream: Arc<Connector>,
+    pub(super) at: Instant,
+}
+
+/// Greets, and serves the peer until it is logged in.
+pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin + Send>(
+    pre_auth: &mut PreAuth<'_>,
+    client: &mut ClientIo<S>,
+) -> Result<LoggedIn, SessionEnd> {
+    let deadline = pre_auth.at + pre_auth.shared.snapshot().login_timeout;
+    pre_auth.record_connect().await?;
+    let login =
+        timeout_at(deadline, pre_auth.until_authenticated(client)).await.map_err(|_| SessionEnd::LoginTimeout)??;
+    pre_auth.attach(client, login).await
+}
+
+/// A login whose credentials were right.
+struct Login {
+    name: ClientName,
+    guard: SessionGuard,
+    action: Action,
+}
+
+impl PreAuth<'_> {
+    async fn record_connect(&mut self) -> Result<(), SessionEnd> {
+        let Some(peer) = self.context.peer else { return Err(SessionEnd::ClientClosed) };
+        let recorded = self.shared.audit.append_unauthenticated(peer.ip(), Draft::connect(&self.context)).await;
+        if let Some(seq) = recorded.map_err(|_| SessionEnd::AuditFailed)? {
+            self.context.session = self.shared.audit.session_id(seq);
+        }
+        Ok(())
+    }
+
+    async fn until_authenticated<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        client: &mut ClientIo<S>,
+    ) -> Result<Login, SessionEnd> {
+        let banner = self.upstream.banner().borrow().as_ref().map(crate::ami::Banner::line);
+        let banner = banner.ok_or(SessionEnd::UpstreamUnreachable)?;
+        client.write(&banner).await.map_err(|_| SessionEnd::ClientClosed)?;
+        let mut challenge = None;
+        for _ in 0..REFUSALS_MAX {
+            let action = match self.next_action(client).await? {
+                Ok(action) => action,
+                Err(denial) => {
+                    self.refuse(client, denial).await?;
+                    continue;
+                }
+            };
+            match action.key() {
+                "login" => return self.log_in(client, action, challenge.as_ref()).await,
+                "challenge" => {
+                    let (answer, issued) = self.challenge(&action, challenge.take());
+                    challenge = issued;
+                    send(client, &answer).await?;
+                }
+                "logoff" => {
+                    send(client, &local::goodbye(action.id())).await?;
+                    return Err(SessionEnd::LoggedOff);
+                }
+                _ => self.refuse(client, Denial::before_login(action)).await?,
+            }
+        }
+        Err(SessionEnd::ClientViolation)
+    }
+
+    async fn next_action<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        client: &mut ClientIo<S>,
+    ) -> Result<Result<Action, Denial>, SessionEnd> {
+        loop {
+            match client.decoder.next_message() {
+                Some(Ok(message)) => {
+                    return Ok(
+                        Action::try_from(message).map_err(|(error, message)| Denial::of_message(&error, message))
+                    );
+                }
+                Some(Err(malformed)) => return Ok(Err(Denial::of_malformed(malformed))),
+                None => match client.read().await {
+                    Ok(true) => {}
+                    Ok(false) | Err(_) => return Err(SessionEnd::ClientClosed),
+                },
+            }
+        }
+    }
+
+    async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        client: &mut ClientIo<S>,
+        denial: Denial,
+    ) -> Result<(), SessionEnd> {
+        let (answer, is_http) = (local::refusal(&denial), local::is_http(&denial));
+        if let Some(peer) = self.context.peer {
+            let draft = Draft::action(&self.context, "", &Decision::Deny(denial));
+            best_effort(self.shared.audit.append_unauthenticated(peer.ip(), draft).await);
+        }
+        send(client, &answer).await?;
+        if is_http { Err(SessionEnd::ClientViolation) } else { Ok(()) }
+    }
+
+    /// manager.c, `action_challenge`: a challenge is fixed for the life of the connection.
+    fn challenge(&self, action: &Action, issued: Option<Challenge>) -> (Message, Option<Challenge>) {
+        if !is_md5(action) || !self.shared.snapshot().identities.any_challenge() {
+            return (local::error(action.id(), "Must specify AuthType"), issued);
+        }
+        let Some(challenge) = issued.or_else(random_challenge) else {
+            return (local::error(action.id(), "Must specify AuthType"), None);
+        };
+        let answer = local::success(action.id(), &[("Challenge", challenge.text().as_bytes())]);
+        (answer, Some(challenge))
+    }
+
+    async fn log_in<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        client: &mut ClientIo<S>,
+        action: Action,
+        challenge: Option<&Challenge>,
+    ) -> Result<Login, SessionEnd> {
+        let answer_at = Instant::now() + FAILURE_DELAY;
+        let judged = self.authenticate(&action, challenge).await;
+        let draft = |context: &SessionContext, outcome| {
+            Draft::login(context, action.get("Username").unwrap_or_default(), method(&action), outcome)
+        };
+        match judged {
+            Ok((name, guard)) => {
+                self.context.identity = Some(name.as_str().to_owned());
+                let seq = self
+                    .shared
+                    .audit
+                    .commit(draft(&self.context, Ok(())))
+                    .await
+                    .map_err(|_| SessionEnd::AuditFailed)?;
+                if self.context.session.is_empty() {
+                    // The connect record was counted, not written: the login record names the session.
+                    self.context.session = self.shared.audit.session_id(seq);
+                }
+                Ok(Login { name, guard, action })
+            }
+            Err(refusal) => {
+                if let Some(peer) = self.context.peer {
+                    let draft = draft(&self.context, Err(refusal.code()));
+                    best_effort(self.shared.audit.append_unauthenticated(peer.ip(), draft).await);
+                }
+                sleep_until(answer_at).await;
+                send(client, &local::error(action.id(), "Authentication failed")).await?;
+                Err(SessionEnd::LoginFailed)
+            }
+        }
+    }
+
+    async fn authenticate(
+        &self,
+        action: &Action,
+        challenge: Option<&Challenge>,
+    ) -> Result<(ClientName, SessionGuard), LoginRefusal> {
+        let Some(peer) = self.context.peer else { return Err(LoginRefusal::Networks) };
+        let snapshot = self.shared.snapshot();
+        let attempt = LoginAttempt {
+            username: action.get("Username"),
+            secret: action.get("Secret"),
+            is_md5: is_md5(action),
+            key: action.get("Key"),
+            challenge,
+            peer: peer.ip(),
+            certificate: self.certificate.as_ref(),
+        };
+        let verification = snapshot.identities.prepare(&self.shared.memory, &attempt, Now::read());
+        let name = if verification.needs_hashing() {
+            let slot = self.shared.hash_slots.clone().acquire_owned().await.map_err(|_| LoginRefusal::Secret)?;
+            let hashed = tokio::task::spawn_blocking(move || {
+                let verified = verification.finish();
+                drop(slot);
+                verified
+            });
+            hashed.await.map_err(|_| LoginRefusal::Secret)??
+        } else {
+            verification.finish()?
+        };
+        let sessions_max = snapshot.identities.get(&name).and_then(|identity| identity.sessions_max);
+        let guard = self.shared.memory.enter(&name, sessions_max).ok_or(LoginRefusal::Sessions)?;
+        Ok((name, guard))
+    }
+
+    /// Opens the upstream session; only then is the client told that it is in. When Asterisk is not there the connection
+    /// is closed without an answer: on "Authentication failed" clients stop trying.
+    async fn attach<S: AsyncRead + AsyncWrite + Unpin>(
+        &mut self,
+        client: &mut ClientIo<S>,
+        login: Login,
+    ) -> Result<LoggedIn, SessionEnd> {
+        let Login { name, guard, action } = login;
+        let snapshot = self.shared.snapshot();
+        let view: Arc<View> = snapshot.policy.view(&name);
+        let wish = action.get("Events").map_or(Ok(EventMask::ALL), EventMask::parse).unwrap_or(EventMask::ALL);
+        let config = self.upstream.config();
+        let account = config.login_for(name.as_str(), snapshot.policy.roles(&name));
+        let attached = self.upstream.attach(account, wish.and(view.classes())).await;
+        let (inlet, outlet) = attached.map_err(|error| {
+            tracing::warn!("session of `{}` refused: {error}", name.as_str());
+            SessionEnd::UpstreamUnreachable
+        })?;
+        let prefix = IdPrefix::from_random(random_bits().ok_or(SessionEnd::ClientClosed)?);
+        send(client, &local::success(action.id(), &[("Message", b"Authentication accepted")])).await?;
+        Ok(LoggedIn { client: name, mask: wish, inlet, outlet, prefix, guard })
+    }
+}
+
+/// How the client wants to prove who it is.
+fn method(action: &Action) -> &'static str {
+    if is_md5(action) {
+        "md5"
+    } else if action.get("Secret").is_some() {
+        "plain"
+    } else {
+        "certificate"
+    }
+}
+
+fn is_md5(action: &Action) -> bool {
+    action.get("AuthType").is_some_and(|kind| kind.eq_ignore_ascii_case(b"MD5"))
+}
+
+async fn send<S: AsyncRead + AsyncWrite + Unpin>(client: &mut ClientIo<S>, answer: &Message) -> Result<(), SessionEnd> {
+    let mut bytes = Vec::new();
+    answer.encode(&mut bytes);
+    client.write(&bytes).await.map_err(|_| SessionEnd::ClientClosed)
+}
+
+/// A new challenge.
+pub(super) fn random_challenge() -> Option<Challenge> {
+    let mut bytes = [0; 4];
+    rand::fill(&mut bytes).ok()?;
+    Some(Challenge::from_random(u32::from_le_bytes(bytes)))
+}
+
+fn random_bits() -> Option<u128> {
+    let mut bytes = [0; 16];
+    rand::fill(&mut bytes).ok()?;
+    Some(u128::from_le_bytes(bytes))
+}

@@ -1,0 +1,180 @@
+//! Asterisk to client: [`read_upstream`] takes what Asterisk sends, at once and always, and queues what the client may see;
+//! [`ToClient`] records what is queued and writes it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::io::AsyncWrite;
+
+use super::client_io::ClientWriter;
+use super::queue::{Outgoing, OutgoingRecord, Queue, QueueFull};
+use super::{Live, SessionEnd, local, lock};
+use crate::ami::{Message, Reply, ReplyKind};
+use crate::audit::Draft;
+use crate::policy::View;
+use crate::upstream::{Inlet, Routed, Sent};
+
+/// While the log cannot be written, it is tried again after this time.
+const AUDIT_RETRY: Duration = Duration::from_millis(500);
+
+/// The view of the policy in force, looked up when the policy changes.
+struct CurrentView {
+    generation: u64,
+    view: Arc<View>,
+}
+
+/// Reads from Asterisk until it closes; never waits for the client.
+pub(super) async fn read_upstream(live: &Live, mut inlet: Inlet) -> SessionEnd {
+    let snapshot = live.shared.snapshot();
+    let mut current = CurrentView { generation: snapshot.generation, view: snapshot.policy.view(&live.client) };
+    drop(snapshot);
+    loop {
+        match inlet.next().await {
+            Ok(Some(reply)) => {
+                current.refresh(live);
+                if take(live, &current.view, reply).is_err() {
+                    return SessionEnd::SlowClient;
+                }
+            }
+            Ok(None) | Err(_) => return upstream_lost(live).await,
+        }
+    }
+}
+
+impl CurrentView {
+    fn refresh(&mut self, live: &Live) {
+        let snapshot = live.shared.snapshot.borrow();
+        if snapshot.generation != self.generation {
+            self.generation = snapshot.generation;
+            self.view = snapshot.policy.view(&live.client);
+        }
+    }
+}
+
+/// Queues what the client may see of one packet.
+fn take(live: &Live, view: &View, reply: Reply) -> Result<(), QueueFull> {
+    let routed = lock(&live.correlation).route(reply, &live.shared.action_ids);
+    match routed {
+        Routed::Own(due) => {
+            due.into_iter().try_for_each(|message| live.queue.push(Outgoing { message, record: None }))?;
+            live.progress.notify_waiters();
+            Ok(())
+        }
+        Routed::Orphan(reply) => {
+            live.queue.push(Outgoing { message: reply.into_message(), record: Some(OutgoingRecord::dropped()) })
+        }
+        Routed::Broadcast(reply) => match view.show(&reply, false, live.mask()) {
+            None => Ok(()),
+            Some(shown) => {
+                let outgoing = Outgoing { message: shown.into_owned(), record: Some(OutgoingRecord::default()) };
+                hold_or_push(live, outgoing)
+            }
+        },
+        Routed::Answer { reply, sent, before, behind } => {
+            let local = |message| live.queue.push(Outgoing { message, record: None });
+            before.into_iter().try_for_each(local)?;
+            if let Some(message) = shown_answer(live, view, &reply, &sent) {
+                let latency = (reply.kind() == ReplyKind::Response).then(|| sent.at.elapsed().as_micros());
+                let latency_us = latency.and_then(|micros| u64::try_from(micros).ok());
+                let record = OutgoingRecord { id: Some(sent.record_id), latency_us, is_dropped: false };
+                live.queue.push(Outgoing { message, record: Some(record) })?;
+            }
+            behind.into_iter().try_for_each(local)?;
+            live.progress.notify_waiters();
+            Ok(())
+        }
+    }
+}
+
+fn shown_answer(live: &Live, view: &View, reply: &Reply, sent: &Sent) -> Option<Message> {
+    if sent.key == "listcommands" && reply.kind() == ReplyKind::Response {
+        let snapshot = live.shared.snapshot();
+        return Some(View::list_commands(reply, |action| snapshot.policy.may_ever(&live.client, action)));
+    }
+    view.show(reply, true, live.mask()).map(std::borrow::Cow::into_owned)
+}
+
+/// Events are held back while a WaitEvent waits for one.
+fn hold_or_push(live: &Live, outgoing: Outgoing) -> Result<(), QueueFull> {
+    if let Some(held) = lock(&live.held).as_mut() {
+        held.push(outgoing);
+        live.event_held.notify_one();
+        return Ok(());
+    }
+    live.queue.push(outgoing)
+}
+
+/// Asterisk is gone: what is outstanding gets an error, and the session ends as it would with Asterisk.
+async fn upstream_lost(live: &Live) -> SessionEnd {
+    let abandoned = lock(&live.correlation).abandon();
+    for (sent, behind) in abandoned {
+        let error = sent.map(|sent| local::error(sent.client_id.as_deref(), "Asterisk is not reachable"));
+        for message in error.into_iter().chain(behind) {
+            if live.queue.push(Outgoing { message, record: None }).is_err() {
+                return SessionEnd::UpstreamLost;
+            }
+        }
+    }
+    live.progress.notify_waiters();
+    live.finish().await;
+    SessionEnd::UpstreamLost
+}
+
+/// The writing side of the client.
+pub(super) struct ToClient<S> {
+    writer: ClientWriter<S>,
+}
+
+impl<S: AsyncWrite + Unpin> ToClient<S> {
+    pub(super) const fn new(writer: ClientWriter<S>) -> Self {
+        Self { writer }
+    }
+
+    /// Records and writes what is queued, until the client cannot be written to.
+    pub(super) async fn run(&mut self, live: &Live) -> SessionEnd {
+        loop {
+            let batch = live.queue.take().await;
+            record(live, &batch).await;
+            let mut bytes = Vec::new();
+            for outgoing in batch.iter().filter(|outgoing| outgoing.is_delivered()) {
+                outgoing.message.encode(&mut bytes);
+                if outgoing.record.is_some() {
+                    live.sent.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            let written = self.writer.write(&bytes).await;
+            Queue::written(&live.queue);
+            match written {
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::TimedOut => return SessionEnd::SlowClient,
+                Err(_) => return SessionEnd::ClientClosed,
+            }
+        }
+    }
+
+    pub(super) async fn close(&mut self) {
+        self.writer.close().await;
+    }
+}
+
+/// Returns when the batch is written to the log. While that cannot be done nothing is passed on: the queue fills, and a
+/// full queue ends the session.
+async fn record(live: &Live, batch: &[Outgoing]) {
+    loop {
+        let context = live.context();
+        let draft = |outgoing: &Outgoing| {
+            let record = outgoing.record.as_ref()?;
+            Some(if record.is_dropped {
+                Draft::withheld(&context, None, &outgoing.message, "upstream.orphan")
+            } else {
+                Draft::reply(&context, record.id.as_deref(), &outgoing.message, record.latency_us)
+            })
+        };
+        let drafts: Vec<Draft> = batch.iter().filter_map(draft).collect();
+        if drafts.is_empty() || live.shared.audit.append(drafts).await.is_ok() {
+            return;
+        }
+        tokio::time::sleep(AUDIT_RETRY).await;
+    }
+}

@@ -1,0 +1,235 @@
+//! TLS towards clients: server configurations without resumption (a resumed session is not verified again), and what a
+//! client's certificate says.
+
+mod issue;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+pub use issue::{IssueOptions, Issued, issue};
+
+/// What identities may be bound to in a client's certificate. The chain was verified by the handshake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerCertificate {
+    /// DNS, URI and e-mail names of the subject alternative name, exactly as they stand there.
+    pub names: Vec<String>,
+    /// SHA-256 of the subject public key info, lower-case hex.
+    pub spki_sha256: String,
+    /// The end of its validity, seconds since the epoch.
+    pub not_after: i64,
+}
+
+/// The files and choices of one TLS listener.
+#[derive(Clone, Debug)]
+pub struct ServerTlsFiles<'a> {
+    /// PEM chain.
+    pub certificate: &'a Path,
+    /// PEM key.
+    pub key: &'a Path,
+    /// PEM bundle of authorities whose client certificates are accepted.
+    pub client_ca: Option<&'a Path>,
+    /// Whether a client certificate is demanded.
+    pub client_certificate_required: bool,
+    /// Whether TLS 1.2 is refused.
+    pub tls13_only: bool,
+}
+
+/// Why a TLS configuration cannot be made. Each says which file, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// The authority cannot be used.
+    #[error("{path}: cannot be used as an authority for client certificates: {why}")]
+    Authority {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// The peer's certificate cannot be parsed.
+    #[error("the certificate cannot be parsed: {0}")]
+    Certificate(String),
+    /// A file that is to be written is there already.
+    #[error("{0} is there already; choose another folder, or give --force to replace it")]
+    Exists(PathBuf),
+    /// The certificate is not valid now.
+    #[error("{path}: the certificate {why}; issue a new one (`amiwall certs`)")]
+    Expired {
+        /// The file.
+        path: PathBuf,
+        /// `expired on …`, `is not valid before …`.
+        why: String,
+    },
+    /// Making a certificate failed.
+    #[error("cannot make a certificate: {0}")]
+    Issue(String),
+    /// Certificate and key are not a pair, or not usable.
+    #[error("{certificate} and {key} cannot be used together: {why}")]
+    Pair {
+        /// The chain.
+        certificate: PathBuf,
+        /// The key.
+        key: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// A file cannot be read as PEM.
+    #[error("{path}: {why}")]
+    Pem {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// A file cannot be written.
+    #[error("cannot write {path}: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(aws_lc_rs::default_provider())
+}
+
+/// Loads a listener's TLS configuration: no tickets, no session storage, no early data.
+///
+/// # Errors
+/// If a file cannot be read, is not what it should be, is not valid now, or certificate and key do not belong together.
+pub fn server_config(files: &ServerTlsFiles<'_>) -> Result<Arc<ServerConfig>, TlsError> {
+    let chain = certificates(files.certificate)?;
+    check_validity(files.certificate, &chain)?;
+    let key = private_key(files.key)?;
+    let pair = |error: rustls::Error| TlsError::Pair {
+        certificate: files.certificate.to_owned(),
+        key: files.key.to_owned(),
+        why: error.to_string(),
+    };
+    let versions: &[&rustls::SupportedProtocolVersion] =
+        if files.tls13_only { &[&rustls::version::TLS13] } else { &[&rustls::version::TLS13, &rustls::version::TLS12] };
+    let builder = ServerConfig::builder_with_provider(provider()).with_protocol_versions(versions).map_err(pair)?;
+    let builder = match files.client_ca {
+        None => builder.with_no_client_auth(),
+        Some(path) => {
+            let authority = |why: String| TlsError::Authority { path: path.to_owned(), why };
+            let roots = Arc::new(roots(path)?);
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider());
+            let verifier = if files.client_certificate_required { verifier } else { verifier.allow_unauthenticated() };
+            builder.with_client_cert_verifier(verifier.build().map_err(|error| authority(error.to_string()))?)
+        }
+    };
+    let mut config = builder.with_single_cert(chain, key).map_err(pair)?;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    config.max_early_data_size = 0;
+    Ok(Arc::new(config))
+}
+
+/// A client's TLS configuration, for the demo and for tests: trusts `ca`, shows `identity` (certificate and key).
+///
+/// # Errors
+/// As [`server_config`].
+pub fn client_config(ca: &Path, identity: Option<(&Path, &Path)>) -> Result<Arc<ClientConfig>, TlsError> {
+    let pair = |error: rustls::Error| TlsError::Issue(error.to_string());
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(pair)?
+        .with_root_certificates(roots(ca)?);
+    let config = match identity {
+        None => builder.with_no_client_auth(),
+        Some((certificate, key)) => {
+            builder.with_client_auth_cert(certificates(certificate)?, private_key(key)?).map_err(pair)?
+        }
+    };
+    Ok(Arc::new(config))
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the errors of another crate may grow")]
+fn pem_error(path: &Path, what: &str, error: &rustls::pki_types::pem::Error) -> TlsError {
+    use rustls::pki_types::pem::Error::{Io, NoItemsFound};
+    let why = match error {
+        Io(error) => format!("cannot be read: {error}"),
+        NoItemsFound => format!("holds no {what} in PEM form"),
+        other => format!("is not a {what} in PEM form: {other}"),
+    };
+    TlsError::Pem { path: path.to_owned(), why }
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let failed = |error| pem_error(path, "certificate", &error);
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).map_err(failed)?.collect();
+    let chain = chain.map_err(failed)?;
+    if chain.is_empty() {
+        return Err(failed(rustls::pki_types::pem::Error::NoItemsFound));
+    }
+    Ok(chain)
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_file(path).map_err(|error| pem_error(path, "private key", &error))
+}
+
+fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(path)? {
+        let failed = |error: rustls::Error| TlsError::Authority { path: path.to_owned(), why: error.to_string() };
+        roots.add(certificate).map_err(failed)?;
+    }
+    Ok(roots)
+}
+
+fn check_validity(path: &Path, chain: &[CertificateDer<'_>]) -> Result<(), TlsError> {
+    let Some(leaf) = chain.first() else { return Ok(()) };
+    let (_, leaf) = X509Certificate::from_der(leaf)
+        .map_err(|error| TlsError::Pem { path: path.to_owned(), why: format!("is not a certificate: {error}") })?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let now = i64::try_from(now).unwrap_or(i64::MAX);
+    let validity = leaf.validity();
+    let why = if now >= validity.not_after.timestamp() {
+        format!("expired on {}", validity.not_after)
+    } else if now < validity.not_before.timestamp() {
+        format!("is not valid before {}", validity.not_before)
+    } else {
+        return Ok(());
+    };
+    Err(TlsError::Expired { path: path.to_owned(), why })
+}
+
+impl PeerCertificate {
+    /// Reads a certificate that the handshake has verified.
+    ///
+    /// # Errors
+    /// If it cannot be parsed.
+    pub fn from_der(der: &[u8]) -> Result<Self, TlsError> {
+        let failed = |error: String| TlsError::Certificate(error);
+        let (_, certificate) = X509Certificate::from_der(der).map_err(|error| failed(error.to_string()))?;
+        let names = certificate.subject_alternative_name().map_err(|error| failed(error.to_string()))?;
+        let names =
+            names.map(|names| names.value.general_names.iter().filter_map(name_of).collect()).unwrap_or_default();
+        let digest = ::aws_lc_rs::digest::digest(&::aws_lc_rs::digest::SHA256, certificate.public_key().raw);
+        let spki_sha256 = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self { names, spki_sha256, not_after: certificate.validity().not_after.timestamp() })
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the kinds of names of another crate may grow; only these count")]
+fn name_of(name: &GeneralName<'_>) -> Option<String> {
+    match name {
+        GeneralName::DNSName(name) | GeneralName::RFC822Name(name) | GeneralName::URI(name) => Some((*name).to_owned()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,145 @@
+use std::path::PathBuf;
+
+use rustls::HandshakeKind;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use super::*;
+
+struct Folder {
+    _directory: tempfile::TempDir,
+    path: PathBuf,
+}
+
+impl Folder {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a folder");
+        let path = directory.path().join("certs");
+        issue(&path, &IssueOptions::default()).expect("certificates");
+        Self { path, _directory: directory }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+}
+
+fn server(folder: &Folder, client_ca: Option<&Folder>, required: bool) -> Result<Arc<ServerConfig>, TlsError> {
+    let ca = client_ca.map(|folder| folder.file("ca.crt"));
+    server_config(&ServerTlsFiles {
+        certificate: &folder.file("server.crt"),
+        key: &folder.file("server.key"),
+        client_ca: ca.as_deref(),
+        client_certificate_required: required,
+        tls13_only: false,
+    })
+}
+
+fn client(trusts: &Folder, shows: Option<&Folder>) -> Arc<ClientConfig> {
+    let files = shows.map(|folder| (folder.file("client.crt"), folder.file("client.key")));
+    client_config(&trusts.file("ca.crt"), files.as_ref().map(|(c, k)| (c.as_path(), k.as_path()))).expect("a client")
+}
+
+/// Shakes hands over a pipe; what the server learned of the client, or that it failed.
+async fn handshake(
+    server: Arc<ServerConfig>,
+    client: Arc<ClientConfig>,
+) -> Result<(Option<PeerCertificate>, HandshakeKind), String> {
+    let (near, far) = tokio::io::duplex(64 * 1_024);
+    let name = rustls::pki_types::ServerName::try_from("localhost").expect("a name");
+    let served = async {
+        let mut stream = TlsAcceptor::from(server).accept(near).await.map_err(|error| error.to_string())?;
+        stream.write_all(b"hello").await.map_err(|error| error.to_string())?;
+        stream.shutdown().await.map_err(|error| error.to_string())?;
+        let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+        Ok(leaf.map(|der| PeerCertificate::from_der(der).expect("a certificate")))
+    };
+    let connected = async {
+        let mut stream = TlsConnector::from(client).connect(name, far).await.map_err(|error| error.to_string())?;
+        let kind = stream.get_ref().1.handshake_kind().ok_or("no handshake")?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.map_err(|error| error.to_string())?;
+        (text == "hello").then_some(kind).ok_or_else(|| "nothing came".to_owned())
+    };
+    let (served, connected): (Result<_, String>, Result<_, String>) = tokio::join!(served, connected);
+    Ok((served?, connected?))
+}
+
+#[tokio::test]
+async fn a_session_is_never_resumed() {
+    let folder = Folder::new();
+    let (server, client) = (server(&folder, None, false).expect("a server"), client(&folder, None));
+    for _ in 0..3 {
+        let (certificate, kind) = handshake(server.clone(), client.clone()).await.expect("a handshake");
+        assert_eq!((certificate, kind), (None, HandshakeKind::Full));
+    }
+}
+
+#[tokio::test]
+async fn both_versions_are_offered_unless_the_older_one_is_refused() {
+    let folder = Folder::new();
+    let mut old = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&rustls::version::TLS12])
+        .expect("a version")
+        .with_root_certificates(roots(&folder.file("ca.crt")).expect("roots"))
+        .with_no_client_auth();
+    old.resumption = rustls::client::Resumption::in_memory_sessions(8);
+    let old = Arc::new(old);
+    let both = server(&folder, None, false).expect("a server");
+    for _ in 0..2 {
+        let (_, kind) = handshake(both.clone(), old.clone()).await.expect("TLS 1.2");
+        assert_eq!(kind, HandshakeKind::Full);
+    }
+    let files = ServerTlsFiles {
+        certificate: &folder.file("server.crt"),
+        key: &folder.file("server.key"),
+        client_ca: None,
+        client_certificate_required: false,
+        tls13_only: true,
+    };
+    assert!(handshake(server_config(&files).expect("a server"), old).await.is_err());
+}
+
+#[tokio::test]
+async fn client_certificates_are_verified() {
+    let (folder, other) = (Folder::new(), Folder::new());
+    let optional = server(&folder, Some(&folder), false).expect("a server");
+    let required = server(&folder, Some(&folder), true).expect("a server");
+    let (certificate, _) = handshake(required.clone(), client(&folder, Some(&folder))).await.expect("a handshake");
+    let certificate = certificate.expect("a certificate");
+    assert_eq!(certificate.names, ["client.example"]);
+    assert_eq!(certificate.spki_sha256.len(), 64);
+    assert!(handshake(optional.clone(), client(&folder, None)).await.is_ok_and(|(none, _)| none.is_none()));
+    assert!(handshake(required.clone(), client(&folder, None)).await.is_err(), "none, where one is required");
+    for config in [optional, required] {
+        assert!(handshake(config, client(&folder, Some(&other))).await.is_err(), "of another authority");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_file_is_said() {
+    let (folder, other) = (Folder::new(), Folder::new());
+    let error = |certificate: &Path, key: &Path| {
+        let files =
+            ServerTlsFiles { certificate, key, client_ca: None, client_certificate_required: false, tls13_only: false };
+        server_config(&files).expect_err("refused").to_string()
+    };
+    let (certificate, key) = (folder.file("server.crt"), folder.file("server.key"));
+    assert!(error(&certificate, &other.file("server.key")).contains("cannot be used together"));
+    assert!(error(&key, &key).contains("holds no certificate"));
+    assert!(error(&certificate, &certificate).contains("private key"));
+    assert!(error(&folder.file("nowhere.crt"), &key).contains("cannot be read"));
+    assert!(
+        issue(&folder.path, &IssueOptions::default()).expect_err("refused").to_string().contains("is there already")
+    );
+}
+
+#[test]
+fn keys_are_for_their_owner_only() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = Folder::new();
+    for name in ["ca.key", "server.key", "client.key"] {
+        let mode = std::fs::metadata(folder.file(name)).expect("a file").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}

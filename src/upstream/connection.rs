@@ -1,0 +1,305 @@
+//! One TCP session with Asterisk: connect, banner, login with amiwall's own credentials, then an [`Inlet`] to read from and
+//! an [`Outlet`] to write to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+
+use super::{UpstreamConfig, UpstreamLogin};
+use crate::ami::{Banner, BannerError, Decoder, EventMask, Message, Reply, ReplyKind};
+use crate::audit::Recorded;
+use crate::policy::Permit;
+
+/// From `connect` to the banner.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// From our Login to its answer: Asterisk takes a second to say no.
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// Log-ins in flight: Asterisk accepts 50 connections that are not logged in and drops the rest silently (`authlimit`).
+const LOGINS_IN_FLIGHT_MAX: usize = 20;
+/// Bytes read from Asterisk at once.
+const READ_LEN: usize = 16 * 1_024;
+
+/// Why there is no session with Asterisk.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamError {
+    /// The greeting is not Asterisk's.
+    #[error("upstream `{name}` ({address}): {source}")]
+    Banner {
+        /// The upstream.
+        name: String,
+        /// Its address.
+        address: String,
+        /// What is wrong.
+        source: BannerError,
+    },
+    /// It cannot be reached, or the connection broke.
+    #[error("upstream `{name}` ({address}): {source}")]
+    Io {
+        /// The upstream.
+        name: String,
+        /// Its address.
+        address: String,
+        /// What happened.
+        source: std::io::Error,
+    },
+    /// Asterisk refused amiwall's own credentials.
+    #[error("upstream `{name}` ({address}) refused the login of `{username}`: {answer}; check its manager.conf")]
+    Login {
+        /// The upstream.
+        name: String,
+        /// Its address.
+        address: String,
+        /// The account.
+        username: String,
+        /// Asterisk's words.
+        answer: String,
+    },
+    /// It took too long.
+    #[error("upstream `{name}` ({address}) did not answer within {seconds} s")]
+    Timeout {
+        /// The upstream.
+        name: String,
+        /// Its address.
+        address: String,
+        /// The limit.
+        seconds: u64,
+    },
+}
+
+/// Opens sessions with one Asterisk. Shared by all clients of that upstream.
+#[derive(Debug)]
+pub struct Connector {
+    config: watch::Sender<Arc<UpstreamConfig>>,
+    login_slots: Semaphore,
+    banner: watch::Sender<Option<Banner>>,
+}
+
+impl Connector {
+    /// Of that Asterisk, not yet reached.
+    #[must_use]
+    pub fn new(config: Arc<UpstreamConfig>) -> Self {
+        let (config, (banner, _)) = (watch::Sender::new(config), watch::channel(None));
+        Self { config, login_slots: Semaphore::new(LOGINS_IN_FLIGHT_MAX), banner }
+    }
+
+    /// What it was last told to be.
+    #[must_use]
+    pub fn config(&self) -> Arc<UpstreamConfig> {
+        self.config.borrow().clone()
+    }
+
+    /// Another address or other accounts, from the next session on.
+    pub fn set_config(&self, config: Arc<UpstreamConfig>) {
+        self.config.send_replace(config);
+    }
+
+    /// The banner, once Asterisk was reached.
+    #[must_use]
+    pub fn banner(&self) -> watch::Receiver<Option<Banner>> {
+        self.banner.subscribe()
+    }
+
+    /// Connects once, to learn the banner and to try the credentials.
+    ///
+    /// # Errors
+    /// If Asterisk is not there or does not let us in. The banner is learned even when the login fails.
+    pub async fn probe(&self) -> Result<(), UpstreamError> {
+        let config = self.config();
+        let (_inlet, mut outlet) = self.attach(&config.login, EventMask::NONE).await?;
+        outlet.log_off().await.map_err(|source| io_error(&config, source))
+    }
+
+    /// Opens a session for a client that is authenticated.
+    ///
+    /// # Errors
+    /// If Asterisk is not there or does not let us in.
+    pub async fn attach(&self, login: &UpstreamLogin, mask: EventMask) -> Result<(Inlet, Outlet), UpstreamError> {
+        let config = self.config();
+        let _slot =
+            self.login_slots.acquire().await.map_err(|_| io_error(&config, std::io::ErrorKind::Other.into()))?;
+        let too_late = |seconds: Duration| UpstreamError::Timeout {
+            name: config.name.clone(),
+            address: config.address.clone(),
+            seconds: seconds.as_secs(),
+        };
+        let stream = timeout(CONNECT_TIMEOUT, connect(&config)).await.map_err(|_| too_late(CONNECT_TIMEOUT))??;
+        let (mut reader, writer) = stream.into_split();
+        let banner = timeout(CONNECT_TIMEOUT, read_banner(&mut reader, &config)).await;
+        self.banner.send_replace(Some(banner.map_err(|_| too_late(CONNECT_TIMEOUT))??));
+        let mut inlet = Inlet { reader, decoder: Decoder::upstream() };
+        let mut outlet = Outlet { writer, buffer: Vec::new() };
+        let logged_in = timeout(LOGIN_TIMEOUT, log_in(&mut inlet, &mut outlet, login, mask)).await;
+        match logged_in.map_err(|_| too_late(LOGIN_TIMEOUT))? {
+            Ok(None) => Ok((inlet, outlet)),
+            Ok(Some(answer)) => {
+                let (name, address) = (config.name.clone(), config.address.clone());
+                Err(UpstreamError::Login { name, address, username: login.username.clone(), answer })
+            }
+            Err(source) => Err(io_error(&config, source)),
+        }
+    }
+}
+
+fn io_error(config: &UpstreamConfig, source: std::io::Error) -> UpstreamError {
+    UpstreamError::Io { name: config.name.clone(), address: config.address.clone(), source }
+}
+
+async fn connect(config: &UpstreamConfig) -> Result<TcpStream, UpstreamError> {
+    let stream = TcpStream::connect(&config.address).await.map_err(|source| io_error(config, source))?;
+    let keepalive =
+        socket2::TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15));
+    let socket = socket2::SockRef::from(&stream);
+    socket.set_tcp_keepalive(&keepalive).and_then(|()| stream.set_nodelay(true)).map_err(|e| io_error(config, e))?;
+    Ok(stream)
+}
+
+/// Reads the one line of the greeting, byte by byte, so that nothing behind it is lost.
+async fn read_banner(reader: &mut OwnedReadHalf, config: &UpstreamConfig) -> Result<Banner, UpstreamError> {
+    let mut line = Vec::new();
+    loop {
+        match reader.read_u8().await.map_err(|source| io_error(config, source))? {
+            b'\n' => break,
+            _ if line.len() > Banner::LEN_MAX => break,
+            byte => line.push(byte),
+        }
+    }
+    let line = line.strip_suffix(b"\r").unwrap_or(&line);
+    Banner::parse(line).map_err(|source| UpstreamError::Banner {
+        name: config.name.clone(),
+        address: config.address.clone(),
+        source,
+    })
+}
+
+/// Logs in; `Some` holds Asterisk's words when it says no.
+async fn log_in(
+    inlet: &mut Inlet,
+    outlet: &mut Outlet,
+    login: &UpstreamLogin,
+    mask: EventMask,
+) -> std::io::Result<Option<String>> {
+    let mut packet = Message::new();
+    let (username, events) = (login.username.as_bytes(), mask.to_text());
+    for (name, value) in [
+        ("Action", &b"Login"[..]),
+        ("Username", username),
+        ("Secret", login.secret.expose()),
+        ("Events", events.as_bytes()),
+    ] {
+        let not_sendable =
+            |_| std::io::Error::new(std::io::ErrorKind::InvalidInput, "the account has a control byte in it");
+        packet.push(name, value).map_err(not_sendable)?;
+    }
+    outlet.write(&packet).await?;
+    loop {
+        let Some(reply) = inlet.next().await? else { return Err(std::io::ErrorKind::UnexpectedEof.into()) };
+        if reply.kind() == ReplyKind::Response {
+            let message = reply.message().get("Message").unwrap_or_default();
+            let is_in = reply.name() == b"Success";
+            return Ok((!is_in).then(|| String::from_utf8_lossy(message).into_owned()));
+        }
+    }
+}
+
+/// What comes from Asterisk.
+#[derive(Debug)]
+pub struct Inlet {
+    reader: OwnedReadHalf,
+    decoder: Decoder,
+}
+
+impl Inlet {
+    /// The next packet; `None` when Asterisk has closed. An unfinished packet before the end is dropped. Cancel-safe.
+    ///
+    /// # Errors
+    /// If the connection broke, or Asterisk sent what cannot be a packet.
+    pub async fn next(&mut self) -> std::io::Result<Option<Reply>> {
+        loop {
+            if let Some(reply) = self.decoded()? {
+                return Ok(Some(reply));
+            }
+            if !self.read_some().await? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Feeds what has arrived to the decoder; `false` at the end of the stream. The buffer lives only while there is
+    /// something to read, so that an idle session holds none.
+    async fn read_some(&mut self) -> std::io::Result<bool> {
+        loop {
+            self.reader.readable().await?;
+            let mut buffer = [0; READ_LEN];
+            match self.reader.try_read(&mut buffer) {
+                Ok(len) => {
+                    self.decoder.feed(buffer.get(..len).unwrap_or_default());
+                    return Ok(len > 0);
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The next packet among the bytes that were already read.
+    ///
+    /// # Errors
+    /// If Asterisk sent what cannot be a packet.
+    pub fn decoded(&mut self) -> std::io::Result<Option<Reply>> {
+        let malformed = |_| std::io::Error::new(std::io::ErrorKind::InvalidData, "a packet from Asterisk is too long");
+        self.decoder.next_message().transpose().map(|message| message.map(Reply::from)).map_err(malformed)
+    }
+}
+
+/// What goes to Asterisk.
+#[derive(Debug)]
+pub struct Outlet {
+    writer: OwnedWriteHalf,
+    /// Packets that are encoded and not yet written.
+    buffer: Vec<u8>,
+}
+
+impl Outlet {
+    /// Encodes an action whose record is durable, under amiwall's own `ActionID`. [`Outlet::flush`] sends it.
+    pub fn forward(&mut self, permit: &Recorded<Permit>, id: &str) {
+        permit.get().action().encode(id, &mut self.buffer);
+    }
+
+    /// Sends what was encoded, in one piece.
+    ///
+    /// # Errors
+    /// If the connection broke.
+    pub async fn flush(&mut self) -> std::io::Result<()> {
+        let result = self.writer.write_all(&self.buffer).await;
+        self.buffer = Vec::new();
+        result
+    }
+
+    /// Sets which events Asterisk sends on this session: amiwall's own action, made of a mask and nothing else.
+    ///
+    /// # Errors
+    /// If the connection broke.
+    pub async fn set_mask(&mut self, mask: EventMask, id: &str) -> std::io::Result<()> {
+        let mask = mask.to_text();
+        let packet = [("Action", &b"Events"[..]), ("ActionID", id.as_bytes()), ("EventMask", mask.as_bytes())];
+        self.write(&Message::compose(&packet)).await
+    }
+
+    /// Ends the session as a client should.
+    ///
+    /// # Errors
+    /// If the connection broke.
+    pub async fn log_off(&mut self) -> std::io::Result<()> {
+        self.write(&Message::compose(&[("Action", b"Logoff")])).await
+    }
+
+    async fn write(&mut self, message: &Message) -> std::io::Result<()> {
+        message.encode(&mut self.buffer);
+        self.flush().await
+    }
+}

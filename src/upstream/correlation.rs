@@ -1,0 +1,193 @@
+//! [`Correlation`]: which answer belongs to which action of one session. Pure; fed by the session in time order.
+//!
+//! Answers are paired by amiwall's own `ActionID`, never by order, and 0, 2 or 3 answers to one action are tolerated.
+//! Asterisk runs a session's packets one after another, so the first answer to an action tells that all actions before it
+//! are over. Answers that amiwall gives itself keep their place between Asterisk's: clients that send no `ActionID` count.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::identifiers::{ActionIds, IdPrefix};
+use crate::ami::{ListFrame, Message, Reply, ReplyKind};
+
+/// How many actions that are over are remembered, for late answers and events.
+const RECENT_MAX: usize = 256;
+
+/// An action that was sent to Asterisk.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// The `id` of its audit record.
+    pub record_id: String,
+    /// The client's own `ActionID`.
+    pub client_id: Option<Vec<u8>>,
+    /// The action's name in lower case.
+    pub key: String,
+    /// Whether Asterisk reads no further packet of the session until it is over (a synchronous Originate).
+    pub is_blocking: bool,
+    /// Whether Asterisk answers it without a `Response` (IAXnetstats).
+    pub is_unanswered: bool,
+    /// Whether amiwall sent it on its own account; its answer is for nobody.
+    pub is_own: bool,
+    /// When.
+    pub at: Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Waiting,
+    Listing,
+    Over,
+}
+
+#[derive(Debug)]
+struct Entry {
+    sent: Sent,
+    state: State,
+    /// Answers of amiwall's own that come right behind this action's.
+    behind: Vec<Message>,
+}
+
+/// Where a packet from Asterisk goes.
+#[derive(Debug)]
+pub enum Routed {
+    /// It answers an action of this session. The `ActionID` is the client's own again.
+    Answer {
+        /// The packet.
+        reply: Reply,
+        /// The action.
+        sent: Sent,
+        /// Answers of amiwall's own that are due before it, because earlier actions got none.
+        before: Vec<Message>,
+        /// Answers of amiwall's own that are due behind it.
+        behind: Vec<Message>,
+    },
+    /// It is for everybody who may see it.
+    Broadcast(Reply),
+    /// A response nobody here has asked for: dropped, on record.
+    Orphan(Reply),
+    /// The answer to an action of amiwall's own; answers to the client that are due now that it is over.
+    Own(Vec<Message>),
+}
+
+/// The open actions of one session.
+#[derive(Debug)]
+pub struct Correlation {
+    prefix: IdPrefix,
+    /// Contiguous: the entry of number `first + i` is `entries[i]`.
+    entries: VecDeque<Entry>,
+    first: u64,
+    raw_answers_expected: bool,
+}
+
+impl Correlation {
+    /// Of a session with that prefix.
+    #[must_use]
+    pub const fn new(prefix: IdPrefix) -> Self {
+        Self { prefix, entries: VecDeque::new(), first: 0, raw_answers_expected: false }
+    }
+
+    /// Takes note of an action that is about to be sent; its `ActionID`.
+    pub fn send(&mut self, sent: Sent) -> String {
+        let id = self.prefix.id(self.first + self.entries.len() as u64);
+        self.raw_answers_expected |= sent.is_unanswered;
+        let state = if sent.is_unanswered { State::Over } else { State::Waiting };
+        self.entries.push_back(Entry { sent, state, behind: Vec::new() });
+        self.forget_old();
+        id
+    }
+
+    fn forget_old(&mut self) {
+        while self.entries.len() > RECENT_MAX && self.entries.front().is_some_and(|entry| entry.state == State::Over) {
+            self.entries.pop_front();
+            self.first += 1;
+        }
+    }
+
+    /// An answer of amiwall's own: due now, or kept (`None`) until the actions before it are answered.
+    #[must_use]
+    pub fn answer_in_turn(&mut self, answer: Message) -> Option<Message> {
+        match self.entries.iter_mut().rev().find(|entry| entry.state != State::Over) {
+            Some(entry) => {
+                entry.behind.push(answer);
+                None
+            }
+            None => Some(answer),
+        }
+    }
+
+    /// How many actions wait for their answer or the end of their list, amiwall's own not counted.
+    #[must_use]
+    pub fn outstanding(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.state != State::Over && !entry.sent.is_own).count()
+    }
+
+    /// Whether an action is outstanding behind which Asterisk reads nothing.
+    #[must_use]
+    pub fn is_blocked(&self) -> bool {
+        self.entries.iter().any(|entry| entry.state != State::Over && entry.sent.is_blocking)
+    }
+
+    /// Gives up all that is outstanding (Asterisk is gone): for each action its client's id, and the answers behind it.
+    pub fn abandon(&mut self) -> Vec<(Option<Sent>, Vec<Message>)> {
+        let open = self.entries.iter_mut().filter(|entry| entry.state != State::Over);
+        open.map(|entry| {
+            entry.state = State::Over;
+            let sent = (!entry.sent.is_own).then(|| entry.sent.clone());
+            (sent, std::mem::take(&mut entry.behind))
+        })
+        .collect()
+    }
+
+    /// Says where a packet from Asterisk goes, and restores the client's `ActionID` in it.
+    pub fn route(&mut self, reply: Reply, ids: &ActionIds) -> Routed {
+        if reply.kind() == ReplyKind::Other {
+            return if self.raw_answers_expected { Routed::Broadcast(reply) } else { Routed::Orphan(reply) };
+        }
+        let Some(id) = reply.action_id() else {
+            return if reply.kind() == ReplyKind::Response { Routed::Orphan(reply) } else { Routed::Broadcast(reply) };
+        };
+        let index = self.prefix.number(id).and_then(|number| number.checked_sub(self.first));
+        let index = index.and_then(|index| usize::try_from(index).ok()).filter(|index| *index < self.entries.len());
+        match index {
+            Some(index) => self.answer(index, reply),
+            None if reply.kind() == ReplyKind::Response => Routed::Orphan(reply),
+            None => Routed::Broadcast(match ids.shown_for(id) {
+                Ok(shown) => Reply::from(reply.message().with_action_id(shown.as_deref())),
+                Err(super::identifiers::NotOurs) => reply,
+            }),
+        }
+    }
+
+    fn answer(&mut self, index: usize, reply: Reply) -> Routed {
+        let is_response = reply.kind() == ReplyKind::Response;
+        let mut before = Vec::new();
+        if is_response {
+            for entry in self.entries.iter_mut().take(index).filter(|entry| entry.state != State::Over) {
+                entry.state = State::Over;
+                before.append(&mut entry.behind);
+            }
+        }
+        let Some(entry) = self.entries.get_mut(index) else { return Routed::Orphan(reply) };
+        let mut behind = Vec::new();
+        entry.state = match (entry.state, is_response, reply.list_frame()) {
+            (State::Over, _, _) | (_, false, Some(ListFrame::End)) => State::Over,
+            (State::Waiting, true, Some(ListFrame::Start)) | (State::Listing, true, _) => State::Listing,
+            (State::Waiting, true, _) => State::Over,
+            (state, false, _) => state,
+        };
+        if entry.state == State::Over {
+            behind.append(&mut entry.behind);
+        }
+        if entry.sent.is_own {
+            before.append(&mut behind);
+            return Routed::Own(before);
+        }
+        let sent = entry.sent.clone();
+        let reply = Reply::from(reply.message().with_action_id(sent.client_id.as_deref()));
+        Routed::Answer { reply, sent, before, behind }
+    }
+}
+
+#[cfg(test)]
+#[path = "correlation_tests.rs"]
+mod tests;
