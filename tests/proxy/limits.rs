@@ -1,0 +1,80 @@
+//! How often and how many.
+
+use crate::harness::{Bench, Client, Extra, ROLE, is_pong};
+
+const ORIGINATE: &str =
+    "Action: Originate\r\nChannel: Local/1000@test\r\nApplication: Wait\r\nData: 1\r\nAsync: true\r\n\r\n";
+
+#[tokio::test]
+async fn an_originate_over_the_rate_is_told_when_to_come_again_and_does_not_reach_asterisk() {
+    let bench = Bench::with_role(&format!("{ROLE}    limits: {{ Originate: {{ rate: 3/hour, burst: 3 }} }}\n")).await;
+    let mut client = bench.login().await;
+    for _ in 0..3 {
+        assert!(client.ask(ORIGINATE).await.contains("Originate successfully queued"));
+    }
+    let refused = client.ask(ORIGINATE).await;
+    assert!(refused.starts_with("Response: Error\r\nMessage: Rate limit exceeded, retry in "), "{refused}");
+    assert!(is_pong(&client.ask("Action: Ping\r\n\r\n").await), "other actions have room");
+    let mut second = bench.login().await;
+    assert!(
+        second.ask(ORIGINATE).await.contains("Rate limit exceeded"),
+        "the limit is the identity's, not the session's"
+    );
+    assert_eq!(bench.executed().iter().filter(|name| *name == "Originate").count(), 3);
+    let records = bench.records().await;
+    let limited = records.iter().filter(|record| record["decision"] == "limit").count();
+    assert_eq!(limited, 2);
+}
+
+#[tokio::test]
+async fn a_limit_of_the_whole_proxy_is_shared() {
+    let extra = Extra {
+        limits: "  actions: { Originate: { rate: 2/hour } }\n".to_owned(),
+        identities: "  other: { roles: [tester], secret: { file: tester.secret }, challenge: true }\n".to_owned(),
+        ..Extra::default()
+    };
+    let bench = Bench::with(extra).await;
+    let mut client = bench.login().await;
+    assert!(client.ask(ORIGINATE).await.contains("queued") && client.ask(ORIGINATE).await.contains("queued"));
+    let mut other = bench.connect().await;
+    other.send("Action: Login\r\nUsername: other\r\nSecret: tester-secret\r\nEvents: off\r\n\r\n").await;
+    assert!(other.packet().await.contains("accepted"));
+    assert!(other.ask(ORIGINATE).await.contains("Rate limit exceeded"));
+}
+
+#[tokio::test]
+async fn connections_are_limited_per_address() {
+    let extra = Extra { limits: "  connections_per_address: 2\n".to_owned(), ..Extra::default() };
+    let bench = Bench::with(extra).await;
+    let (first, _second) = (bench.connect().await, bench.connect().await);
+    assert_eq!(Client::connect(bench.address).await.rest().await, "", "closed without a word");
+    drop(first);
+    // The place is free again as soon as the proxy has seen the close.
+    loop {
+        let mut client = Client::connect(bench.address).await;
+        if client.greets().await {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_address_outside_the_listeners_networks_gets_not_a_byte() {
+    let extra = Extra { listener: "    networks: { allow: [192.0.2.0/24] }\n".to_owned(), ..Extra::default() };
+    let bench = Bench::with(extra).await;
+    assert_eq!(Client::connect(bench.address).await.rest().await, "");
+    let records = bench.records().await;
+    assert!(records.iter().any(|record| record["kind"] == "refuse" && record["reason"] == "networks.listener"));
+}
+
+#[tokio::test]
+async fn a_client_in_a_loop_is_slowed_down_and_hurts_nobody_else() {
+    let bench = Bench::new().await;
+    let (mut looping, mut other) = (bench.login().await, bench.login().await);
+    looping.send("Action: Events\r\nEventMask: off\r\n\r\n".repeat(400)).await;
+    looping.packet().await;
+    for _ in 0..50 {
+        assert!(is_pong(&other.ask("Action: Ping\r\n\r\n").await));
+    }
+    drop(looping);
+}

@@ -1,0 +1,12 @@
+//! The proxy and the simulated Asterisk in one process, over real sockets.
+#![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "a test that cannot go on fails")]
+
+mod harness;
+
+mod audit;
+mod events;
+mod limits;
+mod login;
+mod operation;
+mod session;
+mod smuggling;
