@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# policies.sh: every shipped policy is valid.
+# shellcheck source=tests/steps/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+need_amiwall
+status=0 count=0
+while IFS= read -r -d '' policy; do
+  count=$((count + 1))
+  "$amiwall" check "$policy" >/dev/null || { say "$policy is not valid"; status=1; }
+done < <(find "$repo/policies" -name '*.yaml' -print0 | sort -z)
+[ "$count" -gt 0 ] || { say "there are no policies"; status=1; }
+# Those of the tests are no examples, but must be valid too: with-amiwall.sh runs them.
+echo "$count policies"
+exit "$status"
