@@ -4,7 +4,8 @@
 # shellcheck source=tests/steps/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-secret=${SIMULATOR_SECRET:-amiwallpw}
+export SIMULATOR_SECRET=${SIMULATOR_SECRET:-amiwallpw}
+secret=$SIMULATOR_SECRET
 if [ "${1:-}" = inside ]; then                # beside the simulator and amiwall
   cd "$repo/tests/compliance"
   # A few seconds are enough for what runs in memory. Cases that it does not simulate are left out of the comparison.

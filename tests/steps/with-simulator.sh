@@ -13,7 +13,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 read -r port < <(python3 "$repo/tests/asterisk/ports.py" 1)
-read -ra more <<<"${SIMULATOR_ARGS:-}"
+read -ra more <<<"${SIMULATOR_ARGS:---secret-env SIMULATOR_SECRET}"
 "$amiwall" simulate --listen "127.0.0.1:$port" "${more[@]}" >"$log" 2>&1 </dev/null &
 pid=$!
 if ! python3 "$repo/tests/asterisk/wait_ready.py" banner "127.0.0.1:$port" "$pid" 30; then
