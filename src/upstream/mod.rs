@@ -1,6 +1,7 @@
 //! The other side: one Asterisk session for each client.
 //!
-//! The only way out is [`Outlet::forward`], which takes nothing but a [`Recorded<Permit>`]: what has no durable record
+//! The only way out is [`Outlet::forward`], which takes nothing but a
+//! [`Recorded<Permit>`](crate::audit::Recorded): what has no durable record
 //! cannot be sent.
 
 mod connection;

@@ -217,7 +217,7 @@ pub(crate) fn records_in_partial(directory: &Path) -> Vec<serde_json::Value> {
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
-fn write_private(path: &Path, text: &str) {
+pub(crate) fn write_private(path: &Path, text: &str) {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::write(path, text).expect("the file is written");
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("its mode is set");

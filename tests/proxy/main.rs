@@ -10,3 +10,4 @@ mod login;
 mod operation;
 mod session;
 mod smuggling;
+mod tls;
