@@ -1,6 +1,7 @@
 //! [`NetworkAcl`]: which addresses may connect. IPv4-mapped IPv6 addresses are canonical on both sides: in the list when
 //! it is read, in the address when it is asked.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
@@ -44,6 +45,13 @@ impl FromStr for Network {
     }
 }
 
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_host = self.0.prefix_len() == self.0.max_prefix_len();
+        if is_host { self.0.addr().fmt(f) } else { self.0.fmt(f) }
+    }
+}
+
 /// Who may connect: in `allow` (everybody, when it is absent) and not in `except`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NetworkAcl {
@@ -74,6 +82,18 @@ impl NetworkAcl {
     }
 }
 
+impl fmt::Display for NetworkAcl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |networks: &[Network]| networks.iter().map(Network::to_string).collect::<Vec<_>>().join(", ");
+        match self.allow.as_deref() {
+            None => f.write_str("any address")?,
+            Some([]) => f.write_str("no address")?,
+            Some(networks) => f.write_str(&list(networks))?,
+        }
+        if self.except.is_empty() { Ok(()) } else { write!(f, " except {}", list(&self.except)) }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,6 +116,14 @@ mod tests {
         assert!(NetworkAcl::default().allows(anybody) && NetworkAcl::default().is_open());
         assert!(!NetworkAcl::new(Some(Vec::new()), Vec::new()).allows(anybody));
         assert!(NetworkAcl::new(Some(networks(&["0.0.0.0/0"])), Vec::new()).is_open());
+    }
+
+    #[test]
+    fn reads_as_people_say_it() {
+        let acl = NetworkAcl::new(Some(networks(&["10.0.0.0/8", "192.0.2.7"])), networks(&["10.9.0.0/16"]));
+        assert_eq!(acl.to_string(), "10.0.0.0/8, 192.0.2.7 except 10.9.0.0/16");
+        assert_eq!(NetworkAcl::default().to_string(), "any address");
+        assert_eq!(NetworkAcl::new(Some(Vec::new()), Vec::new()).to_string(), "no address");
     }
 
     #[test]

@@ -1,10 +1,81 @@
-//! `amiwall check`.
+//! `amiwall check`: is the policy valid, and what does it amount to, in plain words.
 
-use super::{Exit, Failure};
+mod describe;
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+
+use super::{Exit, Failure, Format, out, say};
+use crate::config::{self, Checked, Diagnostics, Files, Paint};
 
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {}
+pub(super) struct Args {
+    /// The policy file.
+    policy: PathBuf,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Leave the files and variables alone that the policy names (certificates, secrets): judge its text only.
+    #[arg(long)]
+    without_files: bool,
+}
 
-pub(super) fn run(_args: &Args) -> Result<Exit, Failure> {
-    Err(Failure::incomplete("not there yet"))
+pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    let files = if args.without_files { Files::Skip } else { Files::Open };
+    let checked = config::check(&args.policy, files);
+    match args.format {
+        Format::Human => human(args, &checked),
+        Format::Json => json(args, &checked),
+    }
+    Ok(if checked.is_ok() { Exit::Ok } else { Exit::InvalidPolicy })
+}
+
+/// Problems go to standard error, so that the summary can be kept alone.
+fn human(args: &Args, checked: &Result<Checked, Diagnostics>) {
+    let paint = if std::io::stderr().is_terminal() { Paint::Colour } else { Paint::Plain };
+    let problems = match checked {
+        Ok(checked) => &checked.warnings,
+        Err(problems) => problems,
+    };
+    if !problems.is_empty() {
+        say(&mut std::io::stderr(), &format!("{}\n", problems.render(paint)));
+    }
+    let path = args.policy.display();
+    match checked {
+        Ok(checked) => {
+            out(&format!(
+                "{path}: valid{}\n\n{}",
+                plural(&[(checked.warnings.len(), "warning")]),
+                describe::text(checked)
+            ));
+        }
+        Err(problems) => {
+            let (errors, warnings) = problems.count();
+            let counts = plural(&[(errors, "error"), (warnings, "warning")]);
+            say(&mut std::io::stderr(), &format!("{path}: not valid{counts}"));
+        }
+    }
+}
+
+/// `: 2 errors, 1 warning`; what there is none of is left out.
+fn plural(counts: &[(usize, &str)]) -> String {
+    let some = counts.iter().filter(|(count, _)| *count > 0);
+    let words: Vec<String> =
+        some.map(|(count, word)| format!("{count} {word}{}", if *count == 1 { "" } else { "s" })).collect();
+    if words.is_empty() { String::new() } else { format!(": {}", words.join(", ")) }
+}
+
+fn json(args: &Args, checked: &Result<Checked, Diagnostics>) {
+    let path = args.policy.display().to_string();
+    let value = match checked {
+        Ok(checked) => serde_json::json!({
+            "path": path,
+            "valid": true,
+            "digest": checked.digest,
+            "problems": checked.warnings.to_json(),
+            "identities": describe::json(checked),
+        }),
+        Err(problems) => serde_json::json!({ "path": path, "valid": false, "problems": problems.to_json() }),
+    };
+    out(&format!("{value:#}"));
 }

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use super::diagnostic::Diagnostics;
-use super::node::Node;
+use super::diagnostic::{Diagnostics, Severity};
+use super::hidden::Hidden;
+use super::node::{Node, Value};
 use crate::catalogue::nearest;
 use crate::policy::spec::{Position, Problem};
 
@@ -29,8 +30,9 @@ impl Problems {
     }
 
     /// Errors and warnings.
-    pub(super) fn into_diagnostics(self, path: &Path, text: &str) -> (Diagnostics, Diagnostics) {
-        (Diagnostics::errors(path, text, self.errors), Diagnostics::warnings(path, text, self.warnings))
+    pub(super) fn into_diagnostics(self, path: &Path, text: &str, hidden: &Hidden) -> (Diagnostics, Diagnostics) {
+        let errors = Diagnostics::new(Severity::Error, path, (text, hidden), self.errors);
+        (errors, Diagnostics::new(Severity::Warning, path, (text, hidden), self.warnings))
     }
 }
 
@@ -39,6 +41,8 @@ impl Problems {
 pub(super) struct Fields<'n> {
     at: Position,
     what: String,
+    /// What is no map misses no keys: that it is none was told.
+    is_map: bool,
     entries: Vec<(&'n str, &'n Node)>,
 }
 
@@ -57,11 +61,8 @@ impl<'n> Fields<'n> {
             if known.contains(&key.text.as_str()) {
                 entries.push((key.text.as_str(), value));
             } else if later.contains(&key.text.as_str()) {
-                problems.error(
-                    key.at,
-                    format!("`{}` is not in this version", key.text),
-                    Some("leave it out".to_owned()),
-                );
+                let message = format!("`{}` is not in this version of amiwall", key.text);
+                problems.error(key.at, message, Some("leave it out: it would be without effect".to_owned()));
             } else {
                 let help = nearest(&key.text, known.iter().copied()).map_or_else(
                     || format!("known keys: {}", known.join(", ")),
@@ -70,19 +71,21 @@ impl<'n> Fields<'n> {
                 problems.error(key.at, format!("unknown key `{}` in {what}", key.text), Some(help));
             }
         }
-        Self { at: node.at, what, entries }
+        let is_map = matches!(node.value, Value::Map(_) | Value::Empty);
+        Self { at: node.at, what, is_map, entries }
     }
 
     /// The value of a key.
-    pub(super) fn take(&mut self, key: &str) -> Option<&'n Node> {
+    pub(super) fn take(&self, key: &str) -> Option<&'n Node> {
         self.entries.iter().find(|(name, _)| *name == key).map(|(_, node)| *node)
     }
 
     /// The value of a key that has to be there.
-    pub(super) fn need(&mut self, key: &str, problems: &mut Problems) -> Option<&'n Node> {
+    pub(super) fn need(&self, key: &str, problems: &mut Problems) -> Option<&'n Node> {
         let node = self.take(key);
-        if node.is_none() {
-            problems.error(self.at, format!("`{key}` is missing in {}", self.what), None);
+        if node.is_none() && self.is_map {
+            let help = Some(format!("add `{key}:`"));
+            problems.error(self.at, format!("`{key}` is missing in {}", self.what), help);
         }
         node
     }

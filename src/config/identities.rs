@@ -1,9 +1,9 @@
 //! `identities:`. Names, roles and attributes go to the policy, which checks them; the rest is who may log in, and from where.
 
-use super::Context;
 use super::fields::{Fields, Problems};
 use super::node::Node;
-use super::{secrets, transport, values};
+use super::{Context, Files};
+use super::{networks, secrets, values};
 use crate::identity::{CertificateMatch, Identity, StoredSecret};
 use crate::policy::spec::{ClientSpec, Spanned};
 
@@ -16,7 +16,7 @@ fn identity(name: &Spanned, node: &Node, context: &Context<'_>, problems: &mut P
     let known = ["roles", "secret", "challenge", "certificate", "networks", "attributes", "sessions", "valid"];
     let later = ["mode", "shadow_also", "hours", "upstream"];
     let what = format!("the identity `{}`", name.text);
-    let mut fields = Fields::of(node, what, &known, &later, problems);
+    let fields = Fields::of(node, what, &known, &later, problems);
     let roles = fields.need("roles", problems).map(|node| values::texts(node, problems)).unwrap_or_default();
     let attributes = fields.take("attributes").map(|node| node.map(problems)).unwrap_or_default();
     let attributes =
@@ -25,17 +25,24 @@ fn identity(name: &Spanned, node: &Node, context: &Context<'_>, problems: &mut P
     let secrets = secret.map(|node| secrets::identity(node, context, problems)).unwrap_or_default();
     let certificate_node = fields.take("certificate");
     let certificate = certificate_node.and_then(|node| certificate(node, problems));
+    if let (Some(node), false) = (certificate_node, context.accepts_certificates) {
+        let help = "set `client_ca` under `tls:` of a listener".to_owned();
+        problems.error(node.at, "no listener asks for client certificates", Some(help));
+    }
+    if roles.is_empty() && fields.take("roles").is_some() {
+        problems.warn(name.at, format!("`{}` has no role and may do nothing", name.text), None);
+    }
     if secret.is_none() && certificate_node.is_none() {
         let help = Some("`secret:` (from `amiwall hash-secret`), `certificate:`, or both".to_owned());
         problems.error(name.at, format!("the identity `{}` cannot be proved by anything", name.text), help);
     }
-    let (valid_from, valid_until) = validity(&mut fields, problems);
+    let (valid_from, valid_until) = validity(&fields, problems);
     let identity = Identity {
         name: name.text.clone(),
-        challenge: challenge(&mut fields, &secrets, problems),
+        challenge: challenge(&fields, &secrets, context, problems),
         secrets,
         certificate,
-        networks: fields.take("networks").map(|node| transport::acl(node, context, problems)).unwrap_or_default(),
+        networks: fields.take("networks").map(|node| networks::acl(node, context, problems)).unwrap_or_default(),
         valid_from,
         valid_until,
         sessions_max: fields.take("sessions").and_then(|node| values::count(node, problems)),
@@ -44,19 +51,28 @@ fn identity(name: &Spanned, node: &Node, context: &Context<'_>, problems: &mut P
 }
 
 /// A challenge is proved with the secret itself: only where that is kept, and it is kept for nothing else.
-fn challenge(fields: &mut Fields<'_>, secrets: &[StoredSecret], problems: &mut Problems) -> bool {
-    let Some(node) = fields.take("challenge") else { return false };
-    let wanted = values::boolean(node, problems).unwrap_or_default();
+fn challenge(fields: &Fields<'_>, secrets: &[StoredSecret], context: &Context<'_>, problems: &mut Problems) -> bool {
+    let node = fields.take("challenge");
+    let wanted = node.is_some_and(|node| values::boolean(node, problems).unwrap_or_default());
     let is_recoverable = secrets.iter().any(|secret| matches!(secret, StoredSecret::Recoverable(_)));
-    if wanted && !secrets.is_empty() && !is_recoverable {
-        let help = Some("secret: { file: NAME.secret }, with the secret itself in the file".to_owned());
-        problems.error(node.at, "an MD5 challenge needs a recoverable secret, not an argon2id line", help);
+    // A secret that is wrong itself was told before.
+    let is_told = fields.take("secret").is_some() && secrets.is_empty();
+    match node {
+        Some(node) if wanted && !is_recoverable && !is_told => {
+            let help = Some("secret: { file: NAME.secret }, with the secret itself in the file".to_owned());
+            problems.error(node.at, "an MD5 challenge needs a recoverable secret, not an argon2id line", help);
+        }
+        _ => {}
+    }
+    if let (Some(node), true) = (fields.take("secret"), is_recoverable && !wanted && context.files == Files::Open) {
+        let help = "put the argon2id line there that `amiwall hash-secret` prints, or set `challenge: true`".to_owned();
+        problems.warn(node.at, "the secret is kept in clear, but nothing needs it", Some(help));
     }
     wanted
 }
 
 fn certificate(node: &Node, problems: &mut Problems) -> Option<CertificateMatch> {
-    let mut fields = Fields::of(node, "`certificate`", &["san", "spki_sha256"], &[], problems);
+    let fields = Fields::of(node, "`certificate`", &["san", "spki_sha256"], &[], problems);
     let san = fields.take("san").and_then(|node| node.text(problems));
     let spki = fields.take("spki_sha256").and_then(|node| node.text(problems));
     match (san, spki) {
@@ -80,9 +96,9 @@ fn certificate(node: &Node, problems: &mut Problems) -> Option<CertificateMatch>
     }
 }
 
-fn validity(fields: &mut Fields<'_>, problems: &mut Problems) -> (Option<i64>, Option<i64>) {
+fn validity(fields: &Fields<'_>, problems: &mut Problems) -> (Option<i64>, Option<i64>) {
     let Some(node) = fields.take("valid") else { return (None, None) };
-    let mut fields = Fields::of(node, "`valid`", &["from", "until"], &[], problems);
+    let fields = Fields::of(node, "`valid`", &["from", "until"], &[], problems);
     let from = fields.take("from").and_then(|node| values::instant(node, false, problems));
     let until = fields.take("until").and_then(|node| values::instant(node, true, problems));
     if let (Some(from), Some(until)) = (from, until)

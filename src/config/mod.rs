@@ -2,36 +2,40 @@
 //! line itself; a file with one problem is no policy at all.
 //!
 //! YAML becomes a tree with positions ([`node`]), each section is read from it by its own file, and what comes out are the
-//! types of the modules that use them: none of those knows YAML.
+//! types of the modules that use them: none of those knows YAML. Secrets are never shown ([`hidden`]).
 
 mod audit;
+mod dangers;
 mod diagnostic;
 mod fields;
+mod hidden;
 mod identities;
+mod listeners;
+mod networks;
 mod node;
 mod roles;
 mod secrets;
-mod transport;
+mod source;
+mod upstreams;
 mod values;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::audit::AuditConfig;
 use crate::identity::{FailedLogins, Identities, Identity};
 use crate::listener::{ConnectionLimits, ListenerConfig};
-use crate::networks::Network;
+use crate::networks::{Network, NetworkAcl};
 use crate::policy::Policy;
-use crate::policy::spec::{LimitSpec, PolicySpec, Position, RoleSpec};
+use crate::policy::spec::{ClientSpec, LimitSpec, PolicySpec, Position, RoleSpec};
 use crate::upstream::UpstreamConfig;
 
-pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use diagnostic::{Diagnostic, Diagnostics, Paint, Severity};
 use fields::{Fields, Problems};
-use node::Node;
-
-/// The largest file that is read.
-const FILE_LEN_MAX: u64 = 1_024 * 1_024;
+use node::{Node, Value};
+use source::Source;
 
 /// Everything a policy file says.
 #[derive(Debug)]
@@ -54,20 +58,111 @@ pub struct Config {
     pub identities: Arc<Identities>,
     /// What may be done.
     pub policy: Arc<Policy>,
-    /// What the policy was compiled from, for people.
+    /// What is worth a look.
+    pub warnings: Diagnostics,
+}
+
+/// Whether the files and variables that a policy names are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Files {
+    /// They are: this is where amiwall will run.
+    Open,
+    /// They are left alone: the policy is judged by its text, on a desk or in a pipeline.
+    Skip,
+}
+
+/// A valid policy file, to be told about; it cannot be run.
+#[derive(Debug)]
+pub struct Checked {
+    /// `sha256:…` of the file's bytes.
+    pub digest: String,
+    /// Where clients connect.
+    pub listeners: Vec<ListenerSummary>,
+    /// The upstreams' names and addresses.
+    pub upstreams: BTreeMap<String, String>,
+    /// The audit log.
+    pub audit: AuditConfig,
+    /// Who there is. Where files were left alone, secrets that are not in the policy are not the real ones.
+    pub identities: Vec<Identity>,
+    /// The same, as the policy sees them: roles and attributes.
+    pub clients: Vec<ClientSpec>,
+    /// All roles.
     pub roles: Vec<RoleSpec>,
     /// What is worth a look.
     pub warnings: Diagnostics,
 }
 
-/// The sections as they are read; `None` where something is wrong with one, so that the others are read all the same.
-struct Sections {
+/// One listener, in words.
+#[derive(Clone, Debug)]
+pub struct ListenerSummary {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// How it speaks.
+    pub speaks: &'static str,
+    /// Who may connect.
+    pub networks: NetworkAcl,
+    /// The upstream of its clients.
+    pub upstream: String,
+}
+
+impl Config {
+    /// Reads and validates a policy file, and the files that it names (certificates, secrets).
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn load(path: &Path) -> Result<Self, Diagnostics> {
+        let Read { digest, sections, policy, warnings } = read(path, Files::Open)?;
+        Ok(Self {
+            path: path.to_owned(),
+            digest,
+            listeners: sections.listeners.into_iter().filter_map(|listener| listener.config).collect(),
+            upstreams: sections.upstreams,
+            audit: sections.audit,
+            limits: sections.limits.connections,
+            failed_logins: sections.limits.failed_logins,
+            identities: Arc::new(Identities::new(sections.identities)),
+            policy: Arc::new(policy),
+            warnings,
+        })
+    }
+}
+
+/// Reads and validates a policy file to tell about it.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn check(path: &Path, files: Files) -> Result<Checked, Diagnostics> {
+    let Read { digest, sections, warnings, .. } = read(path, files)?;
+    let upstreams = sections.upstreams.into_iter().map(|(name, upstream)| (name, upstream.address));
+    Ok(Checked {
+        digest,
+        listeners: sections.listeners.into_iter().map(|listener| listener.summary).collect(),
+        upstreams: upstreams.collect(),
+        audit: sections.audit,
+        identities: sections.identities,
+        clients: sections.clients,
+        roles: sections.roles,
+        warnings,
+    })
+}
+
+/// A file without errors.
+struct Read {
+    digest: String,
+    sections: Sections,
+    policy: Policy,
+    warnings: Diagnostics,
+}
+
+/// The sections as they are read. What is wrong with one is left out of it, so that the others are read all the same.
+struct Sections<Audit = AuditConfig> {
+    listeners: Vec<listeners::Listener>,
     upstreams: BTreeMap<String, UpstreamConfig>,
-    listeners: Vec<ListenerConfig>,
-    audit: Option<AuditConfig>,
+    audit: Audit,
     limits: Limits,
     roles: Vec<RoleSpec>,
     identities: Vec<Identity>,
+    clients: Vec<ClientSpec>,
 }
 
 /// `limits:`.
@@ -82,109 +177,103 @@ struct Limits {
 struct Context<'a> {
     /// Paths in the file are relative to it.
     folder: &'a Path,
+    files: Files,
     networks: &'a BTreeMap<String, Vec<Network>>,
-    upstreams: &'a BTreeMap<String, UpstreamConfig>,
+    upstream_names: &'a [&'a str],
+    role_and_identity_names: &'a [&'a str],
+    accepts_certificates: bool,
 }
 
-impl Config {
-    /// Reads and validates a policy file, and the files that it names (certificates, secrets).
-    ///
-    /// # Errors
-    /// Everything that is wrong with it.
-    pub fn load(path: &Path) -> Result<Self, Diagnostics> {
-        let text = read_file(path).map_err(|why| Diagnostics::of_file(path, why))?;
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
-        let digest: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        let mut problems = Problems::default();
-        let diagnostics = |problems: Problems| problems.into_diagnostics(path, &text);
-        let node = match node::parse(&text) {
-            Ok(node) => node,
-            Err(problem) => {
-                problems.errors.push(problem);
-                return Err(diagnostics(problems).0);
-            }
-        };
-        let folder = path.parent().unwrap_or_else(|| Path::new("."));
-        let (sections, clients) = read_sections(&node, folder, &mut problems);
-        let Sections { upstreams, listeners, audit, limits, roles, identities } = sections;
-        let spec = PolicySpec { roles: roles.clone(), clients, shared_limits: limits.shared };
-        let policy = match Policy::compile(spec) {
-            Ok((policy, warnings)) => {
-                problems.warnings.extend(warnings);
-                policy
-            }
-            Err(errors) => {
-                problems.errors.extend(errors);
-                Policy::default()
-            }
-        };
-        check_permissions(path, &mut problems);
-        let (errors, warnings) = diagnostics(problems);
-        match audit {
-            Some(audit) if errors.is_empty() => Ok(Self {
-                path: path.to_owned(),
-                digest: format!("sha256:{digest}"),
-                listeners,
-                upstreams,
-                audit,
-                limits: limits.connections,
-                failed_logins: limits.failed_logins,
-                identities: Arc::new(Identities::new(identities)),
-                policy: Arc::new(policy),
-                roles,
-                warnings,
-            }),
-            _ => Err(errors.with(warnings)),
+fn read(path: &Path, files: Files) -> Result<Read, Diagnostics> {
+    let Source { text, digest } = Source::read(path)?;
+    let mut problems = Problems::default();
+    let (node, hidden) = node::parse(&text, &mut problems);
+    let Some(node) = node else { return Err(problems.into_diagnostics(path, &text, &hidden).0) };
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    let sections = read_sections(&node, (folder, files), &mut problems);
+    let spec = PolicySpec {
+        roles: sections.roles.clone(),
+        clients: sections.clients.clone(),
+        shared_limits: sections.limits.shared.clone(),
+    };
+    let policy = match Policy::compile(spec) {
+        Ok((policy, warnings)) => {
+            problems.warnings.extend(warnings);
+            policy
         }
+        Err(errors) => {
+            problems.errors.extend(errors);
+            Policy::default()
+        }
+    };
+    dangers::look(&sections.roles, &mut problems);
+    check_permissions(path, &mut problems);
+    let (errors, warnings) = problems.into_diagnostics(path, &text, &hidden);
+    let Sections { listeners, upstreams, audit, limits, roles, identities, clients } = sections;
+    match audit {
+        Some(audit) if errors.is_empty() => {
+            let sections = Sections { listeners, upstreams, audit, limits, roles, identities, clients };
+            Ok(Read { digest, sections, policy, warnings })
+        }
+        _ => Err(errors.with(warnings)),
     }
-}
-
-fn read_file(path: &Path) -> Result<String, String> {
-    let len = std::fs::metadata(path).map_err(|error| format!("cannot be read: {error}"))?.len();
-    if len > FILE_LEN_MAX {
-        return Err(format!("is larger than {FILE_LEN_MAX} bytes: this is no policy file"));
-    }
-    let bytes = std::fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let line = error.as_bytes().iter().take(error.utf8_error().valid_up_to()).filter(|b| **b == b'\n').count() + 1;
-        format!("is not UTF-8: line {line}")
-    })?;
-    if text.contains('\0') {
-        return Err("has a NUL byte in it: this is no policy file".to_owned());
-    }
-    Ok(text)
 }
 
 /// Keys of the file.
 const KEYS: [&str; 8] = ["version", "listeners", "upstreams", "audit", "networks", "limits", "roles", "identities"];
+/// Keys that later versions have.
+const KEYS_LATER: [&str; 3] = ["actions", "admin", "cluster"];
 
 fn read_sections(
     node: &Node,
-    folder: &Path,
+    (folder, files): (&Path, Files),
     problems: &mut Problems,
-) -> (Sections, Vec<crate::policy::spec::ClientSpec>) {
-    let mut fields = Fields::of(node, "the policy", &KEYS, &["actions"], problems);
-    check_version(&mut fields, problems);
-    let networks = fields.take("networks").map(|node| transport::networks(node, problems)).unwrap_or_default();
-    let base = Context { folder, networks: &networks, upstreams: &BTreeMap::new() };
-    let upstreams = fields.need("upstreams", problems).map(|node| transport::upstreams(node, &base, problems));
-    let upstreams = upstreams.unwrap_or_default();
-    let context = Context { upstreams: &upstreams, ..base };
-    let listeners = fields.need("listeners", problems).map(|node| transport::listeners(node, &context, problems));
-    let audit = fields.need("audit", problems).and_then(|node| audit::audit(node, &context, problems));
-    let limits = fields.take("limits").map(|node| values::limits(node, problems)).unwrap_or_default();
-    let roles = fields.need("roles", problems).map(|node| roles::roles(node, problems)).unwrap_or_default();
-    let identities = fields.need("identities", problems);
+) -> Sections<Option<AuditConfig>> {
+    if matches!(node.value, Value::List(_) | Value::Scalar(_)) {
+        problems.error(node.at, format!("this is no policy: {} stands where keys belong", node.what()), None);
+    }
+    let fields = Fields::of(node, "the policy", &KEYS, &KEYS_LATER, problems);
+    check_version(&fields, problems);
+    let named = fields.take("networks").map(|node| networks::named(node, problems)).unwrap_or_default();
+    let names = |key: &str| fields.take(key).map(names_of).unwrap_or_default();
+    let context = Context {
+        folder,
+        files,
+        networks: &named,
+        upstream_names: &names("upstreams"),
+        role_and_identity_names: &[names("roles"), names("identities")].concat(),
+        accepts_certificates: fields.take("listeners").is_some_and(listeners::accept_certificates),
+    };
+    let mut need = |key: &str| fields.need(key, problems);
+    let nodes = [need("listeners"), need("upstreams"), need("audit"), need("roles"), need("identities")];
+    let [listeners, upstreams, audit, roles, identities] = nodes;
     let identities = identities.map(|node| identities::identities(node, &context, problems)).unwrap_or_default();
     let (identities, clients) = identities.into_iter().unzip();
-    let listeners = listeners.unwrap_or_default();
-    (Sections { upstreams, listeners, audit, limits, roles, identities }, clients)
+    Sections {
+        listeners: listeners.map(|node| listeners::listeners(node, &context, problems)).unwrap_or_default(),
+        upstreams: upstreams.map(|node| upstreams::upstreams(node, &context, problems)).unwrap_or_default(),
+        audit: audit.and_then(|node| audit::audit(node, &context, problems)),
+        limits: fields.take("limits").map(|node| values::limits(node, problems)).unwrap_or_default(),
+        roles: roles.map(|node| roles::roles(node, problems)).unwrap_or_default(),
+        identities,
+        clients,
+    }
 }
 
-fn check_version(fields: &mut Fields<'_>, problems: &mut Problems) {
+/// The names that a section gives. Those of things that something is wrong with are among them: they may be named
+/// elsewhere all the same.
+fn names_of(node: &Node) -> Vec<&str> {
+    match &node.value {
+        Value::Map(entries) => entries.iter().map(|(name, _)| name.text.as_str()).collect(),
+        Value::Empty | Value::List(_) | Value::Scalar(_) => Vec::new(),
+    }
+}
+
+fn check_version(fields: &Fields<'_>, problems: &mut Problems) {
     let Some(node) = fields.need("version", problems) else { return };
-    if node.text(problems).is_some_and(|text| text.text != "1") {
-        problems.error(node.at, "this amiwall reads `version: 1`", None);
+    if let Some(text) = node.text(problems).filter(|text| text.text != "1") {
+        let help = Some("version: 1".to_owned());
+        problems.error(text.at, format!("version `{}` is not one that this amiwall reads", text.text), help);
     }
 }
 

@@ -1,9 +1,13 @@
 //! [`Node`]: YAML as a tree with positions. Every scalar is its source text (`0123` stays `0123`, `true` is text). Aliases,
-//! anchors, tags, several documents, merge keys and duplicate keys are refused, and so is deep nesting.
+//! anchors, tags, several documents, merge keys and duplicate keys are refused, and so is deep nesting. What may be a
+//! secret is noted on the way, so that no diagnostic shows it.
 
-use serde_yaml::granit_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span};
+use std::collections::HashSet;
+
+use serde_yaml::granit_parser::{ErrorKind, Event, Marker, Options, Parser, ScalarStyle, ScanError, Span, StrInput};
 
 use super::fields::Problems;
+use super::hidden::{HASH_PREFIX, Hidden, is_secret_key};
 use crate::policy::spec::{Position, Problem, Spanned};
 
 /// Lists and maps in each other.
@@ -76,49 +80,109 @@ impl Node {
     }
 }
 
+/// What of a value is hidden.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hide {
+    /// All of it, but for where a secret is read from.
+    All,
+    /// Texts among the values of the map: somebody left out `secret:`.
+    Entries,
+    /// Only what hides itself.
+    Nothing,
+    /// It, if it is a text.
+    Text,
+}
+
+impl Hide {
+    /// What of the value of this key is hidden.
+    fn below(self, key: &str) -> Self {
+        match (self, key) {
+            (Self::All, "file" | "env") => Self::Nothing,
+            (Self::All, _) => Self::All,
+            (_, key) if is_secret_key(key) => Self::All,
+            (Self::Entries, _) => Self::Text,
+            (_, "identities" | "upstreams" | "logins") => Self::Entries,
+            (Self::Nothing | Self::Text, _) => Self::Nothing,
+        }
+    }
+}
+
 fn position(marker: &Marker) -> Position {
     let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
     Position { line: number(marker.line()), column: number(marker.col()).saturating_add(1) }
 }
 
-fn problem(at: Position, message: impl Into<String>) -> Problem {
-    Problem { at, message: message.into(), help: None }
-}
-
-/// Reads a file's text. The first thing that is wrong with its YAML is the only one that can be told.
-pub(super) fn parse(text: &str) -> Result<Node, Problem> {
-    let mut builder = Builder { parser: Parser::new_from_str(text), nodes: 0 };
-    let empty = || problem(Position { line: 1, column: 1 }, "the file is empty");
-    loop {
-        let (event, span) = builder.next()?.ok_or_else(empty)?;
-        match event {
-            Event::StreamStart | Event::DocumentStart(..) => {}
-            Event::StreamEnd | Event::DocumentEnd => return Err(empty()),
-            other => {
-                let node = builder.node(other, span, 0)?;
-                return builder.end().map(|()| node);
-            }
+/// Reads a file's text. After an error in the YAML itself there is no tree, and nothing else can be told.
+pub(super) fn parse(text: &str, problems: &mut Problems) -> (Option<Node>, Hidden) {
+    let mut options = Options::default();
+    options.emit_unresolved_aliases = true;
+    options.disallow_directives = true;
+    let parser = Parser::new_from_str_with_options(text, options);
+    let mut builder = Builder { parser, problems, hidden: Hidden::default(), nodes: 0, end: Position::default() };
+    let node = builder.document();
+    let hidden = builder.hidden;
+    match node {
+        Ok(node) => (Some(node), hidden),
+        Err(problem) => {
+            problems.errors.push(problem);
+            (None, Hidden::in_broken(text))
         }
     }
 }
 
-struct Builder<'t> {
-    parser: Parser<'t, serde_yaml::granit_parser::StrInput<'t>>,
+struct Builder<'t, 'p> {
+    parser: Parser<'t, StrInput<'t>>,
+    problems: &'p mut Problems,
+    hidden: Hidden,
     nodes: usize,
+    /// Where the last text ended.
+    end: Position,
 }
 
-impl<'t> Builder<'t> {
-    /// The next event that is no comment.
-    fn next(&mut self) -> Result<Option<(Event<'t>, Span)>, Problem> {
-        let scan = |error: ScanError| problem(position(error.marker()), format!("not YAML: {}", error.info()));
-        self.parser.next_event().transpose().map_err(scan)
+#[expect(clippy::wildcard_enum_match_arm, reason = "the parser may get more of them; what is not known is refused")]
+impl<'t> Builder<'t, '_> {
+    fn document(&mut self) -> Result<Node, Problem> {
+        loop {
+            let (event, span) = self.next()?;
+            match event {
+                Event::StreamStart | Event::DocumentStart(..) => {}
+                Event::StreamEnd | Event::DocumentEnd => {
+                    return Err(problem(Position { line: 1, column: 1 }, "the file is empty"));
+                }
+                other => {
+                    let node = self.node((other, span), 0, Hide::Nothing)?;
+                    return self.finish().map(|()| node);
+                }
+            }
+        }
     }
 
-    fn need(&mut self) -> Result<(Event<'t>, Span), Problem> {
-        self.next()?.ok_or_else(|| problem(Position::default(), "the file ends too early"))
+    /// Nothing may follow the one document.
+    fn finish(&mut self) -> Result<(), Problem> {
+        loop {
+            let (event, span) = self.next()?;
+            match event {
+                Event::DocumentEnd => {}
+                Event::StreamEnd => return Ok(()),
+                _ => {
+                    let at = position(&span.start);
+                    return Err(problem(at, "a second document (`---`) in the file; there has to be one"));
+                }
+            }
+        }
     }
 
-    fn node(&mut self, event: Event<'t>, span: Span, depth: usize) -> Result<Node, Problem> {
+    fn next(&mut self) -> Result<(Event<'t>, Span), Problem> {
+        let event = self.parser.next_event();
+        let early = || problem(Position::default(), "the file ends too early");
+        let (event, span) = event.ok_or_else(early)?.map_err(|error| not_yaml(&error))?;
+        if !matches!(event, Event::SequenceEnd | Event::MappingEnd) || span.start != span.end {
+            self.end = position(&span.end);
+        }
+        Ok((event, span))
+    }
+
+    fn node(&mut self, (event, span): (Event<'t>, Span), depth: usize, hide: Hide) -> Result<Node, Problem> {
         let at = position(&span.start);
         self.nodes += 1;
         if depth > DEPTH_MAX {
@@ -127,83 +191,118 @@ impl<'t> Builder<'t> {
         if self.nodes > NODES_MAX {
             return Err(problem(at, format!("more than {NODES_MAX} values: this is no policy")));
         }
-        let (anchor, tag) = match &event {
-            Event::Scalar(_, _, anchor, tag)
-            | Event::SequenceStart(_, anchor, tag)
-            | Event::MappingStart(_, anchor, tag) => (*anchor, tag.is_some()),
-            _ => (0, false),
-        };
-        if anchor != 0 {
-            return Err(problem(at, "anchors (`&name`) are not used in policies; write the value where it is needed"));
+        let (has_anchor, has_tag) = decoration(&event);
+        if has_anchor {
+            let help = "write the value wherever it is needed; a text that begins with `&` needs quotes";
+            self.problems.error(at, "anchors (`&name`) have no place in a policy", Some(help.to_owned()));
         }
-        if tag {
-            return Err(problem(at, "tags (`!name`) are not used in policies"));
+        if has_tag {
+            let help = "every value is its text; one that begins with `!` needs quotes";
+            self.problems.error(at, "tags (`!name`) have no place in a policy", Some(help.to_owned()));
         }
         let value = match event {
-            Event::Scalar(text, style, ..) => scalar(&text, style),
-            Event::SequenceStart(..) => self.list(depth)?,
-            Event::MappingStart(..) => self.map(depth)?,
-            Event::Alias(_) => {
-                return Err(problem(
-                    at,
-                    "aliases (`*name`) are not used in policies; a text that begins with `*` needs quotes: \"*…\"",
-                ));
+            Event::Scalar(text, style, ..) => {
+                if hide == Hide::Text || text.starts_with(HASH_PREFIX) {
+                    self.hidden.add(at, self.end);
+                }
+                scalar(&text, style)
+            }
+            Event::SequenceStart(..) => self.list(depth, hide)?,
+            Event::MappingStart(..) => self.map(depth, hide)?,
+            Event::Alias(_) | Event::UnresolvedAlias(_) => {
+                let help = "a text that begins with `*` needs quotes: \"*…\"";
+                self.problems.error(at, "aliases (`*name`) have no place in a policy", Some(help.to_owned()));
+                Value::Empty
             }
             _ => return Err(problem(at, "not YAML")),
         };
         Ok(Node { at, value })
     }
 
-    fn list(&mut self, depth: usize) -> Result<Value, Problem> {
+    fn list(&mut self, depth: usize, hide: Hide) -> Result<Value, Problem> {
+        let hide = if hide == Hide::All { hide } else { Hide::Nothing };
         let mut list = Vec::new();
         loop {
-            match self.need()? {
+            match self.next()? {
                 (Event::SequenceEnd, _) => return Ok(Value::List(list)),
-                (event, span) => list.push(self.node(event, span, depth + 1)?),
+                start => list.push(self.node(start, depth + 1, hide)?),
             }
         }
     }
 
-    fn map(&mut self, depth: usize) -> Result<Value, Problem> {
+    fn map(&mut self, depth: usize, hide: Hide) -> Result<Value, Problem> {
         let mut map: Vec<(Spanned, Node)> = Vec::new();
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         loop {
-            let (event, span) = self.need()?;
+            let (event, span) = self.next()?;
             if event == Event::MappingEnd {
                 return Ok(Value::Map(map));
             }
-            let key = self.node(event, span, depth + 1)?;
-            let at = key.at;
-            let Value::Scalar(text) = key.value else { return Err(problem(at, "a key has to be a text")) };
+            let key = self.node((event, span), depth + 1, Hide::Nothing)?;
+            let (at, key_end) = (key.at, self.end);
+            let text = match key.value {
+                Value::Scalar(text) => Some(text),
+                Value::Empty | Value::List(_) | Value::Map(_) => {
+                    self.problems.error(at, "a key has to be a text", None);
+                    None
+                }
+            };
+            let below = text.as_deref().map_or(hide, |key| hide.below(key));
+            let start = self.next()?;
+            let is_plain_map = matches!(start.0, Event::MappingStart(..)) && decoration(&start.0) == (false, false);
+            let value = self.node(start, depth + 1, below)?;
+            if below == Hide::All && !is_plain_map {
+                // In a map of secrets the keys are no better than the values.
+                self.hidden.add(if hide == Hide::All { at } else { behind_colon(key_end) }, self.end);
+            }
+            let Some(text) = text else { continue };
             if text == "<<" {
-                return Err(problem(
-                    at,
-                    "merge keys (`<<`) are not used in policies; `include:` takes a role into another",
-                ));
+                let help = "`include:` takes a role into another".to_owned();
+                self.problems.error(at, "merge keys (`<<`) have no place in a policy", Some(help));
+            } else if !seen.insert(text.clone()) {
+                let what = if hide == Hide::All { "this key" } else { &format!("the key `{text}`") };
+                let help = "one of the two would be lost; make one of them".to_owned();
+                self.problems.error(at, format!("{what} stands twice"), Some(help));
+            } else {
+                map.push((Spanned { text, at }, value));
             }
-            if !seen.insert(text.clone()) {
-                return Err(problem(at, format!("the key `{text}` stands twice; one of the two would be lost")));
-            }
-            let (event, span) = self.need()?;
-            let value = self.node(event, span, depth + 1)?;
-            map.push((Spanned { text, at }, value));
         }
     }
+}
 
-    /// Nothing may follow the one document.
-    fn end(&mut self) -> Result<(), Problem> {
-        while let Some((event, span)) = self.next()? {
-            match event {
-                Event::DocumentEnd | Event::StreamEnd => {}
-                _ => {
-                    return Err(problem(
-                        position(&span.start),
-                        "a second document (`---`) in the file; there has to be one",
-                    ));
-                }
-            }
+const fn behind_colon(end: Position) -> Position {
+    Position { line: end.line, column: end.column.saturating_add(1) }
+}
+
+/// Whether the value has an anchor, and a tag.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the parser may get more of them")]
+const fn decoration(event: &Event<'_>) -> (bool, bool) {
+    match event {
+        Event::Scalar(_, _, anchor, tag)
+        | Event::SequenceStart(_, anchor, tag)
+        | Event::MappingStart(_, anchor, tag) => (*anchor != 0, tag.is_some()),
+        _ => (false, false),
+    }
+}
+
+fn problem(at: Position, message: impl Into<String>) -> Problem {
+    Problem { at, message: message.into(), help: None }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the parser may get more of them")]
+fn not_yaml(error: &ScanError) -> Problem {
+    let help = match error.kind() {
+        ErrorKind::TabNotAllowed | ErrorKind::TabInBlockIndentation | ErrorKind::TabInIndentation => {
+            "indent with blanks, not with tabs"
         }
-        Ok(())
+        _ => {
+            "the problem may begin in the lines above: look for a quote or bracket that is not closed, and for indentation"
+        }
+    };
+    Problem {
+        at: position(error.marker()),
+        message: format!("not YAML: {}", error.info()),
+        help: Some(help.to_owned()),
     }
 }
 

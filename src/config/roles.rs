@@ -12,7 +12,7 @@ pub(super) fn roles(node: &Node, problems: &mut Problems) -> Vec<RoleSpec> {
 
 fn role(name: &Spanned, node: &Node, problems: &mut Problems) -> RoleSpec {
     let known = ["include", "allow", "deny", "events", "limits"];
-    let mut fields = Fields::of(node, format!("the role `{}`", name.text), &known, &["hours", "set", "trip"], problems);
+    let fields = Fields::of(node, format!("the role `{}`", name.text), &known, &["hours", "set", "trip"], problems);
     RoleSpec {
         name: name.clone(),
         include: fields.take("include").map(|node| values::texts(node, problems)).unwrap_or_default(),
@@ -32,7 +32,7 @@ fn rules(node: &Node, problems: &mut Problems) -> Vec<RuleSpec> {
             }
             Value::Map(map) => match map.as_slice() {
                 [(action, params)] => {
-                    rules.push(RuleSpec { action: action.clone(), params: parameters(params, problems) })
+                    rules.push(RuleSpec { action: action.clone(), params: parameters(params, problems) });
                 }
                 _ => {
                     let help = Some("one action an entry: `- Ping` or `- QueueStatus: { Queue: sales }`".to_owned());
@@ -73,7 +73,7 @@ fn value(node: &Node, problems: &mut Problems) -> Option<ValueSpec> {
 }
 
 fn events(node: &Node, problems: &mut Problems) -> EventsSpec {
-    let mut fields = Fields::of(node, "`events`", &["allow", "deny", "mask"], &["where"], problems);
+    let fields = Fields::of(node, "`events`", &["allow", "deny", "mask"], &["where"], problems);
     let allow = fields.take("allow").map(|node| values::texts(node, problems)).unwrap_or_default();
     let deny = fields.take("deny").map(|node| values::texts(node, problems)).unwrap_or_default();
     let masks = fields.take("mask").map(|node| node.map(problems)).unwrap_or_default();

@@ -1,24 +1,46 @@
 //! Secrets: `{ file: … }`, `{ env: NAME }`, an argon2id line, or a text. What a secret is never stands in a problem.
 
+use std::io::Read as _;
 use std::path::Path;
 
-use super::Context;
-use super::fields::{Fields, Problems};
+use super::fields::Problems;
+use super::hidden::HASH_PREFIX;
 use super::node::{Node, Value};
+use super::{Context, Files};
 use crate::identity::StoredSecret;
-use crate::policy::spec::Position;
+use crate::policy::spec::{Position, Spanned};
 use crate::secret::Secret;
+
+/// More than any secret that AMI can carry.
+const FILE_LEN_MAX: u64 = 4_096;
+/// Stands for a secret where the files are left alone; never part of a [`super::Config`].
+const UNREAD: &[u8] = b"unread";
 
 /// The secret of an account on Asterisk: recoverable by nature.
 pub(super) fn upstream(node: &Node, context: &Context<'_>, problems: &mut Problems) -> Option<Secret> {
     match &node.value {
+        Value::Scalar(text) if text.starts_with(HASH_PREFIX) => {
+            let help = "secret: { file: pbx.secret }, with the secret of manager.conf in the file";
+            problems.error(node.at, "Asterisk needs the secret itself, not its hash", Some(help.to_owned()));
+            None
+        }
         Value::Scalar(text) => {
             let help = Some("secret: { file: pbx.secret } keeps it out of the policy".to_owned());
             problems.warn(node.at, "a secret stands in the policy file", help);
             sendable(Secret::new(text.clone().into_bytes()), node.at, problems)
         }
-        Value::Empty | Value::List(_) | Value::Map(_) => reference(node, context, problems),
+        Value::Empty | Value::List(_) | Value::Map(_) => {
+            let secret = reference(node, context, problems)?;
+            if is_hash(&secret) {
+                problems.error(node.at, "Asterisk needs the secret itself, not its hash", None);
+            }
+            Some(secret)
+        }
     }
+}
+
+fn is_hash(secret: &Secret) -> bool {
+    secret.expose().starts_with(HASH_PREFIX.as_bytes())
 }
 
 /// The secrets of an identity: one, or a list while they are being changed.
@@ -55,27 +77,41 @@ fn identity_secret(node: &Node, context: &Context<'_>, problems: &mut Problems) 
 
 /// `{ file: … }` or `{ env: NAME }`.
 fn reference(node: &Node, context: &Context<'_>, problems: &mut Problems) -> Option<Secret> {
-    let mut fields = Fields::of(node, "`secret`", &["file", "env"], &[], problems);
-    let (file, env) = (fields.take("file"), fields.take("env"));
-    let bytes = match (file, env) {
-        (Some(node), None) => {
-            let path = context.folder.join(node.text(problems)?.text);
-            check_mode(&path, node.at, problems);
-            let read = std::fs::read(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()));
-            problems.take(node.at, read)?
-        }
-        (None, Some(node)) => {
-            let name = node.text(problems)?.text;
-            let value = std::env::var_os(&name).ok_or_else(|| format!("the environment has no `{name}`"));
-            std::os::unix::ffi::OsStringExt::into_vec(problems.take(node.at, value)?)
-        }
-        _ => {
-            problems.error(node.at, "a secret is `{ file: … }` or `{ env: NAME }`", None);
-            return None;
-        }
+    let shape = "a secret is `{ file: NAME }` or `{ env: NAME }`";
+    // What else stands here may be a secret, so it is not repeated.
+    let entries = match &node.value {
+        Value::Map(entries) => entries.as_slice(),
+        Value::Empty | Value::List(_) | Value::Scalar(_) => &[],
+    };
+    let [(kind, place)] = entries else {
+        problems.error(node.at, shape, None);
+        return None;
+    };
+    let place = if matches!(kind.text.as_str(), "file" | "env") { place.text(problems)? } else { Spanned::default() };
+    if place.text.is_empty() {
+        problems.error(kind.at, shape, None);
+        return None;
+    }
+    if context.files == Files::Skip {
+        return Some(Secret::new(UNREAD.to_vec()));
+    }
+    let bytes = if kind.text == "file" {
+        let path = context.folder.join(&place.text);
+        check_mode(&path, place.at, problems);
+        let read = read_secret(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()));
+        problems.take(place.at, read)?
+    } else {
+        let value = std::env::var_os(&place.text).ok_or_else(|| format!("the environment has no `{}`", place.text));
+        std::os::unix::ffi::OsStringExt::into_vec(problems.take(place.at, value)?)
     };
     let end = bytes.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |last| last + 1);
     sendable(Secret::new(bytes.get(..end).unwrap_or_default().to_vec()), node.at, problems)
+}
+
+fn read_secret(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(FILE_LEN_MAX).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// AMI cannot carry every secret.

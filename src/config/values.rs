@@ -80,7 +80,9 @@ pub(super) fn instant(node: &Node, end_of_day: bool, problems: &mut Problems) ->
     if let Ok(time) = text.text.parse::<jiff::Timestamp>() {
         return Some(time.as_second());
     }
-    let seconds = text.text.parse::<jiff::civil::Date>().ok().and_then(|date| {
+    // Without the length, jiff would take the date out of a time without a zone.
+    let date = text.text.parse::<jiff::civil::Date>().ok().filter(|_| text.text.len() == "2027-01-31".len());
+    let seconds = date.and_then(|date| {
         let date = if end_of_day { date.tomorrow().ok()? } else { date };
         jiff::tz::Offset::UTC.to_timestamp(date.at(0, 0, 0, 0)).ok().map(jiff::Timestamp::as_second)
     });
@@ -110,7 +112,7 @@ pub(super) fn texts(node: &Node, problems: &mut Problems) -> Vec<Spanned> {
 pub(super) fn limits(node: &Node, problems: &mut Problems) -> Limits {
     let known =
         ["connections", "connections_per_address", "handshake_timeout", "login_timeout", "failed_logins", "actions"];
-    let mut fields = Fields::of(node, "`limits`", &known, &[], problems);
+    let fields = Fields::of(node, "`limits`", &known, &[], problems);
     let mut limits = Limits::default();
     let connections = &mut limits.connections;
     if let Some(number) = fields.take("connections").and_then(|node| count(node, problems)) {
@@ -133,7 +135,7 @@ pub(super) fn limits(node: &Node, problems: &mut Problems) -> Limits {
 }
 
 fn failed_logins(node: &Node, problems: &mut Problems) -> Option<FailedLogins> {
-    let mut fields = Fields::of(node, "`failed_logins`", &["rate", "lockout"], &[], problems);
+    let fields = Fields::of(node, "`failed_logins`", &["rate", "lockout"], &[], problems);
     let rate = fields.need("rate", problems).and_then(|node| node.text(problems));
     let lockout = fields.take("lockout").map(|node| duration(node, problems));
     let rate = rate?;
@@ -164,8 +166,7 @@ pub(super) fn rates(node: &Node, problems: &mut Problems) -> Vec<LimitSpec> {
             continue;
         }
         let later = ["per_day", "concurrent", "distinct_destinations"];
-        let mut fields =
-            Fields::of(value, format!("the limit of `{}`", action.text), &["rate", "burst"], &later, problems);
+        let fields = Fields::of(value, format!("the limit of `{}`", action.text), &["rate", "burst"], &later, problems);
         let rate = fields.need("rate", problems).and_then(|node| node.text(problems));
         let burst = fields.take("burst").and_then(|node| node.text(problems));
         if let Some(rate) = rate {

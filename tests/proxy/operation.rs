@@ -14,7 +14,7 @@ async fn a_reload_judges_live_sessions_by_the_new_policy() {
     assert_eq!(client.ask("Action: Ping\r\n\r\n").await, DENIED);
     bench
         .reload(|extra| {
-            extra.role = extra.role.replace("    allow:\n      - Core", "    allow:\n      - Ping\n      - Core")
+            extra.role = extra.role.replace("    allow:\n      - Core", "    allow:\n      - Ping\n      - Core");
         })
         .await;
     assert!(is_pong(&client.ask("Action: Ping\r\n\r\n").await));

@@ -7,7 +7,8 @@ need_amiwall
 status=0 count=0
 while IFS= read -r -d '' policy; do
   count=$((count + 1))
-  "$amiwall" check "$policy" >/dev/null || { say "$policy is not valid"; status=1; }
+  # They name certificates and secrets that are not here.
+  "$amiwall" check --without-files "$policy" >/dev/null || { say "$policy is not valid"; status=1; }
 done < <(find "$repo/policies" -name '*.yaml' -print0 | sort -z)
 [ "$count" -gt 0 ] || { say "there are no policies"; status=1; }
 # Those of the tests are no examples, but must be valid too: with-amiwall.sh runs them.

@@ -1,0 +1,186 @@
+//! What a policy amounts to, for each identity: who, from where, how it proves itself, what it may do and see.
+
+use std::collections::HashSet;
+
+use crate::config::Checked;
+use crate::identity::{CertificateMatch, Identity, StoredSecret};
+use crate::policy::spec::{ClientSpec, LimitSpec, RoleSpec, RuleSpec, Spanned, ValueSpec};
+
+/// For people.
+pub(super) fn text(checked: &Checked) -> String {
+    let mut text = String::new();
+    for listener in &checked.listeners {
+        let upstream = checked.upstreams.get(&listener.upstream).map_or("?", String::as_str);
+        text.push_str(&format!(
+            "listens on {} ({}) for {}, in front of the Asterisk `{}` at {upstream}\n",
+            listener.address, listener.speaks, listener.networks, listener.upstream
+        ));
+    }
+    text.push_str(&format!("records in {}\n", checked.audit.directory.display()));
+    for (identity, client) in checked.identities.iter().zip(&checked.clients) {
+        text.push_str(&format!("\n{}\n", identity.name));
+        for Topic { label, lines, .. } in topics(identity, client, &checked.roles) {
+            let mut label = label;
+            for line in lines {
+                text.push_str(&format!("  {label:<9} {line}\n"));
+                label = "";
+            }
+        }
+    }
+    // What the policy's author put into a name is not for the reader's terminal to obey.
+    let printable = |c: char| if c.is_control() && c != '\n' { char::REPLACEMENT_CHARACTER } else { c };
+    text.trim_end().chars().map(printable).collect()
+}
+
+/// For programs: the same words.
+pub(super) fn json(checked: &Checked) -> serde_json::Value {
+    let identities = checked.identities.iter().zip(&checked.clients);
+    let object = |(identity, client): (&Identity, &ClientSpec)| {
+        let mut object = serde_json::Map::new();
+        object.insert("name".to_owned(), identity.name.clone().into());
+        for Topic { key, lines, .. } in topics(identity, client, &checked.roles) {
+            object.insert(key.to_owned(), lines.into());
+        }
+        serde_json::Value::Object(object)
+    };
+    identities.map(object).collect()
+}
+
+struct Topic {
+    /// For people.
+    label: &'static str,
+    /// For programs.
+    key: &'static str,
+    lines: Vec<String>,
+}
+
+fn topics(identity: &Identity, client: &ClientSpec, all_roles: &[RoleSpec]) -> Vec<Topic> {
+    let roles = effective(&client.roles, all_roles);
+    let names: Vec<&str> = roles.iter().map(|role| role.name.text.as_str()).collect();
+    let bind = |text: &str| bind(text, client);
+    let may: Vec<String> = roles.iter().flat_map(|role| &role.allow).flat_map(|rule| allowed(rule, &bind)).collect();
+    let never: Vec<String> = roles.iter().flat_map(|role| &role.deny).map(|rule| denied(rule, &bind)).collect();
+    let limits: Vec<String> = roles.iter().flat_map(|role| &role.limits).map(limit).collect();
+    let or_nothing = |lines: Vec<String>| if lines.is_empty() { vec!["nothing".to_owned()] } else { lines };
+    let topics = [
+        Topic { label: "has", key: "roles", lines: vec![names.join(", ")] },
+        Topic { label: "logs in", key: "logs_in", lines: logs_in(identity) },
+        Topic { label: "from", key: "from", lines: vec![identity.networks.to_string()] },
+        Topic { label: "may", key: "may", lines: or_nothing(may) },
+        Topic { label: "never", key: "never", lines: never },
+        Topic { label: "at most", key: "limits", lines: limits },
+        Topic { label: "sees", key: "sees", lines: sees(&roles) },
+    ];
+    topics.into_iter().filter(|topic| !topic.lines.iter().all(String::is_empty)).collect()
+}
+
+/// The roles and all that they include, each once.
+fn effective<'r>(names: &[Spanned], all_roles: &'r [RoleSpec]) -> Vec<&'r RoleSpec> {
+    let mut waiting: Vec<&str> = names.iter().rev().map(|name| name.text.as_str()).collect();
+    let (mut roles, mut seen) = (Vec::new(), HashSet::new());
+    while let Some(name) = waiting.pop() {
+        let Some(role) = all_roles.iter().find(|role| role.name.text == name) else { continue };
+        if seen.insert(name) {
+            roles.push(role);
+            waiting.extend(role.include.iter().rev().map(|name| name.text.as_str()));
+        }
+    }
+    roles
+}
+
+/// A pattern with the identity's attributes in place of their names.
+fn bind(text: &str, client: &ClientSpec) -> String {
+    let bound = text.replace("{identity}", &client.name.text);
+    client.attributes.iter().fold(bound, |text, (key, value)| text.replace(&format!("{{{key}}}"), &value.text))
+}
+
+fn logs_in(identity: &Identity) -> Vec<String> {
+    let is_recoverable = |secret: &StoredSecret| matches!(secret, StoredSecret::Recoverable(_));
+    let secret = match identity.secrets.as_slice() {
+        [] => None,
+        secrets if identity.challenge => Some(count("a secret or its MD5 challenge", secrets.len())),
+        secrets if secrets.iter().any(is_recoverable) => Some(count("a secret", secrets.len())),
+        secrets => Some(count("a secret (kept as argon2id)", secrets.len())),
+    };
+    let certificate = identity.certificate.as_ref().map(|certificate| match certificate {
+        CertificateMatch::San(name) => format!("a client certificate for {name}"),
+        CertificateMatch::SpkiSha256(hex) => format!("a client certificate with the key {hex}"),
+    });
+    let proof = [secret, certificate].into_iter().flatten().collect::<Vec<_>>().join(" and ");
+    let sessions = identity.sessions_max.map(|max| format!("{max} sessions at once"));
+    let time =
+        |seconds: i64| jiff::Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |t| t.to_string());
+    let from = identity.valid_from.map(|seconds| format!("not before {}", time(seconds)));
+    let until = identity.valid_until.map(|seconds| format!("until {}", time(seconds)));
+    vec![[Some(format!("with {proof}")), sessions, from, until].into_iter().flatten().collect::<Vec<_>>().join("; ")]
+}
+
+fn count(what: &str, count: usize) -> String {
+    if count == 1 { what.to_owned() } else { format!("{what}, any of {count}") }
+}
+
+/// One rule: a line, and one more for each parameter.
+fn allowed(rule: &RuleSpec, bind: &impl Fn(&str) -> String) -> Vec<String> {
+    let action = &rule.action.text;
+    match rule.params.as_deref() {
+        None => vec![format!("{action}, with any parameters")],
+        Some([]) => vec![format!("{action}, without parameters")],
+        Some(params) => {
+            let parameters = params.iter().map(|(name, value)| {
+                let optional = name.text.strip_suffix('?');
+                let suffix = if optional.is_some() { ", if given" } else { "" };
+                format!("  {} {}{suffix}", optional.unwrap_or(&name.text), values(value, bind))
+            });
+            std::iter::once(format!("{action}, only with")).chain(parameters).collect()
+        }
+    }
+}
+
+fn denied(rule: &RuleSpec, bind: &impl Fn(&str) -> String) -> String {
+    let params = rule.params.iter().flatten();
+    let params: Vec<String> = params.map(|(name, value)| format!("{} {}", name.text, values(value, bind))).collect();
+    if params.is_empty() {
+        rule.action.text.clone()
+    } else {
+        format!("{} with {}", rule.action.text, params.join(" and "))
+    }
+}
+
+fn values(value: &ValueSpec, bind: &impl Fn(&str) -> String) -> String {
+    match value {
+        ValueSpec::AnyOf(patterns) => {
+            let is_type = |text: &str| matches!(text, "integer" | "boolean" | "callerid");
+            let show = |text: &str| if is_type(text) { format!("({text})") } else { bind(text) };
+            format!("= {}", patterns.iter().map(|pattern| show(&pattern.text)).collect::<Vec<_>>().join(" or "))
+        }
+        ValueSpec::Map(map) => {
+            let names = map.iter().map(|(name, value)| format!("{} {}", name.text, values(value, bind)));
+            format!("of {}", names.collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+fn limit(limit: &LimitSpec) -> String {
+    let what = if limit.action.text == "*" { "packets of any kind" } else { &limit.action.text };
+    let burst = limit.burst.as_ref().map(|burst| format!(", {} at once", burst.text)).unwrap_or_default();
+    format!("{what}: {}{burst}", limit.rate.text)
+}
+
+fn sees(roles: &[&RoleSpec]) -> Vec<String> {
+    let list = |pick: fn(&RoleSpec) -> &Vec<Spanned>| {
+        let mut seen = HashSet::new();
+        let names = roles.iter().flat_map(|role| pick(role)).map(|name| name.text.as_str());
+        names.filter(|name| seen.insert(*name)).collect::<Vec<_>>().join(", ")
+    };
+    let (allow, deny) = (list(|role| &role.events.allow), list(|role| &role.events.deny));
+    let mut lines = vec!["answers to its actions".to_owned()];
+    if !allow.is_empty() {
+        lines.push(format!("events: {allow}"));
+    }
+    if !deny.is_empty() {
+        lines.push(format!("but never: {deny}"));
+    }
+    let masks = roles.iter().flat_map(|role| &role.events.mask);
+    lines.extend(masks.map(|(name, how)| format!("{} masked ({})", name.text, how.text)));
+    lines
+}

@@ -1,0 +1,155 @@
+//! Rules between sections, and between the policy and the files that it names.
+
+use super::*;
+
+/// The listener of the minimal policy.
+const LISTENER: &str = "  - { address: \"127.0.0.1:5039\", plaintext: true }\n";
+
+#[test]
+fn plain_text_is_for_loopback() {
+    let elsewhere =
+        |more: &str| with(LISTENER, &format!("  - {{ address: \"192.0.2.1:5039\", plaintext: true{more} }}\n"));
+    assert_eq!(error(&elsewhere("")), "plain text is for loopback addresses only");
+    assert_eq!(error(&elsewhere(", unsafe_plaintext: false")), "plain text is for loopback addresses only");
+    assert_eq!(warnings(&elsewhere(", unsafe_plaintext: true")), ["secrets travel in clear on this listener"]);
+    let alone = with(LISTENER, "  - { address: \"127.0.0.1:5039\", unsafe_plaintext: true }\n");
+    let told = short(&load(&alone).expect_err("errors"));
+    assert!(
+        told.iter().any(|line| line.ends_with("`unsafe_plaintext` says nothing without `plaintext: true`")),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn listeners_do_not_take_each_others_address() {
+    let two = |other: &str| {
+        with(LISTENER, &format!("{LISTENER}  - {{ address: \"{other}\", plaintext: true, unsafe_plaintext: true }}\n"))
+    };
+    assert_eq!(error(&two("127.0.0.1:5039")), "another listener has the address 127.0.0.1:5039");
+    assert_eq!(error(&two("0.0.0.0:5039")), "another listener, 127.0.0.1:5039, takes the port of 0.0.0.0:5039");
+    assert!(load(&two("127.0.0.1:5040")).is_ok() && load(&two("[::1]:5039")).is_ok());
+}
+
+#[test]
+fn a_listener_needs_its_upstream() {
+    let second = "upstreams:\n  lab: { address: 127.0.0.1:5039, username: a, secret: { file: pbx.secret } }\n";
+    let two = with("upstreams:\n", second);
+    assert_eq!(error(&two), "`upstream` is missing in the listener: there are several to choose from");
+    assert!(load(&two.replace("plaintext: true", "plaintext: true, upstream: lab")).is_ok());
+    assert_eq!(error(&two.replace("plaintext: true", "plaintext: true, upstream: lub")), "there is no upstream `lub`");
+    // An upstream that something else is wrong with is there all the same.
+    let broken = with("plaintext: true", "plaintext: true, upstream: pbx").replace("127.0.0.1:5038", "nowhere");
+    assert_eq!(error(&broken), "`nowhere` is no address");
+}
+
+#[test]
+fn an_upstream_elsewhere_is_worth_a_warning() {
+    let told = warnings(&with("127.0.0.1:5038", "pbx.example.net:5038"));
+    assert_eq!(told, ["the secret of `pbx.example.net:5038` travels in clear to another machine"]);
+    assert!(warnings(&with("127.0.0.1:5038", "\"[::1]:5038\"")).is_empty());
+    for wrong in ["127.0.0.1:0", "127.0.0.1:65536", "':5038'", "a b:5038", "'::1:5038'"] {
+        assert!(error(&with("127.0.0.1:5038", wrong)).ends_with("is no address"), "{wrong}");
+    }
+}
+
+#[test]
+fn logins_are_for_roles_and_identities() {
+    let logins = |name: &str| {
+        let login = format!("logins: {{ {name}: {{ username: b, secret: {{ file: pbx.secret }} }} }}");
+        with("username: amiwall,", &format!("username: amiwall, {login},"))
+    };
+    assert!(load(&logins("wallboard")).is_ok() && load(&logins("alice")).is_ok());
+    assert_eq!(error(&logins("wallbord")), "there is no role or identity `wallbord`");
+}
+
+#[test]
+fn networks_resolve() {
+    let networks = |list: &str| with("roles: [wallboard],", &format!("roles: [wallboard], networks: {list},"));
+    let config = load(&networks("{ allow: [office, 203.0.113.7], except: [10.20.9.0/24] }")).expect("valid");
+    let acl = config.identities.iter().next().expect("alice").networks.clone();
+    assert_eq!(acl.to_string(), "10.20.0.0/16, 203.0.113.7 except 10.20.9.0/24");
+    let diagnostics = load(&networks("{ allow: [ofice] }")).expect_err("an error");
+    assert_eq!(diagnostics.iter().next().expect("one").help.as_deref(), Some("did you mean `office`?"));
+    assert!(error(&networks("{ allow: [10.20.0.1/16] }")).contains("write `10.20.0.0/16`"));
+    assert_eq!(warnings(&networks("{ allow: [] }")), ["an empty `allow` lets nobody in"]);
+}
+
+#[test]
+fn an_identity_is_proved_by_something_that_works() {
+    let secret = format!("secret: \"{HASH}\"");
+    assert_eq!(error(&with(&format!(", {secret}"), "")), "the identity `alice` cannot be proved by anything");
+    let challenge = "an MD5 challenge needs a recoverable secret, not an argon2id line";
+    assert_eq!(error(&with(&secret, &format!("{secret}, challenge: true"))), challenge);
+    assert!(load(&with(&secret, "secret: { file: pbx.secret }, challenge: true")).is_ok());
+    let unneeded = ["the secret is kept in clear, but nothing needs it"];
+    assert_eq!(warnings(&with(&secret, "secret: { file: pbx.secret }")), unneeded);
+    assert_eq!(error(&with(&secret, "certificate: { san: a.example }")), "no listener asks for client certificates");
+    assert!(load(&with(&secret, &format!("secret: [\"{HASH}\", \"{HASH}\"]"))).is_ok());
+    assert_eq!(
+        error(&with(&secret, "secret: \"$argon2id$v=19$nonsense\"")),
+        "not an argon2id line; `amiwall hash-secret` prints one"
+    );
+}
+
+#[test]
+fn a_certificate_needs_a_listener_that_asks_for_it() {
+    let folder = Folder::new();
+    crate::tls::issue(&folder.path("certs"), &crate::tls::IssueOptions::default()).expect("certificates");
+    let tls = "  - { address: \"127.0.0.1:5039\", tls: { certificate: certs/server.crt, key: certs/server.key, client_ca: certs/ca.crt } }\n";
+    let text = with(LISTENER, tls).replace(&format!("secret: \"{HASH}\""), "certificate: { san: client.example }");
+    let config = folder.load(&text).unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
+    assert!(matches!(config.listeners[0].transport, crate::listener::Transport::Tls(_)));
+    let without = folder.load(text.replace(", client_ca: certs/ca.crt", "")).expect_err("an error");
+    assert!(without.to_string().contains("no listener asks for client certificates"), "{without}");
+    let required = text.replace("client_ca: certs/ca.crt", "client_certificate: required");
+    let required = folder.load(required).expect_err("an error");
+    assert!(required.to_string().contains("`client_certificate` needs `client_ca`"), "{required}");
+    let wildcard = folder.load(text.replace("client.example", "\"*.example\"")).expect_err("an error");
+    assert!(wildcard.to_string().contains("there are no wildcards"), "{wildcard}");
+}
+
+#[test]
+fn what_others_can_read_or_change_is_worth_a_warning() {
+    let folder = Folder::new();
+    folder.set_mode("pbx.secret", 0o644);
+    let path = folder.write("policy.yaml", minimal());
+    folder.set_mode("policy.yaml", 0o664);
+    let warnings = Config::load(&path).expect("valid").warnings.to_string();
+    assert!(warnings.contains("the policy file can be changed by other users"), "{warnings}");
+    assert!(warnings.contains("pbx.secret can be read by other users"), "{warnings}");
+}
+
+#[test]
+fn roles_that_are_a_shell_are_worth_a_warning() {
+    let told = |rule: &str| warnings(&with("allow: [Ping]", &format!("allow: [{rule}]")));
+    assert!(told("Originate")[0].starts_with("Originate with any parameters is a shell"));
+    assert!(told("Command: { Command: '**' }").iter().any(|one| one.starts_with("`**` allows every command")));
+    assert!(told("Ping").is_empty());
+}
+
+#[test]
+fn a_typing_error_names_what_was_meant() {
+    for (wrong, meant) in [("roles: [wallboard]", "role: [wallboard]"), ("directory", "directoy"), ("allow:", "alow:")]
+    {
+        let diagnostics = load(&with(wrong, meant)).expect_err("an error");
+        let help = diagnostics.iter().filter_map(|one| one.help.as_deref());
+        assert!(help.into_iter().any(|help| help.starts_with("did you mean")), "{diagnostics}");
+    }
+}
+
+#[test]
+fn keys_of_later_versions_are_told_from_typing_errors() {
+    let later = [
+        ("roles: [wallboard],", "roles: [wallboard], mode: shadow,"),
+        ("directory: audit", "directory: audit, signing_key: a.key"),
+        ("directory: audit", "directory: audit, keep: { days: 400 }"),
+        ("directory: audit", "directory: audit, pseudonymise: [CallerIDNum]"),
+        ("directory: audit", "directory: audit, segment: { age: 24h }"),
+        ("allow: [Ping]", "limits: { Originate: { rate: 1/minute, per_day: 3 } }"),
+        ("plaintext: true", "plaintext: true, proxy_protocol: { from: [10.0.0.5] }"),
+        ("version: 1", "version: 1\nactions: {}"),
+    ];
+    for (old, new) in later {
+        assert!(error(&with(old, new)).ends_with("is not in this version of amiwall"), "{new}");
+    }
+}

@@ -1,0 +1,98 @@
+//! Nothing secret is ever shown, whatever is wrong.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const CANARY: &str = "hunter2canary";
+
+fn assert_hidden(text: &str) -> Result<(), TestCaseError> {
+    let shown = match load(text) {
+        Ok(config) => format!("{}{:?}", config.warnings, config),
+        Err(diagnostics) => format!("{diagnostics}{}{diagnostics:?}", diagnostics.to_json()),
+    };
+    prop_assert!(!shown.contains(CANARY), "{shown}\n---\n{text}");
+    Ok(())
+}
+
+#[test]
+fn a_secret_in_a_wrong_place_is_not_shown() {
+    let identity = |value: &str| with(&format!("alice: {{ roles: [wallboard], secret: \"{HASH}\" }}"), value);
+    let texts = [
+        identity(&format!("alice: {{ roles: [none], secret: {CANARY} }}")),
+        identity(&format!("alice: {{ roles: [none], secret: [{CANARY}, x, {CANARY}] }}")),
+        identity(&format!("alice: {{ roles: [none], secret: {{ flie: {CANARY} }} }}")),
+        identity(&format!("alice: {{ roles: [none], secret: {{ {CANARY} }} }}")),
+        identity(&format!("alice: {{ roles: [none], secret: {{ {CANARY}: 1, {CANARY}: 2 }} }}")),
+        identity(&format!("alice: {{ roles: [none], secret: *{CANARY} }}")),
+        identity(&format!("alice: {{ roles: [none], secret: &{CANARY} x }}")),
+        identity(&format!("alice: {{ roles: [none], secret: !{CANARY} x }}")),
+        identity(&format!("alice: {{ roles: [none], secrte: {CANARY} }}")),
+        identity(&format!("alice: {{ roles: [none], password: {CANARY} }}")),
+        identity(&format!("alice: {CANARY}")),
+        identity(&format!("alice:\n    roles: [none]\n    secret: |\n      {CANARY}\n      {CANARY}\n")),
+        identity(&format!("alice:\n    roles: [none]\n    secret: \"one\n      {CANARY}\"\n")),
+        with("secret: { file: pbx.secret }", &format!("secret: {CANARY}, logins: {{ nobody: {CANARY} }}")),
+        with("secret: { file: pbx.secret }", &format!("secret: \"{CANARY}\\0\"")),
+        // Not YAML.
+        identity(&format!("alice: {{ roles: [none], secret: \"{CANARY} }}")),
+        identity(&format!("alice:\n    secret:\n      - {CANARY}\n     - {CANARY}\n")),
+        identity(&format!("alice:\n    secret: \"a\n{CANARY}\n")),
+        identity(&format!("alice:\n    secret: @{CANARY}\n")),
+        identity(&format!("alice:\n    secret: '{CANARY}' '{CANARY}'\n")),
+        format!("secret: {CANARY}\n\tx: {CANARY}\n"),
+    ];
+    for text in texts {
+        assert_hidden(&text).unwrap_or_else(|failure| panic!("{failure}"));
+    }
+}
+
+#[test]
+fn what_follows_a_secret_in_its_line_is_shown() {
+    let text = with(&format!("secret: \"{HASH}\""), "secret: hunter2, rules: x");
+    let diagnostics = load(&text).expect_err("errors");
+    let line = diagnostics.iter().find(|one| one.message.contains("`rules`")).expect("told");
+    assert_eq!(line.source.as_deref(), Some("  alice: { roles: [wallboard], secret: …, rules: x }"));
+    assert!(diagnostics.to_string().contains(&format!("{}^^^^^\n", " ".repeat(43))), "{diagnostics}");
+}
+
+#[test]
+fn secrets_that_ami_cannot_carry_are_refused() {
+    let folder = Folder::new();
+    for (text, why) in
+        [("", "is empty"), ("a\nb", "control character"), (" a", "blank"), ("$argon2id$v=19$", "not its hash")]
+    {
+        folder.write("pbx.secret", text);
+        let diagnostics = folder.load(minimal()).expect_err("an error");
+        assert!(diagnostics.to_string().contains(why), "{diagnostics}");
+    }
+    folder.write("pbx.secret", "a".repeat(5_000));
+    assert!(folder.load(minimal()).is_err());
+}
+
+#[test]
+fn an_upstreams_secret_in_the_policy_is_worth_a_warning() {
+    let told = warnings(&with("secret: { file: pbx.secret }", "secret: plain"));
+    assert_eq!(told, ["a secret stands in the policy file"]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// Somewhere in a policy with secrets, something is cut out or put in.
+    #[test]
+    fn no_damage_makes_a_secret_visible(at in 0usize..900, cut in 0usize..12, put in "[ \\-:{}\\[\\]\"'#&*!|>\n\ta-z]{0,3}") {
+        let text = format!(
+            "{}  bob:\n    roles: [none]\n    secret: {CANARY}\n    sessions: 0\n  carol: {{ secret: \"{CANARY}\", roles: x }}\n",
+            minimal()
+        );
+        // The word `secret` and the canary stay whole: without the first nobody could know, without the second there is
+        // nothing to find.
+        let at = at.min(text.len());
+        let end = (at + cut).min(text.len());
+        let touches = |word: &str| text.match_indices(word).any(|(start, _)| start < end.max(at + 1) && at < start + word.len());
+        prop_assume!(text.is_char_boundary(at) && text.is_char_boundary(end));
+        prop_assume!(!touches("secret:") && !touches(CANARY));
+        assert_hidden(&format!("{}{put}{}", &text[..at], &text[end..]))?;
+    }
+}

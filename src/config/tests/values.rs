@@ -1,0 +1,75 @@
+//! Leaf values.
+
+use std::time::Duration;
+
+use super::*;
+
+fn login_timeout(text: &str) -> Result<Duration, Diagnostics> {
+    let policy = format!("{}limits: {{ login_timeout: {text} }}\n", minimal());
+    load(&policy).map(|config| config.limits.login_timeout)
+}
+
+#[test]
+fn durations() {
+    for (text, seconds) in [("10s", 10), ("5m", 300), ("24h", 86_400), ("1d", 86_400)] {
+        assert_eq!(login_timeout(text).expect("a duration"), Duration::from_secs(seconds));
+    }
+    for text in ["0s", "10", "s", "-1s", "1.5s", "10 s", "10S", "99999999999999999999h", "400d", "\"\"", "[10s]", "{}"]
+    {
+        login_timeout(text).expect_err(text);
+    }
+}
+
+#[test]
+fn sizes() {
+    let size = |text: &str| {
+        let policy = with("directory: audit", &format!("directory: audit, segment: {{ size: {text} }}"));
+        load(&policy).map(|config| config.audit.segment_size)
+    };
+    assert_eq!(size("256MiB").expect("a size"), 256 << 20);
+    for text in ["0MiB", "256MB", "256", "99999999999GiB"] {
+        size(text).expect_err(text);
+    }
+}
+
+#[test]
+fn numbers_are_from_one() {
+    for (key, text) in
+        [("connections", "0"), ("connections", "-1"), ("connections", "4294967296"), ("connections", "1e3")]
+    {
+        error(&format!("{}limits: {{ {key}: {text} }}\n", minimal()));
+    }
+    error(&with("roles: [wallboard],", "roles: [wallboard], sessions: 0,"));
+    for rate in ["0/minute", "5", "5/fortnight", "/minute"] {
+        error(&format!("{}limits: {{ failed_logins: {{ rate: {rate} }} }}\n", minimal()));
+    }
+}
+
+#[test]
+fn a_day_ends_when_it_is_over() {
+    let until = |text: &str| {
+        let policy = with("roles: [wallboard],", &format!("roles: [wallboard], valid: {{ until: {text} }},"));
+        load(&policy).map(|config| config.identities.iter().next().expect("alice").valid_until)
+    };
+    assert_eq!(until("2027-01-01").expect("a date"), Some(1_798_848_000)); // 2027-01-02T00:00:00Z
+    assert_eq!(until("2027-01-01T12:00:00+01:00").expect("a time"), Some(1_798_801_200));
+    // Where would that be noon?
+    for text in ["2027-01-01T12:00:00", "2027-02-30", "01.01.2027", "20270101", "tomorrow"] {
+        until(text).expect_err(text);
+    }
+    let order = with("roles: [wallboard],", "roles: [wallboard], valid: { from: 2027-01-02, until: 2027-01-01 },");
+    assert_eq!(error(&order), "`until` is before `from`");
+}
+
+#[test]
+fn a_scalar_is_its_source_text() {
+    let attributes = "attributes: { a: 0123, b: true, c: 1e3, d: 0x1F, e: 'yes', f: 12:30 },";
+    let folder = Folder::new();
+    let path = folder.write(
+        "policy.yaml",
+        with("roles: [wallboard],", &format!("roles: [wallboard], {attributes}")).replace("12:30", "1.50"),
+    );
+    let checked = check(&path, Files::Open).unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
+    let texts: Vec<&str> = checked.clients[0].attributes.values().map(|value| value.text.as_str()).collect();
+    assert_eq!(texts, ["0123", "true", "1e3", "0x1F", "yes", "1.50"]);
+}
