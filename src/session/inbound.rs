@@ -42,7 +42,11 @@ pub(super) async fn run<S: AsyncRead + Unpin>(
             Ok(packets) => packets,
             Err(end) => return end,
         };
-        if let Err(end) = handle(live, &mut reader, outlet, packets).await {
+        if packets.last().is_some_and(|packet| packet.as_ref().is_ok_and(|message| is_named(message, "WaitEvent"))) {
+            local::hold(live);
+        }
+        let handled = handle(live, &mut reader, outlet, packets).await;
+        if let Err(end) = handled.and_then(|()| local::release(live)) {
             return end;
         }
     }
@@ -94,8 +98,12 @@ async fn read_batch<S: AsyncRead + Unpin>(
 
 /// Whether Asterisk (or amiwall in its place) reads nothing behind this packet until it is over.
 fn ends_batch(message: &Message) -> bool {
-    let is = |name: &str| message.get("Action").is_some_and(|action| action.eq_ignore_ascii_case(name.as_bytes()));
+    let is = |name| is_named(message, name);
     is("WaitEvent") || is("Logoff") || (is("Originate") && !is_async(message))
+}
+
+fn is_named(message: &Message, name: &str) -> bool {
+    message.get("Action").is_some_and(|action| action.eq_ignore_ascii_case(name.as_bytes()))
 }
 
 /// manager.c, `action_originate`: `Async` is read by `ast_true`, which knows these words in any letter case.

@@ -7,7 +7,7 @@ use tokio::io::AsyncRead;
 use tokio::sync::Mutex;
 
 use super::client_io::ClientReader;
-use super::queue::{Outgoing, QueueFull};
+use super::queue::{Held, Outgoing, QueueFull};
 use super::{Live, SessionEnd, lock};
 use crate::ami::{Action, EventMask, Message, Violation};
 use crate::policy::{Denial, Reason};
@@ -85,7 +85,6 @@ pub(super) async fn wait_event<S: AsyncRead + Unpin>(
     action: &Action,
 ) -> Result<(), SessionEnd> {
     live.idle().await;
-    *lock(&live.held) = Some(Vec::new());
     let time_is_over = async {
         match wait_time(action.get("Timeout").unwrap_or(b"-1")) {
             Some(time) => tokio::time::sleep(time).await,
@@ -94,12 +93,12 @@ pub(super) async fn wait_event<S: AsyncRead + Unpin>(
     };
     let mut is_closed = false;
     tokio::select! {
-        () = live.event_held.notified() => {}
+        () = an_event(live) => {}
         () = time_is_over => {}
         () = live.stopping.cancelled() => {}
         read = reader.read() => is_closed = !matches!(read, Ok(true)),
     }
-    let held = lock(&live.held).take().unwrap_or_default();
+    let held = lock(&live.held).take().unwrap_or_default().into_packets();
     let local = |message| Outgoing { message, record: None };
     let first = local(success(action.id(), &[("Message", b"Waiting for Event completed.")]));
     let mut end = Message::compose(&[("Event", b"WaitEventComplete")]);
@@ -114,6 +113,24 @@ pub(super) async fn wait_event<S: AsyncRead + Unpin>(
         return Err(SessionEnd::ClientClosed);
     }
     Ok(())
+}
+
+/// From here on events are held back: a WaitEvent was read, and is yet to be recorded and answered.
+pub(super) fn hold(live: &Live) {
+    *lock(&live.held) = Some(Held::default());
+}
+
+/// Lets go what is held back for a WaitEvent that was refused.
+pub(super) fn release(live: &Live) -> Result<(), SessionEnd> {
+    let held = lock(&live.held).take().unwrap_or_default().into_packets();
+    held.into_iter().try_for_each(|outgoing| live.queue.push(outgoing)).map_err(|QueueFull| SessionEnd::SlowClient)
+}
+
+/// Waits until an event is held back. A notification may be left over from an earlier WaitEvent, so the events count.
+async fn an_event(live: &Live) {
+    while lock(&live.held).as_ref().is_none_or(Held::is_empty) {
+        live.event_held.notified().await;
+    }
 }
 
 /// How long to wait; `None` is forever. Read as `%i` reads it: decimal, `0x` hexadecimal, `0` octal; what is no number is

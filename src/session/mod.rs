@@ -29,7 +29,7 @@ use crate::tls::PeerCertificate;
 use crate::upstream::{ActionIds, Connector, Correlation, IdPrefix, Inlet, Outlet};
 
 use client_io::ClientIo;
-use queue::{Outgoing, Queue, QueueFull};
+use queue::{Held, Outgoing, Queue, QueueFull};
 
 /// What outstanding actions and queued packets get before a session that has to end is closed.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -141,8 +141,8 @@ struct Live {
     mask: Mutex<EventMask>,
     /// The mask that Asterisk was last told.
     subscribed: Mutex<EventMask>,
-    /// A WaitEvent is waiting: events are held back here.
-    held: Mutex<Option<Vec<Outgoing>>>,
+    /// A WaitEvent was read: events are held back here until it is answered.
+    held: Mutex<Option<Held>>,
     event_held: Notify,
     /// No further packet is taken from the client.
     stopping: CancellationToken,

@@ -98,9 +98,8 @@ fn shown_answer(live: &Live, view: &View, reply: &Reply, sent: &Sent) -> Option<
 /// Events are held back while a WaitEvent waits for one.
 fn hold_or_push(live: &Live, outgoing: Outgoing) -> Result<(), QueueFull> {
     if let Some(held) = lock(&live.held).as_mut() {
-        held.push(outgoing);
         live.event_held.notify_one();
-        return Ok(());
+        return held.push(outgoing);
     }
     live.queue.push(outgoing)
 }

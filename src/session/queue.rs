@@ -45,6 +45,29 @@ impl Outgoing {
     }
 }
 
+/// Events that are held back while a WaitEvent waits for one, bounded as the queue is.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    packets: Vec<Outgoing>,
+    len: usize,
+}
+
+impl Held {
+    pub(super) fn push(&mut self, outgoing: Outgoing) -> Result<(), QueueFull> {
+        self.len += outgoing.message.lines().len();
+        self.packets.push(outgoing);
+        if self.len > QUEUE_LEN_MAX { Err(QueueFull) } else { Ok(()) }
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.packets.is_empty()
+    }
+
+    pub(super) fn into_packets(self) -> Vec<Outgoing> {
+        self.packets
+    }
+}
+
 /// The client does not read fast enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct QueueFull;
