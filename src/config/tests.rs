@@ -1,7 +1,5 @@
 //! A policy file is written into a folder of its own, with the files that it names, and read.
 
-#![expect(clippy::string_slice, reason = "the tests cut where they know the text")]
-
 mod cross;
 mod golden;
 mod hostile;

@@ -119,7 +119,7 @@ impl Daemon {
             sessions: TaskTracker::new(),
             audit_directory: config.audit.directory.clone(),
         };
-        daemon.update_connectors(&config.upstreams);
+        daemon.add_connectors(&config.upstreams);
         let bound = daemon.bind_new(config).await?;
         daemon.start_listeners(bound);
         Ok(daemon)
@@ -139,7 +139,7 @@ impl Daemon {
         if config.audit.directory != self.audit_directory {
             return Err(DaemonError::NeedsRestart("audit.directory"));
         }
-        self.update_connectors(&config.upstreams);
+        self.add_connectors(&config.upstreams);
         let bound = self.bind_new(config).await?;
         let identities = config.identities.iter().count();
         let record = Draft::policy(&config.digest, &config.path, identities, "reload");
@@ -152,6 +152,11 @@ impl Daemon {
         self.shared.buckets.prune(limits, config.policy.shared_limits());
         let generation = self.snapshot.borrow().generation + 1;
         self.snapshot.send_replace(snapshot_of(config, generation));
+        for (name, upstream) in &config.upstreams {
+            if let Some(connector) = self.connectors.get(name) {
+                connector.set_config(Arc::new(upstream.clone()));
+            }
+        }
         self.change_listeners(config);
         self.start_listeners(bound);
         Ok(())
@@ -177,14 +182,13 @@ impl Daemon {
         best_effort(self.shared.audit.clone().close().await);
     }
 
-    fn update_connectors(&mut self, upstreams: &BTreeMap<String, UpstreamConfig>) {
+    /// Makes connectors for upstreams that are new.
+    fn add_connectors(&mut self, upstreams: &BTreeMap<String, UpstreamConfig>) {
         for (name, config) in upstreams {
-            let config = Arc::new(config.clone());
-            if let Some(connector) = self.connectors.get(name) {
-                connector.set_config(config);
+            if self.connectors.contains_key(name) {
                 continue;
             }
-            let connector = Arc::new(Connector::new(config));
+            let connector = Arc::new(Connector::new(Arc::new(config.clone())));
             let stop = self.shared.shutdown.clone();
             let probed = connector.clone();
             tokio::spawn(async move { stop.run_until_cancelled(reach(probed)).await });

@@ -153,16 +153,9 @@ impl PreAuth<'_> {
         match judged {
             Ok((name, guard)) => {
                 self.context.identity = Some(name.as_str().to_owned());
-                let seq = self
-                    .shared
-                    .audit
-                    .commit(draft(&self.context, Ok(())))
-                    .await
-                    .map_err(|_| SessionEnd::AuditFailed)?;
-                if self.context.session.is_empty() {
-                    // The connect record was counted, not written: the login record names the session.
-                    self.context.session = self.shared.audit.session_id(seq);
-                }
+                self.name_session().await?;
+                let committed = self.shared.audit.commit(draft(&self.context, Ok(()))).await;
+                committed.map_err(|_| SessionEnd::AuditFailed)?;
                 Ok(Login { name, guard, action })
             }
             Err(refusal) => {
@@ -175,6 +168,15 @@ impl PreAuth<'_> {
                 Err(SessionEnd::LoginFailed)
             }
         }
+    }
+
+    /// A session whose connect record was only counted (its address had many) gets one now: its seq is in the name.
+    async fn name_session(&mut self) -> Result<(), SessionEnd> {
+        if self.context.session.is_empty() {
+            let recorded = self.shared.audit.append(vec![Draft::connect(&self.context)]).await;
+            self.context.session = self.shared.audit.session_id(recorded.map_err(|_| SessionEnd::AuditFailed)?);
+        }
+        Ok(())
     }
 
     async fn authenticate(

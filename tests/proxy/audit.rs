@@ -88,6 +88,24 @@ async fn a_restart_goes_on_with_the_chain() {
 }
 
 #[tokio::test]
+async fn a_client_that_logs_in_for_every_action_has_a_named_session_each_time() {
+    let bench = Bench::new().await;
+    for _ in 0..25 {
+        let mut client = bench.login().await;
+        client.send("Action: Ping\r\n\r\nAction: Logoff\r\n\r\n").await;
+        client.rest().await;
+    }
+    let records = bench.records().await;
+    let of_kind = |kind: &str| -> Vec<String> {
+        let records = records.iter().filter(|record| record["kind"] == kind && record["count"].is_null());
+        records.map(|record| record["session"].as_str().unwrap_or_default().to_owned()).collect()
+    };
+    let (connects, logins, ends) = (of_kind("connect"), of_kind("login"), of_kind("end"));
+    assert_eq!((connects.len(), &connects), (25, &logins));
+    assert!(ends.len() == 25 && connects.iter().all(|session| !session.is_empty() && ends.contains(session)));
+}
+
+#[tokio::test]
 async fn peers_that_are_not_logged_in_cannot_fill_the_disk() {
     let extra = Extra { limits: "  connections_per_address: 500\n".to_owned(), ..Extra::default() };
     let bench = Bench::with(extra).await;
