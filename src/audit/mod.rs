@@ -17,7 +17,7 @@ mod recover;
 mod redact;
 mod segment;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod verify;
 mod writer;
 

@@ -94,6 +94,10 @@ impl Daemon {
     /// If the audit log cannot be opened or an address cannot be bound.
     pub async fn start(config: &Config) -> Result<Self, DaemonError> {
         let audit = Audit::open(&config.audit).map_err(|error| DaemonError::Audit(error.to_string()))?;
+        Self::start_with(config, audit).await
+    }
+
+    async fn start_with(config: &Config, audit: Audit) -> Result<Self, DaemonError> {
         let unavailable = |error: crate::audit::AuditUnavailable| DaemonError::Audit(error.to_string());
         audit
             .commit(Draft::policy(&config.digest, &config.path, config.identities.iter().count(), "start"))
@@ -256,3 +260,6 @@ async fn reach(connector: Arc<Connector>) {
     }
     tracing::info!("upstream `{}` is there", connector.config().name);
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ use super::super::{Audit, AuditConfig};
 
 /// What goes wrong, and what has happened.
 #[derive(Debug, Default)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     /// Bytes that can still be written before the disk is full.
     pub(super) room: Option<usize>,
     /// The most that one write takes.
@@ -37,19 +37,19 @@ pub(super) struct Held {
 
 /// The test's end of a held sync.
 #[derive(Debug)]
-pub(super) struct Hold {
+pub(crate) struct Hold {
     begun: Receiver<()>,
     release: Sender<()>,
 }
 
 impl Hold {
     /// Returns when a sync has begun.
-    pub(super) fn wait(&self) {
+    pub(crate) fn wait(&self) {
         self.begun.recv().expect("a sync");
     }
 
     /// Lets it end.
-    pub(super) fn release(&self) {
+    pub(crate) fn release(&self) {
         self.release.send(()).expect("a writer");
     }
 }
@@ -66,7 +66,7 @@ impl Faulty {
 }
 
 /// A new log over a faulty disk, and the plan of it. `start` is on record before any fault.
-pub(super) fn faulty(dir: &Path) -> (Audit, Arc<Mutex<Plan>>) {
+pub(crate) fn faulty(dir: &Path) -> (Audit, Arc<Mutex<Plan>>) {
     let directory = Directory::open(dir).expect("a directory");
     let recovered = recover(&directory).expect("a log");
     let plan = Arc::new(Mutex::new(Plan::default()));
@@ -75,11 +75,16 @@ pub(super) fn faulty(dir: &Path) -> (Audit, Arc<Mutex<Plan>>) {
 }
 
 /// Holds every sync from now on.
-pub(super) fn hold(plan: &Mutex<Plan>) -> Hold {
+pub(crate) fn hold(plan: &Mutex<Plan>) -> Hold {
     let (begin, begun) = channel();
     let (release, released) = channel();
     plan.lock().expect("the plan").hold = Some(Held { begin, released: Arc::new(Mutex::new(released)) });
     Hold { begun, release }
+}
+
+/// Holds no sync from now on.
+pub(crate) fn hold_no_more(plan: &Mutex<Plan>) {
+    plan.lock().expect("the plan").hold = None;
 }
 
 pub(super) struct FaultyFile {

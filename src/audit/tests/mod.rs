@@ -3,7 +3,7 @@
 mod chain;
 mod durability;
 mod faults;
-mod faulty;
+pub(crate) mod faulty;
 mod records;
 mod restart;
 

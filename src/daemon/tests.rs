@@ -1,0 +1,78 @@
+//! The order of things, proved with a disk that waits to be told.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::*;
+use crate::audit::tests::faulty::{faulty, hold, hold_no_more};
+use crate::sim::{Sim, SimConfig};
+
+/// A policy in front of that Asterisk, for one client who may only Ping.
+fn config(folder: &std::path::Path, upstream: SocketAddr) -> Config {
+    let secret = folder.join("secret");
+    std::fs::write(&secret, "s3cret").expect("it is written");
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).expect("a mode");
+    let path = folder.join("policy.yaml");
+    let policy = format!(
+        r#"version: 1
+listeners: [{{ address: "127.0.0.1:0", plaintext: true }}]
+upstreams: {{ pbx: {{ address: "{upstream}", username: amiwall, secret: {{ file: secret }} }} }}
+audit: {{ directory: audit }}
+roles: {{ pinger: {{ allow: [Ping] }} }}
+identities: {{ client: {{ roles: [pinger], secret: {{ file: secret }}, challenge: true }} }}
+"#
+    );
+    std::fs::write(&path, policy).expect("it is written");
+    Config::load(&path).unwrap_or_else(|diagnostics| panic!("{diagnostics}"))
+}
+
+async fn read_packet(stream: &mut TcpStream) -> String {
+    let mut packet = Vec::new();
+    while !packet.ends_with(b"\r\n\r\n") {
+        packet.push(stream.read_u8().await.expect("a byte"));
+    }
+    String::from_utf8_lossy(&packet).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn asterisk_has_not_a_byte_of_an_action_before_its_record_is_synced() {
+    let (folder, log) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let sim = Sim::bind("127.0.0.1:0", SimConfig::with_secret(b"s3cret")).await.expect("the simulator binds");
+    let (upstream, asterisk) = (sim.local_addr(), sim.handle());
+    tokio::spawn(sim.run(CancellationToken::new()));
+    let (audit, plan) = faulty(log.path());
+    let daemon = Daemon::start_with(&config(folder.path(), upstream), audit).await.expect("it starts");
+    let mut client = TcpStream::connect(daemon.addresses()[0]).await.expect("it connects");
+    client
+        .write_all(b"Action: Login\r\nUsername: client\r\nSecret: s3cret\r\nEvents: off\r\n\r\n")
+        .await
+        .expect("sent");
+    assert!(read_packet(&mut client).await.contains("Authentication accepted"));
+
+    let held = hold(&plan);
+    client.write_all(b"Action: Ping\r\nActionID: 1\r\n\r\n").await.expect("sent");
+    // The disk has begun to sync the record and does not end.
+    let held = tokio::task::spawn_blocking(move || {
+        held.wait();
+        held
+    });
+    let held = held.await.expect("a sync");
+    // Whatever amiwall would have sent by now is read before this: a second session's action goes the whole way directly.
+    let mut direct = TcpStream::connect(upstream).await.expect("it connects");
+    direct
+        .write_all(b"Action: Login\r\nUsername: amiwall\r\nSecret: s3cret\r\nEvents: off\r\n\r\n")
+        .await
+        .expect("sent");
+    direct.write_all(b"Action: CoreStatus\r\n\r\n").await.expect("sent");
+    asterisk.wait_for(|executed| executed.iter().any(|action| action.is("CoreStatus"))).await;
+    let pings = |asterisk: &crate::sim::SimHandle| asterisk.executed().iter().filter(|a| a.is("Ping")).count();
+    assert_eq!(pings(&asterisk), 0, "the record is not durable yet");
+
+    hold_no_more(&plan);
+    held.release();
+    let pong = read_packet(&mut client).await;
+    assert!(pong.contains("ActionID: 1\r\nPing: Pong"), "{pong}");
+    assert_eq!(pings(&asterisk), 1);
+}
