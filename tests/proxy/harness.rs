@@ -50,7 +50,9 @@ pub(crate) struct Bench {
 /// Parts of the policy that a test changes.
 #[derive(Clone)]
 pub(crate) struct Extra {
+    pub(crate) address: String,
     pub(crate) role: String,
+    pub(crate) upstream: String,
     pub(crate) listener: String,
     pub(crate) limits: String,
     pub(crate) identity: String,
@@ -60,7 +62,9 @@ pub(crate) struct Extra {
 impl Default for Extra {
     fn default() -> Self {
         Self {
+            address: "127.0.0.1:0".to_owned(),
             role: ROLE.to_owned(),
+            upstream: String::new(),
             listener: String::new(),
             limits: String::new(),
             identity: String::new(),
@@ -70,15 +74,15 @@ impl Default for Extra {
 }
 
 fn policy(extra: &Extra, upstream: SocketAddr) -> String {
-    let Extra { role, listener, limits, identity, identities } = extra;
+    let Extra { address, role, upstream: accounts, listener, limits, identity, identities } = extra;
     format!(
         r#"version: 1
 listeners:
-  - address: "127.0.0.1:0"
+  - address: "{address}"
     plaintext: true
 {listener}
 upstreams:
-  pbx: {{ address: "{upstream}", username: amiwall, secret: {{ file: upstream.secret }} }}
+  pbx: {{ address: "{upstream}", username: amiwall, secret: {{ file: upstream.secret }}{accounts} }}
 audit: {{ directory: audit }}
 limits:
   login_timeout: 20s

@@ -186,3 +186,36 @@ async fn a_browser_that_was_made_to_talk_to_us_is_sent_away() {
     let rest = client.rest().await;
     assert!(!rest.contains("Success"), "{rest}");
 }
+
+#[tokio::test]
+async fn an_identity_or_role_can_have_an_account_of_its_own_on_asterisk() {
+    let accounts = ", logins: { tester: { username: dialer, secret: { file: upstream.secret } } }";
+    let bench = Bench::with(Extra { upstream: accounts.to_owned(), ..Extra::default() }).await;
+    let mut client = bench.login().await;
+    assert!(is_pong(&client.ask("Action: Ping\r\n\r\n").await));
+    // Asterisk's own classes stay a second wall: this account may not ask for them.
+    assert_eq!(client.ask("Action: CoreStatus\r\n\r\n").await, "Response: Error\r\nMessage: Permission denied\r\n\r\n");
+    let executed = bench.sim.executed();
+    assert!(
+        executed.iter().any(|action| action.is("Ping") && action.user.as_deref() == Some("dialer")),
+        "{executed:?}"
+    );
+}
+
+#[tokio::test]
+async fn over_ipv6_and_over_a_socket_that_takes_both() {
+    let on = |address: &str, networks: &str| {
+        let listener = format!("    unsafe_plaintext: true\n    networks: {networks}\n");
+        Extra { address: address.to_owned(), listener, ..Extra::default() }
+    };
+    let bench = Bench::with(on("[::1]:0", "{ allow: [\"::1\"] }")).await;
+    assert!(is_pong(&bench.login().await.ask("Action: Ping\r\n\r\n").await));
+    let bench = Bench::with(on("[::1]:0", "{ allow: [\"2001:db8::/32\"] }")).await;
+    assert_eq!(Client::connect(bench.address).await.rest().await, "");
+    // An IPv4 client is seen as ::ffff:127.0.0.1 by a socket on [::]; the list says 127.0.0.0/8.
+    for (networks, is_let_in) in [("{ allow: [127.0.0.0/8] }", true), ("{ except: [127.0.0.1] }", false)] {
+        let bench = Bench::with(on("[::]:0", networks)).await;
+        let mapped = std::net::SocketAddr::from(([127, 0, 0, 1], bench.address.port()));
+        assert_eq!(Client::connect(mapped).await.greets().await, is_let_in, "{networks}");
+    }
+}

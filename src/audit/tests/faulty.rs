@@ -45,7 +45,7 @@ pub(crate) struct Hold {
 impl Hold {
     /// Returns when a sync has begun.
     pub(crate) fn wait(&self) {
-        self.begun.recv().expect("a sync");
+        self.begun.recv_timeout(std::time::Duration::from_secs(30)).expect("a sync");
     }
 
     /// Lets it end.
