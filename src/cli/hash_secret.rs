@@ -15,7 +15,8 @@ pub(super) struct Args {}
 pub(super) fn run(_args: &Args) -> Result<Exit, Failure> {
     let secret = if std::io::stdin().is_terminal() {
         let secret = prompt("Secret: ")?;
-        if !secret.matches(prompt("Again: ")?.expose()) {
+        // Nothing, or the end of input, is refused without asking for it again.
+        if !secret.expose().is_empty() && !secret.matches(prompt("Again: ")?.expose()) {
             return Err(Failure::incomplete("the two secrets differ; nothing was hashed"));
         }
         secret
@@ -58,8 +59,9 @@ impl Drop for Silence {
 fn prompt(text: &str) -> Result<Secret, Failure> {
     let failed = |error: std::io::Error| Failure::incomplete(format!("cannot ask for the secret: {error}"));
     let mut terminal = std::io::stderr();
-    write!(terminal, "{text}").and_then(|()| terminal.flush()).map_err(failed)?;
+    // Silent before it asks: who is quick is not shown either.
     let silence = Silence::new().map_err(|error| failed(error.into()))?;
+    write!(terminal, "{text}").and_then(|()| terminal.flush()).map_err(failed)?;
     let secret = read_line();
     drop(silence);
     writeln!(terminal).map_err(failed)?;

@@ -9,13 +9,26 @@ use std::time::{Duration, Instant};
 
 use aws_lc_rs::hmac;
 
-use super::{ClientName, Identities, Identity, Now, verification};
+use super::{ClientName, Identities, Identity, Now, StoredSecret};
 
 /// Addresses whose failures are counted; beyond it the oldest are forgotten.
 const FAILURES_MAX: usize = 65_536;
 
+/// Addresses from which a secret was right; the oldest one goes.
+const ADDRESSES_MAX: usize = 64;
+
+/// A lock-out is not longer than this, so that the clock can be counted on.
+const LOCKOUT_MAX: Duration = Duration::from_secs(10 * 365 * 86_400);
+
 /// A keyed hash.
-pub(super) type Token = [u8; 32];
+type Token = [u8; 32];
+
+/// A secret that was right: its keyed hash, and from where it came.
+#[derive(Debug)]
+struct Remembered {
+    token: Token,
+    addresses: Vec<IpAddr>,
+}
 
 /// Settings of the lock-out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,8 +61,8 @@ struct Failures {
 pub struct LoginMemory {
     key: hmac::Key,
     settings: Mutex<FailedLogins>,
-    /// By the hash of (identity, stored secret): the hash of (identity, stored secret, right secret).
-    remembered: Mutex<HashMap<Token, Token>>,
+    /// By the keyed hash of (identity, stored secret): there are never more than the policy has secrets.
+    remembered: Mutex<HashMap<Token, Remembered>>,
     failures: Mutex<HashMap<FailureKey, Failures>>,
     sessions: Mutex<HashMap<String, u32>>,
 }
@@ -86,7 +99,7 @@ impl LoginMemory {
     }
 
     /// HMAC over the parts, each with its length before it.
-    pub(super) fn keyed_hash(&self, parts: &[&[u8]]) -> Token {
+    fn keyed_hash(&self, parts: &[&[u8]]) -> Token {
         let mut context = hmac::Context::with_key(&self.key);
         for part in parts {
             context.update(&(part.len() as u64).to_le_bytes());
@@ -97,29 +110,50 @@ impl LoginMemory {
         token
     }
 
-    /// Whether this secret was right for the identity as it is now.
-    pub(super) fn remembers(&self, identity: &Identity, secret: &[u8]) -> bool {
-        let remembered = lock(&self.remembered);
-        identity.secrets.iter().any(|stored| {
-            let slot = self.keyed_hash(&[identity.name.as_bytes(), stored.bytes()]);
-            remembered.get(&slot) == Some(&verification::token(self, identity, stored, secret))
+    fn slot(&self, identity: &Identity, stored: &StoredSecret) -> Token {
+        self.keyed_hash(&[identity.name.as_bytes(), stored.bytes()])
+    }
+
+    fn token(&self, identity: &Identity, stored: &StoredSecret, secret: &[u8]) -> Token {
+        self.keyed_hash(&[identity.name.as_bytes(), stored.bytes(), secret])
+    }
+
+    /// Which secret of the identity this one was found to be.
+    pub(super) fn remembers(&self, identity: &Identity, secret: &[u8]) -> Option<usize> {
+        identity.secrets.iter().position(|stored| {
+            let token = self.token(identity, stored, secret);
+            lock(&self.remembered).get(&self.slot(identity, stored)).is_some_and(|known| known.token == token)
         })
     }
 
-    /// Remembers a right secret under the stored one that it belongs to: of several, the first that it is.
-    pub(super) fn remember(&self, identity: &Identity, secret: &[u8]) {
-        // With one stored secret there is nothing to find out; with two the next login may pay once more.
-        let [stored] = identity.secrets.as_slice() else {
-            return self.remember_one_of_many(identity, secret);
-        };
-        let slot = self.keyed_hash(&[identity.name.as_bytes(), stored.bytes()]);
-        lock(&self.remembered).insert(slot, verification::token(self, identity, stored, secret));
+    /// Whether that secret of the identity was right before from this address.
+    pub(super) fn was_right_from(&self, identity: &Identity, which: usize, peer: IpAddr) -> bool {
+        let slot = identity.secrets.get(which).map(|stored| self.slot(identity, stored));
+        let remembered = lock(&self.remembered);
+        let known = slot.and_then(|slot| remembered.get(&slot));
+        known.is_some_and(|known| known.addresses.contains(&network_of(peer)))
     }
 
-    fn remember_one_of_many(&self, identity: &Identity, secret: &[u8]) {
-        if let Some(stored) = identity.secrets.iter().find(|stored| stored.is(secret)) {
-            let slot = self.keyed_hash(&[identity.name.as_bytes(), stored.bytes()]);
-            lock(&self.remembered).insert(slot, verification::token(self, identity, stored, secret));
+    /// Remembers that `secret` is that one of the identity's.
+    pub(super) fn remember(&self, identity: &Identity, which: usize, secret: &[u8], peer: IpAddr) {
+        let Some(stored) = identity.secrets.get(which) else { return };
+        let (slot, token) = (self.slot(identity, stored), self.token(identity, stored, secret));
+        let new = || Remembered { token, addresses: Vec::new() };
+        lock(&self.remembered).entry(slot).or_insert_with(new).token = token;
+        self.add_address(identity, which, peer);
+    }
+
+    /// Remembers that a secret that is remembered was right from this address too.
+    pub(super) fn add_address(&self, identity: &Identity, which: usize, peer: IpAddr) {
+        let Some(slot) = identity.secrets.get(which).map(|stored| self.slot(identity, stored)) else { return };
+        let mut remembered = lock(&self.remembered);
+        let Some(known) = remembered.get_mut(&slot) else { return };
+        let address = network_of(peer);
+        if !known.addresses.contains(&address) {
+            if known.addresses.len() >= ADDRESSES_MAX {
+                known.addresses.remove(0);
+            }
+            known.addresses.push(address);
         }
     }
 
@@ -127,9 +161,7 @@ impl LoginMemory {
     pub fn forget_changed(&self, identities: &Identities) {
         let slots: std::collections::HashSet<Token> = identities
             .iter()
-            .flat_map(|identity| {
-                identity.secrets.iter().map(|stored| self.keyed_hash(&[identity.name.as_bytes(), stored.bytes()]))
-            })
+            .flat_map(|identity| identity.secrets.iter().map(|stored| self.slot(identity, stored)))
             .collect();
         lock(&self.remembered).retain(|slot, _| slots.contains(slot));
     }
@@ -143,7 +175,8 @@ impl LoginMemory {
         })
     }
 
-    /// Counts a failure.
+    /// Counts a failure. What is tried during a lock-out is not counted, or one client that keeps trying would keep its
+    /// neighbours out for ever.
     pub(super) fn failed(&self, peer: IpAddr, identity: Option<&str>, now: Now) {
         let settings = *lock(&self.settings);
         let mut failures = lock(&self.failures);
@@ -155,9 +188,11 @@ impl LoginMemory {
             if now.monotonic.duration_since(entry.since) >= settings.per {
                 (entry.count, entry.since) = (0, now.monotonic);
             }
-            entry.count += 1;
+            entry.count = entry.count.saturating_add(1);
             if entry.count >= settings.count {
-                entry.locked_until = Some(now.monotonic + settings.lockout);
+                let until = now.monotonic.checked_add(settings.lockout.min(LOCKOUT_MAX));
+                // When it is over, counting begins anew.
+                (entry.count, entry.locked_until) = (0, until);
             }
         }
     }
@@ -193,12 +228,16 @@ fn make_room(failures: &mut HashMap<FailureKey, Failures>, settings: &FailedLogi
     }
 }
 
-fn keys(peer: IpAddr, identity: Option<&str>) -> impl Iterator<Item = FailureKey> {
-    let address = match peer.to_canonical() {
+/// What counts as one address: one IPv6 customer has a /64.
+fn network_of(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
         IpAddr::V4(v4) => IpAddr::V4(v4),
-        // One IPv6 customer has a /64.
         IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & !u128::from(u64::MAX)).into()),
-    };
+    }
+}
+
+fn keys(peer: IpAddr, identity: Option<&str>) -> impl Iterator<Item = FailureKey> {
+    let address = network_of(peer);
     let identity = identity.map(|identity| (address, Some(identity.to_ascii_lowercase())));
     std::iter::once((address, None)).chain(identity)
 }

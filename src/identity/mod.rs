@@ -18,7 +18,7 @@ use crate::networks::NetworkAcl;
 use crate::tls::PeerCertificate;
 
 pub use memory::{FailedLogins, LoginMemory, SessionGuard};
-pub use secrets::{HashError, StoredSecret, hash_secret};
+pub use secrets::{Argon2idLine, HashError, StoredSecret, hash_secret};
 pub use verification::Verification;
 
 /// The longest name that Asterisk compares (manager.c, `username[80]`).
@@ -57,17 +57,16 @@ pub enum CertificateMatch {
 }
 
 impl CertificateMatch {
-    /// Whether the certificate is the one that is meant, and has not expired. Names are whole names: no wildcards, no CN.
-    fn matches(&self, certificate: &PeerCertificate, now: i64) -> bool {
-        let is_it = match self {
+    /// Whether the certificate is the one that is meant. Names are whole names: no wildcards, no CN.
+    fn matches(&self, certificate: &PeerCertificate) -> bool {
+        match self {
             // DNS names have no letter case, e-mail addresses and URIs have.
             Self::San(wanted) if !wanted.contains([':', '@']) => {
                 certificate.names.iter().any(|name| name.eq_ignore_ascii_case(wanted))
             }
             Self::San(wanted) => certificate.names.contains(wanted),
             Self::SpkiSha256(wanted) => certificate.spki_sha256 == *wanted,
-        };
-        is_it && now < certificate.not_after
+        }
     }
 }
 
@@ -101,9 +100,13 @@ impl Identity {
         if self.valid_from.is_some_and(|from| now < from) || self.valid_until.is_some_and(|until| now >= until) {
             return Err(LoginRefusal::Expired);
         }
+        // The handshake refuses an expired one whoever shows it; a session does not outlive that.
+        if certificate.is_some_and(|certificate| now > certificate.not_after) {
+            return Err(LoginRefusal::Certificate);
+        }
         match (&self.certificate, certificate) {
             (None, _) => Ok(()),
-            (Some(wanted), Some(certificate)) if wanted.matches(certificate, now) => Ok(()),
+            (Some(wanted), Some(certificate)) if wanted.matches(certificate) => Ok(()),
             (Some(_), _) => Err(LoginRefusal::Certificate),
         }
     }

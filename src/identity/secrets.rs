@@ -1,6 +1,6 @@
 //! What an identity's secret is stored as, and the work that a plain login costs: the same for everybody.
 
-use argon2::{Argon2, PasswordHasher as _, PasswordVerifier as _};
+use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher as _, PasswordVerifier as _, Version};
 
 use super::Identity;
 use crate::secret::Secret;
@@ -9,12 +9,28 @@ use crate::secret::Secret;
 const MEMORY_KIB_MAX: u32 = 256 * 1_024;
 const PASSES_MAX: u32 = 10;
 const LANES_MAX: u32 = 8;
+/// Fewer bytes of salt or hash make a secret easier to find than it needs to be.
+const SALT_LEN_MIN: usize = 8;
+const HASH_LEN_MIN: usize = 16;
+
+/// A PHC string of argon2id that was checked. It is not shown: who has it can try secrets on it.
+#[derive(Clone)]
+pub struct Argon2idLine {
+    text: String,
+    costs: Costs,
+}
+
+impl std::fmt::Debug for Argon2idLine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Argon2idLine").field("costs", &self.costs).finish_non_exhaustive()
+    }
+}
 
 /// One secret of an identity.
 #[derive(Clone, Debug)]
 pub enum StoredSecret {
-    /// A PHC string of argon2id, made by `StoredSecret::argon2id`.
-    Argon2id(String),
+    /// A PHC string of argon2id, from [`StoredSecret::argon2id`].
+    Argon2id(Argon2idLine),
     /// The secret itself, which MD5 challenge logins need.
     Recoverable(Secret),
 }
@@ -28,6 +44,9 @@ pub enum HashError {
     /// It costs too much.
     #[error("the costs of this argon2id line are too high (at most m={MEMORY_KIB_MAX}, t={PASSES_MAX}, p={LANES_MAX})")]
     TooCostly,
+    /// It is easier to break than it should be.
+    #[error("salt or hash of this argon2id line is too short (at least {SALT_LEN_MIN} and {HASH_LEN_MIN} bytes)")]
+    TooShort,
     /// The secret cannot be sent in a Login.
     #[error("{0}")]
     Unsendable(&'static str),
@@ -42,51 +61,62 @@ impl StoredSecret {
     /// # Errors
     /// If it is none of argon2id, or would cost too much to verify.
     pub fn argon2id(text: &str) -> Result<Self, HashError> {
-        let costs = costs(text).ok_or(HashError::NotArgon2id)?;
-        if costs.memory_kib > MEMORY_KIB_MAX || costs.passes > PASSES_MAX || costs.lanes > LANES_MAX {
+        let hash = PasswordHash::new(text).map_err(|_| HashError::NotArgon2id)?;
+        let lengths = (hash.salt.map_or(0, |salt| salt.len()), hash.hash.map_or(0, |hash| hash.len()));
+        let params = Params::try_from(&hash).map_err(|_| HashError::NotArgon2id)?;
+        let is_plain = params.keyid().is_empty() && params.data().is_empty();
+        if hash.algorithm.as_str() != "argon2id" || hash.version != Some(Version::V0x13.into()) || !is_plain {
+            return Err(HashError::NotArgon2id);
+        }
+        if lengths.0 < SALT_LEN_MIN || lengths.1 < HASH_LEN_MIN {
+            return Err(HashError::TooShort);
+        }
+        let costs = Costs { memory_kib: params.m_cost(), passes: params.t_cost() };
+        if costs.memory_kib > MEMORY_KIB_MAX || costs.passes > PASSES_MAX || params.p_cost() > LANES_MAX {
             return Err(HashError::TooCostly);
         }
-        Ok(Self::Argon2id(text.to_owned()))
+        Ok(Self::Argon2id(Argon2idLine { text: text.to_owned(), costs }))
     }
 
-    /// Whether the secret is this one. Hashes for [`StoredSecret::Argon2id`].
+    /// Whether the secret is this one; an empty one never is. Hashes for [`StoredSecret::Argon2id`].
     pub(super) fn is(&self, secret: &[u8]) -> bool {
-        match self {
-            Self::Argon2id(phc) => verify(phc, secret),
+        let is_it = match self {
+            Self::Argon2id(line) => Argon2::default().verify_password(secret, line.text.as_str()).is_ok(),
             Self::Recoverable(own) => own.matches(secret),
-        }
+        };
+        is_it && !secret.is_empty()
     }
 
     /// What tells this stored secret from another.
     pub(super) fn bytes(&self) -> &[u8] {
         match self {
-            Self::Argon2id(phc) => phc.as_bytes(),
+            Self::Argon2id(line) => line.text.as_bytes(),
             Self::Recoverable(own) => own.expose(),
+        }
+    }
+
+    /// What [`StoredSecret::is`] costs, in KiB written.
+    pub(super) fn cost(&self) -> u64 {
+        match self {
+            Self::Argon2id(line) => line.costs.total(),
+            Self::Recoverable(_) => 0,
         }
     }
 }
 
-fn verify(phc: &str, secret: &[u8]) -> bool {
-    Argon2::default().verify_password(secret, phc).is_ok()
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Costs {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Costs {
     memory_kib: u32,
     passes: u32,
-    lanes: u32,
 }
 
-/// `$argon2id$v=19$m=19456,t=2,p=1$<salt>$<hash>`.
-fn costs(phc: &str) -> Option<Costs> {
-    let mut fields = phc.strip_prefix("$argon2id$v=19$")?.split('$');
-    let mut numbers = fields.next()?.split(',');
-    let mut number = |name: &str| numbers.next()?.strip_prefix(name)?.parse::<u32>().ok().filter(|number| *number > 0);
-    let costs = Costs { memory_kib: number("m=")?, passes: number("t=")?, lanes: number("p=")? };
-    let is_base64 =
-        |text: &str| text.len() >= 11 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+' || b == b'/');
-    let (salt, hash) = (fields.next()?, fields.next()?);
-    (numbers.next().is_none() && fields.next().is_none() && is_base64(salt) && is_base64(hash)).then_some(costs)
+impl Costs {
+    /// What [`hash_secret`] takes.
+    const DEFAULT: Self = Self { memory_kib: Params::DEFAULT_M_COST, passes: Params::DEFAULT_T_COST };
+
+    fn total(self) -> u64 {
+        u64::from(self.memory_kib) * u64::from(self.passes)
+    }
 }
 
 /// A new argon2id line (m = 19 MiB, t = 2, p = 1: OWASP's minimum set).
@@ -114,13 +144,14 @@ pub fn hash_secret(secret: &Secret) -> Result<String, HashError> {
     Ok(hash.to_string())
 }
 
-/// How much hashing every plain login does: as many argon2 hashes as the identity with most of them has, at the costs of
-/// the dearest one, so that the time tells nothing about a name.
-#[derive(Clone, Debug)]
+/// How much hashing every refused plain login does: as much as the identity with the dearest secrets costs, so that the time
+/// tells nothing about a name.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Work {
-    hashes: usize,
-    /// A line with the costs of the dearest identity's, of a secret that nobody knows.
-    dummy: String,
+    /// KiB written, over all hashes.
+    total: u64,
+    /// The memory of the dearest hash.
+    memory_kib: u32,
 }
 
 impl Default for Work {
@@ -131,27 +162,40 @@ impl Default for Work {
 
 impl Work {
     pub(super) fn of(identities: &[Identity]) -> Self {
-        let argon2 = |identity: &Identity| {
-            identity.secrets.iter().filter(|secret| matches!(secret, StoredSecret::Argon2id(_))).count()
-        };
-        let hashes = identities.iter().map(argon2).max().unwrap_or(0).max(1);
-        let all = identities.iter().flat_map(|identity| &identity.secrets);
-        let dearest = all.filter_map(|secret| match secret {
-            StoredSecret::Argon2id(phc) => costs(phc),
+        let of_one = |identity: &Identity| identity.secrets.iter().map(StoredSecret::cost).sum::<u64>();
+        let total = identities.iter().map(of_one).max().filter(|total| *total > 0);
+        let memory = identities.iter().flat_map(|identity| &identity.secrets).filter_map(|secret| match secret {
+            StoredSecret::Argon2id(line) => Some(line.costs.memory_kib),
             StoredSecret::Recoverable(_) => None,
         });
-        let Costs { memory_kib, passes, lanes } =
-            dearest.max().unwrap_or(Costs { memory_kib: 19_456, passes: 2, lanes: 1 });
-        // Salt and hash are of no secret: 16 and 32 bytes of base64.
-        let (salt, hash) = ("YW1pd2FsbC1kdW1teS1zYQ", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
-        Self { hashes, dummy: format!("$argon2id$v=19$m={memory_kib},t={passes},p={lanes}${salt}${hash}") }
+        let memory_kib = memory.max().unwrap_or(Costs::DEFAULT.memory_kib);
+        Self { total: total.unwrap_or_else(|| Costs::DEFAULT.total()), memory_kib }
     }
 
-    /// Does what is left of the work after `done` hashes.
-    pub(super) fn complete(&self, done: usize, secret: &[u8]) {
-        for _ in done..self.hashes {
-            let matched = verify(&self.dummy, secret);
-            debug_assert!(!matched);
+    /// Does what is left of the work after hashes that cost `done`.
+    pub(super) fn complete(self, done: u64, secret: &[u8]) {
+        for costs in self.rest(done) {
+            let Ok(params) = Params::new(costs.memory_kib, costs.passes, 1, None) else { continue };
+            let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+            let mut hash = [0; Params::DEFAULT_OUTPUT_LEN];
+            // Out of memory, it is out of memory for known names too.
+            argon2.hash_password_into(secret, b"amiwall-dummy-sa", &mut hash).ok();
+            std::hint::black_box(hash);
         }
+    }
+
+    /// The hashes that cost what is left, but for less than argon2's smallest memory.
+    pub(super) fn rest(self, done: u64) -> impl Iterator<Item = Costs> {
+        let mut left = self.total.saturating_sub(done);
+        std::iter::from_fn(move || {
+            let memory_kib = u32::try_from(left).unwrap_or(u32::MAX).min(self.memory_kib);
+            if memory_kib < Params::MIN_M_COST {
+                return None;
+            }
+            let passes = u32::try_from(left / u64::from(memory_kib)).unwrap_or(PASSES_MAX).min(PASSES_MAX);
+            let costs = Costs { memory_kib, passes };
+            left = left.saturating_sub(costs.total());
+            Some(costs)
+        })
     }
 }

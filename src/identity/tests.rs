@@ -112,9 +112,19 @@ fn the_work_is_that_of_the_identity_with_most_and_dearest_hashes() {
     let gate = Gate::new(vec![rotating, identity("alice")]);
     assert_eq!(gate.log_in("rotating", "old"), Ok("rotating".to_owned()));
     assert_eq!(gate.log_in("rotating", "new"), Ok("rotating".to_owned()));
-    let work = format!("{:?}", gate.identities.work);
-    assert!(work.contains("hashes: 2") && work.contains("m=8,t=1,p=1"), "{work}");
-    assert!(format!("{:?}", Identities::default().work).contains("m=19456,t=2,p=1"));
+    let rest = |identities: &Identities, done| {
+        identities.work.rest(done).map(|costs| format!("{costs:?}")).collect::<Vec<_>>()
+    };
+    // One that has done its share of 8 KiB once has as much left as an unknown name after one of two.
+    assert_eq!(rest(&gate.identities, 0), ["Costs { memory_kib: 8, passes: 2 }"]);
+    assert_eq!(rest(&gate.identities, 8), ["Costs { memory_kib: 8, passes: 1 }"]);
+    assert!(rest(&gate.identities, 16).is_empty());
+    assert_eq!(rest(&Identities::default(), 0), ["Costs { memory_kib: 19456, passes: 2 }"]);
+    let line = hash_secret(&Secret::new(b"x".to_vec())).expect("a hash").replace("m=19456,t=2", "m=65536,t=3");
+    let dear = Identity { secrets: vec![StoredSecret::argon2id(&line).expect("a line")], ..identity("dear") };
+    let mixed = Identities::new(vec![dear, identity("alice")]);
+    let costs = ["Costs { memory_kib: 65536, passes: 2 }", "Costs { memory_kib: 65528, passes: 1 }"];
+    assert_eq!(rest(&mixed, 8), costs, "a cheap identity costs what the dearest does");
 }
 
 #[test]
@@ -253,9 +263,136 @@ fn lines_that_are_no_argon2id_or_cost_too_much_are_refused() {
     ] {
         assert_eq!(StoredSecret::argon2id(bad).map(drop), Err(HashError::NotArgon2id), "{bad}");
     }
+    for version in ["$argon2id$v=16$m=19456", "$argon2id$m=19456"] {
+        let old = line.replace("$argon2id$v=19$m=19456", version);
+        assert_eq!(StoredSecret::argon2id(&old).map(drop), Err(HashError::NotArgon2id), "{old}");
+    }
+    // argon2 itself wants 8 KiB a lane: such a line would be right for nobody.
+    assert_eq!(
+        StoredSecret::argon2id(&line.replace("m=19456,t=2,p=1", "m=8,t=2,p=2")).map(drop),
+        Err(HashError::NotArgon2id)
+    );
+    assert_eq!(
+        StoredSecret::argon2id(line.get(..line.len() - 27).expect("a part")).map(drop),
+        Err(HashError::TooShort)
+    );
     let dear = line.replace("m=19456", "m=999999999");
     assert_eq!(StoredSecret::argon2id(&dear).map(drop), Err(HashError::TooCostly));
     for unsendable in ["", " x", "x ", "a\tb", "a\nb"] {
         assert!(matches!(hash_secret(&Secret::new(unsendable.into())), Err(HashError::Unsendable(_))));
     }
+}
+
+#[test]
+fn who_has_neither_secret_nor_certificate_is_nobody() {
+    // `secret: []` in a policy.
+    let gate = Gate::new(vec![Identity { secrets: Vec::new(), ..identity("hollow") }]);
+    assert_eq!(gate.log_in("hollow", "x"), Err(LoginRefusal::Secret));
+    let empty = Identity { secrets: vec![recoverable("")], challenge: true, ..identity("empty") };
+    let gate = Gate::new(vec![empty]);
+    assert_eq!(gate.log_in("empty", ""), Err(LoginRefusal::Secret));
+    let challenge = Challenge::from_random(7);
+    let key = challenge.key(b"");
+    let attempt = gate.attempt("empty", "");
+    let attempt = LoginAttempt { is_md5: true, key: Some(key.as_bytes()), challenge: Some(&challenge), ..attempt };
+    assert_eq!(gate.try_it(&attempt).0, Err(LoginRefusal::Secret), "a key that everybody can compute");
+}
+
+#[test]
+fn guesses_made_at_the_same_time_gain_nothing() {
+    let gate = Gate::new(vec![identity("alice")]);
+    let prepare = |secret| gate.identities.prepare(&gate.memory, &gate.attempt("alice", secret), gate.now);
+    let guesses: Vec<Verification> = ["a", "b", "c", "d", "right"].map(prepare).into_iter().collect();
+    let outcomes: Vec<_> = guesses.into_iter().map(|guess| guess.finish().map(drop)).collect();
+    let (wrong, locked) = (Err(LoginRefusal::Secret), Err(LoginRefusal::Locked));
+    assert_eq!(outcomes, [wrong, wrong, wrong, locked, locked]);
+}
+
+#[test]
+fn a_lock_out_ends_although_somebody_keeps_trying() {
+    let mut gate = Gate::new(vec![identity("alice")]);
+    for _ in 0..3 {
+        assert!(gate.log_in("alice", "wrong").is_err());
+    }
+    for _ in 0..60 {
+        gate.now.monotonic += Duration::from_secs(5);
+        if gate.log_in("alice", "wrong") == Err(LoginRefusal::Secret) {
+            break;
+        }
+    }
+    assert!(gate.log_in("alice", "right").is_ok(), "300 s are over");
+}
+
+#[test]
+fn the_memory_lets_in_and_tells_nothing() {
+    let alice = Identity {
+        networks: NetworkAcl::new(Some(vec!["10.20.0.0/16".parse().expect("a network")]), Vec::new()),
+        ..identity("alice")
+    };
+    let gate = Gate::new(vec![alice]);
+    assert!(gate.log_in("alice", "right").is_ok());
+    let from = |peer: &str| LoginAttempt { peer: peer.parse().expect("an address"), ..gate.attempt("alice", "right") };
+    let outside = gate.try_it(&from("192.0.2.1"));
+    assert_eq!(outside, (Err(LoginRefusal::Networks), true), "a right secret takes as long to refuse as a wrong one");
+    for _ in 0..3 {
+        let guess = LoginAttempt { secret: Some(b"guess"), ..from("10.20.0.66") };
+        assert!(gate.try_it(&guess).0.is_err());
+    }
+    let stranger = gate.try_it(&from("10.20.0.66"));
+    assert_eq!(stranger, (Err(LoginRefusal::Locked), false), "guesses go on nowhere where it was not right before");
+    assert_eq!(gate.try_it(&from("10.20.0.7")), (Ok("alice".to_owned()), false), "one that moves is remembered");
+}
+
+#[test]
+fn a_certificate_that_is_enough_is_no_guess() {
+    let now = Now::read().wall;
+    let certificate = PeerCertificate { names: vec!["a.example".into()], spki_sha256: String::new(), not_after: now };
+    let wanted = Some(CertificateMatch::San("a.example".into()));
+    let alone = Identity { secrets: Vec::new(), certificate: wanted.clone(), ..identity("alone") };
+    let gate = Gate::new(vec![alone, Identity { certificate: wanted, ..identity("both") }, identity("bob")]);
+    let attempt = |name, certificate| LoginAttempt { certificate, ..gate.attempt(name, "wrong") };
+    for _ in 0..3 {
+        assert!(gate.log_in("nobody", "x").is_err());
+    }
+    let md5 = LoginAttempt { is_md5: true, key: Some(b"ignored"), ..attempt("alone", Some(&certificate)) };
+    for login in [attempt("alone", Some(&certificate)), md5] {
+        assert_eq!(gate.try_it(&login), (Ok("alone".to_owned()), false));
+    }
+    for locked in [attempt("alone", None), attempt("both", Some(&certificate))] {
+        assert_eq!(gate.try_it(&locked).0, Err(LoginRefusal::Locked));
+    }
+    let expired = PeerCertificate { not_after: now - 2, ..certificate };
+    let peer = HOME.parse().expect("an address");
+    let bob = ClientName::for_explain("bob");
+    assert_eq!(gate.identities.recheck(&bob, peer, Some(&expired), gate.now), Err(LoginRefusal::Certificate));
+}
+
+#[test]
+fn an_identity_that_logs_in_by_challenge_is_not_locked_out_by_its_neighbours() {
+    let dialer = Identity { secrets: vec![recoverable("right")], challenge: true, ..identity("dialer") };
+    let gate = Gate::new(vec![dialer]);
+    let log_in = |digits, peer: &str| {
+        let challenge = Challenge::from_random(digits);
+        let key = challenge.key(b"right");
+        let attempt = LoginAttempt { peer: peer.parse().expect("an address"), ..gate.attempt("dialer", "") };
+        let (key, challenge) = (Some(key.as_bytes()), Some(&challenge));
+        gate.try_it(&LoginAttempt { is_md5: true, key, challenge, ..attempt }).0
+    };
+    assert!(log_in(1, HOME).is_ok());
+    for peer in [HOME, "10.20.0.6"] {
+        for _ in 0..3 {
+            let attempt = LoginAttempt { peer: peer.parse().expect("an address"), ..gate.attempt("nobody", "x") };
+            assert!(gate.try_it(&attempt).0.is_err());
+        }
+    }
+    assert!(log_in(2, HOME).is_ok());
+    assert_eq!(log_in(3, "10.20.0.6"), Err(LoginRefusal::Locked));
+}
+
+#[test]
+fn what_is_shown_of_a_stored_secret_does_not_help_to_guess_it() {
+    let shown = format!("{:?}", identity("alice"));
+    assert!(!shown.contains("$argon2id") && shown.contains("memory_kib: 8"), "{shown}");
+    let recoverable = format!("{:?}", Identity { secrets: vec![recoverable("hunter2")], ..identity("alice") });
+    assert!(!recoverable.contains("hunter2"), "{recoverable}");
 }

@@ -1,9 +1,11 @@
 //! [`Verification`]: one login, from what was said to who it is.
+//!
+//! What could tell something by the time it takes (a remembered secret, a certificate that is enough, an early end) is used
+//! only where nothing else is wrong with the login, so that it shortens the way to a success and never to a refusal.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::memory::Token;
 use super::secrets::Work;
 use super::{ClientName, Identity, LoginAttempt, LoginMemory, LoginRefusal, Now, StoredSecret};
 use crate::secret::Secret;
@@ -13,8 +15,10 @@ use crate::secret::Secret;
 enum Proof {
     /// The certificate was enough.
     Certificate,
-    /// Judged already: by MD5 challenge, by the memory, or because nothing can make it right.
-    Known(bool),
+    /// Nothing is looked at: the address is locked out.
+    Locked,
+    /// Judged already, by the memory or by MD5 challenge: which of the identity's secrets it is, if it is one.
+    Known(Option<usize>),
     /// By hashing.
     Plain(Secret),
 }
@@ -26,6 +30,9 @@ pub struct Verification {
     /// What is wrong beside the secret.
     refusal: Option<LoginRefusal>,
     proof: Proof,
+    /// Whether a lock-out of the address does not matter: a certificate is no guess, and neither is a secret that was
+    /// right before, from there.
+    passes_lock: bool,
     work: Work,
     memory: Arc<LoginMemory>,
     peer: IpAddr,
@@ -40,33 +47,25 @@ impl Verification {
         attempt: &LoginAttempt<'_>,
         now: Now,
     ) -> Self {
-        let secret = attempt.secret.unwrap_or_default();
-        let mut refusal = match identity {
+        let refusal = match identity {
             None => Some(LoginRefusal::UnknownIdentity),
             Some(identity) => identity.check(attempt.peer, attempt.certificate, now.wall).err(),
         };
-        let needs_no_secret = identity.is_some_and(|identity| identity.secrets.is_empty());
-        let is_remembered = !attempt.is_md5
-            && identity.is_some_and(|identity| memory.remembers(identity, secret))
-            && !secret.is_empty();
-        let is_locked = memory.is_locked(attempt.peer, identity.map(|identity| identity.name.as_str()), now);
-        let proof = if attempt.is_md5 {
-            Proof::Known(identity.is_some_and(|identity| is_right_key(identity, attempt)))
-        } else if needs_no_secret && refusal.is_none() {
-            Proof::Certificate
-        } else if is_remembered {
-            Proof::Known(true)
-        } else if is_locked {
-            // No work for who is locked out; its answer comes as late as any other.
-            Proof::Known(false)
-        } else {
-            Proof::Plain(Secret::new(secret.to_vec()))
+        let sound = identity.filter(|_| refusal.is_none()).map(Arc::as_ref);
+        let proof = proof(sound, memory, attempt);
+        let passes_lock = match (&proof, sound) {
+            (Proof::Certificate, _) => true,
+            (Proof::Known(Some(which)), Some(identity)) => memory.was_right_from(identity, *which, attempt.peer),
+            (Proof::Known(_) | Proof::Locked | Proof::Plain(_), _) => false,
         };
-        if is_locked && !is_remembered && refusal.is_none() {
-            refusal = Some(LoginRefusal::Locked);
+        let (work, memory) = (*work, memory.clone());
+        let identity = identity.cloned();
+        let mut new = Self { identity, refusal, proof, passes_lock, work, memory, peer: attempt.peer, now };
+        if new.is_locked() {
+            // No work for who is locked out; its answer comes as late as any other.
+            new.proof = Proof::Locked;
         }
-        let (work, memory) = (work.clone(), memory.clone());
-        Self { identity: identity.cloned(), refusal, proof, work, memory, peer: attempt.peer, now }
+        new
     }
 
     /// Whether [`Verification::finish`] computes an argon2 hash, for which a slot is needed.
@@ -80,54 +79,92 @@ impl Verification {
     /// # Errors
     /// The reason, for the record only.
     pub fn finish(self) -> Result<ClientName, LoginRefusal> {
-        let is_right = match &self.proof {
-            Proof::Certificate => true,
-            Proof::Known(is_right) => *is_right,
+        // Logins that began at the same time may have failed since: what is guessed in parallel counts like the rest.
+        if matches!(self.proof, Proof::Locked) || self.is_locked() {
+            return Err(LoginRefusal::Locked);
+        }
+        let which = match &self.proof {
+            Proof::Certificate | Proof::Locked => None,
+            Proof::Known(which) => *which,
             Proof::Plain(secret) => self.hash(secret.expose()),
         };
-        let outcome = match (&self.identity, self.refusal) {
-            (None, _) => Err(LoginRefusal::UnknownIdentity),
-            (Some(_), Some(refusal)) => Err(refusal),
-            (Some(_), None) if !is_right => Err(LoginRefusal::Secret),
-            (Some(identity), None) => Ok(ClientName::of(identity)),
-        };
-        match (&outcome, &self.proof, &self.identity) {
-            (Err(refusal), _, identity) => {
+        let is_right = which.is_some() || matches!(self.proof, Proof::Certificate);
+        match (&self.identity, self.refusal) {
+            (Some(identity), None) if is_right => {
+                if self.is_locked() {
+                    return Err(LoginRefusal::Locked);
+                }
+                if let Some(which) = which {
+                    self.remember(identity, which);
+                }
+                Ok(ClientName::of(identity))
+            }
+            (identity, refusal) => {
+                let refusal = refusal.unwrap_or(LoginRefusal::Secret);
                 // Attempts from outside an identity's networks say nothing about that identity.
                 let name = identity.as_ref().map(|identity| identity.name.as_str());
-                let name = name.filter(|_| *refusal != LoginRefusal::Networks);
-                self.memory.failed(self.peer, name, self.now);
+                self.memory.failed(self.peer, name.filter(|_| refusal != LoginRefusal::Networks), self.now);
+                Err(refusal)
             }
-            (Ok(_), Proof::Plain(secret), Some(identity)) => self.memory.remember(identity, secret.expose()),
-            (Ok(_), ..) => {}
         }
-        outcome
     }
 
-    /// Whether the secret is one of the identity's; the same work for every name.
-    fn hash(&self, secret: &[u8]) -> bool {
+    fn is_locked(&self) -> bool {
+        let name = self.identity.as_ref().map(|identity| identity.name.as_str());
+        !self.passes_lock && self.memory.is_locked(self.peer, name, self.now)
+    }
+
+    fn remember(&self, identity: &Identity, which: usize) {
+        match (&self.proof, identity.secrets.get(which)) {
+            (Proof::Plain(secret), _) => self.memory.remember(identity, which, secret.expose(), self.peer),
+            // The secret of a challenge is the stored one; one that is remembered only adds an address.
+            (Proof::Known(_), Some(StoredSecret::Recoverable(secret))) => {
+                self.memory.remember(identity, which, secret.expose(), self.peer);
+            }
+            (Proof::Known(_), _) => self.memory.add_address(identity, which, self.peer),
+            (Proof::Certificate | Proof::Locked, _) => {}
+        }
+    }
+
+    /// Which of the identity's secrets it is; a refusal costs the same for every name.
+    fn hash(&self, secret: &[u8]) -> Option<usize> {
         let secrets = self.identity.as_ref().map_or(&[][..], |identity| &identity.secrets);
-        let mut is_right = false;
-        let mut hashes = 0;
-        for stored in secrets {
-            hashes += usize::from(matches!(stored, StoredSecret::Argon2id(_)));
-            is_right |= stored.is(secret) && !secret.is_empty();
+        let (mut which, mut done) = (None, 0);
+        for (index, stored) in secrets.iter().enumerate() {
+            done += stored.cost();
+            if stored.is(secret) {
+                which = Some(index);
+                if self.refusal.is_none() {
+                    return which;
+                }
+            }
         }
-        self.work.complete(hashes, secret);
-        is_right
+        self.work.complete(done, secret);
+        which
     }
 }
 
-/// Whether `Key` proves a recoverable secret of the identity, by the challenge of this connection.
-fn is_right_key(identity: &Identity, attempt: &LoginAttempt<'_>) -> bool {
-    let (Some(challenge), Some(key), true) = (attempt.challenge, attempt.key, identity.challenge) else { return false };
-    identity.secrets.iter().any(|stored| match stored {
-        StoredSecret::Argon2id(_) => false,
-        StoredSecret::Recoverable(secret) => Secret::new(challenge.key(secret.expose()).into_bytes()).matches(key),
-    })
+/// How a login is to be proved; `sound` is the identity, if nothing beside the secret is wrong.
+fn proof(sound: Option<&Identity>, memory: &LoginMemory, attempt: &LoginAttempt<'_>) -> Proof {
+    if sound.is_some_and(|identity| identity.secrets.is_empty() && identity.certificate.is_some()) {
+        return Proof::Certificate;
+    }
+    if attempt.is_md5 {
+        return Proof::Known(sound.and_then(|identity| keyed_by(identity, attempt)));
+    }
+    let secret = attempt.secret.unwrap_or_default();
+    let remembered = sound.and_then(|identity| memory.remembers(identity, secret));
+    remembered.map_or_else(|| Proof::Plain(Secret::new(secret.to_vec())), |which| Proof::Known(Some(which)))
 }
 
-/// What is remembered of a right secret.
-pub(super) fn token(memory: &LoginMemory, identity: &Identity, stored: &StoredSecret, secret: &[u8]) -> Token {
-    memory.keyed_hash(&[identity.name.as_bytes(), stored.bytes(), secret])
+/// Which recoverable secret of the identity `Key` proves, by the challenge of this connection.
+fn keyed_by(identity: &Identity, attempt: &LoginAttempt<'_>) -> Option<usize> {
+    let (Some(challenge), Some(key), true) = (attempt.challenge, attempt.key, identity.challenge) else { return None };
+    identity.secrets.iter().position(|stored| match stored {
+        StoredSecret::Argon2id(_) => false,
+        // With an empty secret the key is one that everybody can compute.
+        StoredSecret::Recoverable(secret) => {
+            !secret.expose().is_empty() && Secret::new(challenge.key(secret.expose()).into_bytes()).matches(key)
+        }
+    })
 }

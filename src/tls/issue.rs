@@ -1,17 +1,21 @@
 //! Making certificates: an authority, a server certificate and a client certificate, for a start and for tests. An
 //! organisation's own authority does as well.
+//!
+//! An authority that is there is used and never replaced: whoever trusts it goes on doing so when certificates are renewed.
 
-use std::fs::OpenOptions;
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    PublicKeyData as _,
 };
+use rustls::pki_types::{IpAddr, ServerName};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use super::TlsError;
+use super::{TlsError, certificates, check_validity};
 
 const AUTHORITY_LIFE: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
 /// What browsers and operating systems accept at the most.
@@ -26,7 +30,7 @@ pub struct IssueOptions {
     pub server_names: Vec<String>,
     /// The DNS name in the client certificate, to be used as `certificate: { san: … }`.
     pub client_name: String,
-    /// Whether files that are there are replaced.
+    /// Whether server and client certificates that are there are replaced.
     pub replace: bool,
 }
 
@@ -46,19 +50,31 @@ impl Default for IssueOptions {
 pub struct Issued {
     /// All files, certificates and keys.
     pub files: Vec<PathBuf>,
+    /// Whether the authority was there before.
+    pub authority_kept: bool,
 }
+
+/// A file to be: its name, its text, its mode.
+type File = (&'static str, String, u32);
 
 /// Writes `ca`, `server` and `client`, each as `.crt` and `.key`, into a folder; keys can be read by their owner only.
 ///
 /// # Errors
-/// If a file is there already or cannot be written, or a name is none.
+/// If a certificate is there already, a name is none, the authority that is there cannot be used, or writing fails.
 pub fn issue(folder: &Path, options: &IssueOptions) -> Result<Issued, TlsError> {
     let failed = |error: rcgen::Error| TlsError::Issue(error.to_string());
-    let ca_key = KeyPair::generate().map_err(failed)?;
-    let ca_params = authority();
-    let ca = ca_params.self_signed(&ca_key).map_err(failed)?;
-    let ca_key_pem = ca_key.serialize_pem();
-    let issuer = Issuer::new(ca_params, ca_key);
+    let leaves = ["server.crt", "server.key", "client.crt", "client.key"].map(|name| folder.join(name));
+    if let Some(path) = leaves.iter().find(|path| path.exists() && !options.replace) {
+        return Err(TlsError::Exists(path.clone()));
+    }
+    for name in options.server_names.iter().chain([&options.client_name]) {
+        check_name(name)?;
+    }
+    let (issuer, mut files) = match kept_authority(folder)? {
+        Some(issuer) => (issuer, Vec::new()),
+        None => new_authority().map_err(failed)?,
+    };
+    let authority_kept = files.is_empty();
     let leaf = |names: Vec<String>, name: &str, purpose| {
         let key = KeyPair::generate()?;
         let certificate = leaf_params(names, name, purpose)?.signed_by(&key, &issuer)?;
@@ -69,31 +85,75 @@ pub fn issue(folder: &Path, options: &IssueOptions) -> Result<Issued, TlsError> 
         leaf(options.server_names.clone(), &common_name, ExtendedKeyUsagePurpose::ServerAuth).map_err(failed)?;
     let client = leaf(vec![options.client_name.clone()], &options.client_name, ExtendedKeyUsagePurpose::ClientAuth)
         .map_err(failed)?;
-    let files = [
-        ("ca.crt", ca.pem(), 0o644),
-        ("ca.key", ca_key_pem, 0o600),
+    files.extend([
         ("server.crt", server.0, 0o644),
         ("server.key", server.1, 0o600),
         ("client.crt", client.0, 0o644),
         ("client.key", client.1, 0o600),
-    ];
-    let paths: Vec<PathBuf> = files.iter().map(|(name, ..)| folder.join(name)).collect();
-    if let Some(path) = paths.iter().find(|path| path.exists() && !options.replace) {
-        return Err(TlsError::Exists(path.clone()));
-    }
+    ]);
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o755).create(folder);
     made.map_err(|source| TlsError::Write { path: folder.to_owned(), source })?;
-    for ((_, pem, mode), path) in files.iter().zip(&paths) {
-        write(path, pem, *mode, options.replace).map_err(|source| TlsError::Write { path: path.clone(), source })?;
+    for (name, text, mode) in &files {
+        let path = folder.join(name);
+        write(folder, &path, (text, *mode), options.replace).map_err(|source| TlsError::Write { path, source })?;
     }
-    Ok(Issued { files: paths })
+    Ok(Issued { files: files.iter().map(|(name, ..)| folder.join(name)).collect(), authority_kept })
 }
 
-fn write(path: &Path, text: &str, mode: u32, replace: bool) -> std::io::Result<()> {
-    if replace && path.exists() {
-        std::fs::remove_file(path)?; // A new file gets the mode.
+/// A file is whole or not there, and never in anybody's reach that it is not meant for.
+fn write(folder: &Path, path: &Path, (text, mode): (&str, u32), replace: bool) -> std::io::Result<()> {
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
+    file.as_file().sync_all()?;
+    let moved = if replace { file.persist(path) } else { file.persist_noclobber(path) };
+    moved.map(drop).map_err(|error| error.error)
+}
+
+/// Certificates without wildcards: amiwall reads none either.
+fn check_name(name: &str) -> Result<(), TlsError> {
+    match ServerName::try_from(name) {
+        Ok(ServerName::DnsName(_) | ServerName::IpAddress(IpAddr::V4(_) | IpAddr::V6(_))) => Ok(()),
+        Ok(_) | Err(_) => Err(TlsError::Issue(format!("`{name}` is neither a host name nor an address"))),
     }
-    OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?.write_all(text.as_bytes())
+}
+
+fn new_authority() -> Result<(Issuer<'static, KeyPair>, Vec<File>), rcgen::Error> {
+    let key = KeyPair::generate()?;
+    let params = authority();
+    let certificate = params.self_signed(&key)?;
+    let files = vec![("ca.crt", certificate.pem(), 0o644), ("ca.key", key.serialize_pem(), 0o600)];
+    Ok((Issuer::new(params, key), files))
+}
+
+/// The authority in the folder, if there is one: made here, and with its key.
+fn kept_authority(folder: &Path) -> Result<Option<Issuer<'static, KeyPair>>, TlsError> {
+    let (path, key_path) = (folder.join("ca.crt"), folder.join("ca.key"));
+    if !path.exists() && !key_path.exists() {
+        return Ok(None);
+    }
+    let cannot = |why: &str| TlsError::Kept { path: path.clone(), why: why.to_owned() };
+    if !path.exists() || !key_path.exists() {
+        return Err(cannot("of `ca.crt` and `ca.key` only one is there"));
+    }
+    let chain = certificates(&path)?;
+    check_validity(&path, &chain)?;
+    let text = std::fs::read_to_string(&key_path);
+    let text =
+        text.map(zeroize::Zeroizing::new).map_err(|error| cannot(&format!("`ca.key` cannot be read: {error}")))?;
+    let key = KeyPair::from_pem(&text).map_err(|error| cannot(&format!("`ca.key` is not a private key: {error}")))?;
+    let params = authority();
+    let again = params.self_signed(&key).map_err(|error| cannot(&error.to_string()))?;
+    let parse = |der| X509Certificate::from_der(der).map_err(|error| cannot(&error.to_string()));
+    let [old] = chain.as_slice() else { return Err(cannot("it holds more than one certificate")) };
+    let ((_, old), (_, again)) = (parse(old)?, parse(again.der())?);
+    if old.subject().as_raw() != again.subject().as_raw() {
+        return Err(cannot("it was not made by `amiwall certs`; let your authority sign the certificates"));
+    }
+    if old.public_key().raw != key.subject_public_key_info() {
+        return Err(cannot("`ca.key` is not its key"));
+    }
+    Ok(Some(Issuer::new(params, key)))
 }
 
 fn authority() -> CertificateParams {

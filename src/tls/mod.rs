@@ -20,7 +20,8 @@ pub use issue::{IssueOptions, Issued, issue};
 /// What identities may be bound to in a client's certificate. The chain was verified by the handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerCertificate {
-    /// DNS, URI and e-mail names of the subject alternative name, exactly as they stand there.
+    /// DNS, URI and e-mail names of the subject alternative name, exactly as they stand there. A name that does not look as
+    /// its kind does is left out, and so is a wildcard: a DNS name never passes for a URI or an e-mail address.
     pub names: Vec<String>,
     /// SHA-256 of the subject public key info, lower-case hex.
     pub spki_sha256: String,
@@ -68,6 +69,17 @@ pub enum TlsError {
         /// `expired on …`, `is not valid before …`.
         why: String,
     },
+    /// A client's configuration cannot be made.
+    #[error("cannot be a TLS client: {0}")]
+    Client(String),
+    /// The authority that is there cannot be used again.
+    #[error("{path} is there and cannot be used: {why} (choose another folder, or move it and `ca.key` away)")]
+    Kept {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
     /// Making a certificate failed.
     #[error("cannot make a certificate: {0}")]
     Issue(String),
@@ -99,6 +111,8 @@ pub enum TlsError {
     },
 }
 
+const PRIVATE_KEY: &str = "private key";
+
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
 }
@@ -114,7 +128,11 @@ pub fn server_config(files: &ServerTlsFiles<'_>) -> Result<Arc<ServerConfig>, Tl
     let pair = |error: rustls::Error| TlsError::Pair {
         certificate: files.certificate.to_owned(),
         key: files.key.to_owned(),
-        why: error.to_string(),
+        why: if matches!(error, rustls::Error::InconsistentKeys(_)) {
+            "the key is not the one of the certificate".to_owned()
+        } else {
+            error.to_string()
+        },
     };
     let versions: &[&rustls::SupportedProtocolVersion] =
         if files.tls13_only { &[&rustls::version::TLS13] } else { &[&rustls::version::TLS13, &rustls::version::TLS12] };
@@ -141,7 +159,7 @@ pub fn server_config(files: &ServerTlsFiles<'_>) -> Result<Arc<ServerConfig>, Tl
 /// # Errors
 /// As [`server_config`].
 pub fn client_config(ca: &Path, identity: Option<(&Path, &Path)>) -> Result<Arc<ClientConfig>, TlsError> {
-    let pair = |error: rustls::Error| TlsError::Issue(error.to_string());
+    let pair = |error: rustls::Error| TlsError::Client(error.to_string());
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(pair)?
@@ -160,6 +178,9 @@ fn pem_error(path: &Path, what: &str, error: &rustls::pki_types::pem::Error) -> 
     use rustls::pki_types::pem::Error::{Io, NoItemsFound};
     let why = match error {
         Io(error) => format!("cannot be read: {error}"),
+        NoItemsFound if what == PRIVATE_KEY => {
+            format!("holds no {what} in PEM form (an encrypted one is of no use here)")
+        }
         NoItemsFound => format!("holds no {what} in PEM form"),
         other => format!("is not a {what} in PEM form: {other}"),
     };
@@ -177,7 +198,7 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    PrivateKeyDer::from_pem_file(path).map_err(|error| pem_error(path, "private key", &error))
+    PrivateKeyDer::from_pem_file(path).map_err(|error| pem_error(path, PRIVATE_KEY, &error))
 }
 
 fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
@@ -196,7 +217,7 @@ fn check_validity(path: &Path, chain: &[CertificateDer<'_>]) -> Result<(), TlsEr
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let now = i64::try_from(now).unwrap_or(i64::MAX);
     let validity = leaf.validity();
-    let why = if now >= validity.not_after.timestamp() {
+    let why = if now > validity.not_after.timestamp() {
         format!("expired on {}", validity.not_after)
     } else if now < validity.not_before.timestamp() {
         format!("is not valid before {}", validity.not_before)
@@ -225,10 +246,14 @@ impl PeerCertificate {
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the kinds of names of another crate may grow; only these count")]
 fn name_of(name: &GeneralName<'_>) -> Option<String> {
-    match name {
-        GeneralName::DNSName(name) | GeneralName::RFC822Name(name) | GeneralName::URI(name) => Some((*name).to_owned()),
-        _ => None,
-    }
+    let is_host = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+    let (name, is_kind) = match name {
+        GeneralName::DNSName(name) => (name, name.bytes().all(is_host)),
+        GeneralName::RFC822Name(name) => (name, name.contains('@') && !name.contains(':')),
+        GeneralName::URI(name) => (name, name.contains(':')),
+        _ => return None,
+    };
+    (is_kind && !name.is_empty()).then(|| (*name).to_owned())
 }
 
 #[cfg(test)]

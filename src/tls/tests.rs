@@ -125,7 +125,7 @@ fn what_is_wrong_with_a_file_is_said() {
         server_config(&files).expect_err("refused").to_string()
     };
     let (certificate, key) = (folder.file("server.crt"), folder.file("server.key"));
-    assert!(error(&certificate, &other.file("server.key")).contains("cannot be used together"));
+    assert!(error(&certificate, &other.file("server.key")).contains("the key is not the one of the certificate"));
     assert!(error(&key, &key).contains("holds no certificate"));
     assert!(error(&certificate, &certificate).contains("private key"));
     assert!(error(&folder.file("nowhere.crt"), &key).contains("cannot be read"));
@@ -141,5 +141,75 @@ fn keys_are_for_their_owner_only() {
     for name in ["ca.key", "server.key", "client.key"] {
         let mode = std::fs::metadata(folder.file(name)).expect("a file").permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn who_trusts_an_authority_goes_on_doing_so_when_certificates_are_renewed() {
+    let folder = Folder::new();
+    let (ca, before) = (folder.file("ca.crt"), client(&folder, Some(&folder)));
+    let read = |name: &str| std::fs::read(folder.file(name)).expect("a file");
+    let old = [read("ca.crt"), read("ca.key"), read("server.crt")];
+    let renewed = issue(&folder.path, &IssueOptions { replace: true, ..IssueOptions::default() }).expect("renewed");
+    assert!(renewed.authority_kept && !renewed.files.contains(&ca));
+    assert!(old[0] == read("ca.crt") && old[1] == read("ca.key") && old[2] != read("server.crt"));
+    let server = server(&folder, Some(&folder), true).expect("a server");
+    assert!(handshake(server.clone(), before).await.is_ok(), "an old client and a new server");
+    assert!(handshake(server, client(&folder, Some(&folder))).await.is_ok());
+}
+
+#[test]
+fn an_authority_that_cannot_sign_is_not_replaced() {
+    let (folder, other) = (Folder::new(), Folder::new());
+    let again = || issue(&folder.path, &IssueOptions { replace: true, ..IssueOptions::default() });
+    let error = || again().expect_err("refused").to_string();
+    std::fs::copy(other.file("ca.key"), folder.file("ca.key")).expect("copied");
+    assert!(error().contains("`ca.key` is not its key"));
+    std::fs::copy(folder.file("server.crt"), folder.file("ca.crt")).expect("copied");
+    assert!(error().contains("was not made by"));
+    std::fs::remove_file(folder.file("ca.key")).expect("removed");
+    assert!(error().contains("only one is there"));
+    for name in ["*.example.net", "two words", ""] {
+        let options = IssueOptions { server_names: vec![name.to_owned()], ..IssueOptions::default() };
+        let nowhere = folder.path.join("nowhere");
+        assert!(issue(&nowhere, &options).expect_err("refused").to_string().contains("neither a host name"));
+        assert!(!nowhere.exists(), "{name}");
+    }
+}
+
+#[test]
+fn a_name_of_one_kind_never_passes_for_another() {
+    use rcgen::{CertificateParams, KeyPair, SanType};
+    let text = |text: &str| text.try_into().expect("a name");
+    let mut params = CertificateParams::default();
+    params.subject_alt_names = vec![
+        SanType::DnsName(text("Host.example")),
+        SanType::DnsName(text("spiffe://example/alice")),
+        SanType::DnsName(text("alice@example.net")),
+        SanType::DnsName(text("*.example.net")),
+        SanType::Rfc822Name(text("Bob@example.net")),
+        SanType::Rfc822Name(text("host.example")),
+        SanType::URI(text("spiffe://example/Bob")),
+        SanType::URI(text("other.example")),
+        SanType::IpAddress("10.0.0.1".parse().expect("an address")),
+    ];
+    let certificate = params.self_signed(&KeyPair::generate().expect("a key")).expect("a certificate");
+    let peer = PeerCertificate::from_der(certificate.der()).expect("a certificate");
+    assert_eq!(peer.names, ["Host.example", "Bob@example.net", "spiffe://example/Bob"]);
+    assert!(PeerCertificate::from_der(b"no certificate").is_err());
+}
+
+#[test]
+fn a_certificate_that_is_not_valid_now_is_refused() {
+    let folder = Folder::new();
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).expect("parameters");
+    std::fs::write(folder.file("server.key"), key.serialize_pem()).expect("written");
+    for (from, until, expected) in [(2001, 2002, "expired on"), (3001, 3002, "is not valid before")] {
+        (params.not_before, params.not_after) = (rcgen::date_time_ymd(from, 1, 1), rcgen::date_time_ymd(until, 1, 1));
+        let pem = params.self_signed(&key).expect("a certificate").pem();
+        std::fs::write(folder.file("server.crt"), pem).expect("written");
+        let error = server(&folder, None, false).expect_err("refused").to_string();
+        assert!(error.contains(expected) && error.contains("server.crt") && error.contains("amiwall certs"), "{error}");
     }
 }
