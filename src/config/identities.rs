@@ -1,7 +1,7 @@
 //! `identities:`. Names, roles and attributes go to the policy, which checks them; the rest is who may log in, and from where.
 
 use super::fields::{Fields, Problems};
-use super::node::Node;
+use super::node::{Node, Value};
 use super::{Context, Files};
 use super::{networks, secrets, values};
 use crate::identity::{CertificateMatch, Identity, StoredSecret};
@@ -32,7 +32,8 @@ fn identity(name: &Spanned, node: &Node, context: &Context<'_>, problems: &mut P
     if roles.is_empty() && fields.take("roles").is_some() {
         problems.warn(name.at, format!("`{}` has no role and may do nothing", name.text), None);
     }
-    if secret.is_none() && certificate_node.is_none() {
+    let has_secret = secret.is_some_and(|node| !matches!(&node.value, Value::List(list) if list.is_empty()));
+    if !has_secret && certificate_node.is_none() {
         let help = Some("`secret:` (from `amiwall hash-secret`), `certificate:`, or both".to_owned());
         problems.error(name.at, format!("the identity `{}` cannot be proved by anything", name.text), help);
     }

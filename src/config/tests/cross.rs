@@ -77,7 +77,10 @@ fn networks_resolve() {
 #[test]
 fn an_identity_is_proved_by_something_that_works() {
     let secret = format!("secret: \"{HASH}\"");
-    assert_eq!(error(&with(&format!(", {secret}"), "")), "the identity `alice` cannot be proved by anything");
+    for nothing in ["", ", secret: []"] {
+        let without = with(&format!(", {secret}"), nothing);
+        assert_eq!(error(&without), "the identity `alice` cannot be proved by anything");
+    }
     let challenge = "an MD5 challenge needs a recoverable secret, not an argon2id line";
     assert_eq!(error(&with(&secret, &format!("{secret}, challenge: true"))), challenge);
     assert!(load(&with(&secret, "secret: { file: pbx.secret }, challenge: true")).is_ok());
