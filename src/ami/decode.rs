@@ -159,6 +159,12 @@ impl Decoder {
         self.start < self.input.len() || self.lines > 0 || self.skipping
     }
 
+    /// How many bytes wait to be decoded.
+    #[must_use]
+    pub const fn waiting_len(&self) -> usize {
+        self.input.len() - self.start
+    }
+
     /// How many lines the packet that is being read has so far.
     #[must_use]
     pub const fn lines_begun(&self) -> usize {

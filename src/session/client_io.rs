@@ -47,7 +47,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientIo<S> {
         let (reader, writer) = tokio::io::split(self.stream);
         let mut decoder = self.decoder;
         decoder.set_limits(Limits::CLIENT);
-        (ClientReader { reader, decoder }, ClientWriter { writer })
+        (ClientReader { reader, decoder, is_closed: false }, ClientWriter { writer })
     }
 }
 
@@ -56,15 +56,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientIo<S> {
 pub(super) struct ClientReader<S> {
     reader: ReadHalf<S>,
     pub(super) decoder: Decoder,
+    /// The client has closed its side. What it sent before is still served.
+    pub(super) is_closed: bool,
 }
 
 impl<S: AsyncRead + Unpin> ClientReader<S> {
     /// As [`ClientIo::read`].
-    pub(super) async fn read(&mut self) -> io::Result<bool>
-    where
-        S: AsyncRead,
-    {
-        read(&mut self.reader, &mut self.decoder).await
+    pub(super) async fn read(&mut self) -> io::Result<bool> {
+        let has_more = read(&mut self.reader, &mut self.decoder).await?;
+        self.is_closed = !has_more;
+        Ok(has_more)
     }
 }
 

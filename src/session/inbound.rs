@@ -18,12 +18,16 @@ use crate::ami::{Action, Malformed, Message};
 use crate::audit::{Recorded, Split};
 use crate::catalogue;
 use crate::policy::{Decision, Denial, Permit, Reason};
-use crate::upstream::{Outlet, Sent};
+use crate::upstream::{Correlation, Outlet, Sent};
 
 /// Packets judged and recorded together.
 const BATCH_MAX: usize = 64;
 /// Actions that may wait for Asterisk's answer; more are not read before some are answered.
 const OUTSTANDING_MAX: usize = 128;
+/// Bytes that are read from a client while it has to wait.
+const READ_AHEAD_MAX: usize = 64 * 1_024;
+/// What a client that has closed its side gets for actions that Asterisk has not answered (an Originate rings for 30 s).
+const CLOSED_TIMEOUT: Duration = Duration::from_secs(60);
 /// A packet that has begun must be whole within this time (people type).
 const PACKET_TIMEOUT: Duration = Duration::from_secs(300);
 
@@ -37,7 +41,9 @@ pub(super) async fn run<S: AsyncRead + Unpin>(
     outlet: &Mutex<Outlet>,
 ) -> SessionEnd {
     loop {
-        live.until(|correlation| !correlation.is_blocked() && correlation.outstanding() < OUTSTANDING_MAX).await;
+        if let Err(end) = until_ready(live, &mut reader).await {
+            return end;
+        }
         let packets = match read_batch(live, &mut reader).await {
             Ok(packets) => packets,
             Err(end) => return end,
@@ -48,6 +54,36 @@ pub(super) async fn run<S: AsyncRead + Unpin>(
         let handled = handle(live, &mut reader, outlet, packets).await;
         if let Err(end) = handled.and_then(|()| local::release(live)) {
             return end;
+        }
+    }
+}
+
+/// Waits until Asterisk would read the next packet. Meanwhile what the client sends is read, so far as there is room, so
+/// that its end is seen; a client that has gone gets some time for what is outstanding, since it may only have closed its
+/// sending side.
+async fn until_ready<S: AsyncRead + Unpin>(live: &Live, reader: &mut ClientReader<S>) -> Result<(), SessionEnd> {
+    let is_ready = |correlation: &Correlation| {
+        !correlation.is_blocked()
+            && correlation.outstanding() < OUTSTANDING_MAX
+            && correlation.kept_back() < OUTSTANDING_MAX
+    };
+    let ready = live.until(is_ready);
+    tokio::pin!(ready);
+    loop {
+        let is_closed = reader.is_closed;
+        let closed_for_long = async {
+            if is_closed {
+                sleep(CLOSED_TIMEOUT).await;
+            } else {
+                std::future::pending::<()>().await;
+            }
+        };
+        let has_room = !is_closed && reader.decoder.waiting_len() < READ_AHEAD_MAX;
+        tokio::select! {
+            biased;
+            () = &mut ready => return Ok(()),
+            () = closed_for_long => return Err(SessionEnd::ClientClosed),
+            read = reader.read(), if has_room => if read.is_err() { return Err(SessionEnd::ClientClosed) },
         }
     }
 }
@@ -72,6 +108,10 @@ async fn read_batch<S: AsyncRead + Unpin>(
         if !packets.is_empty() {
             return Ok(packets);
         }
+        if reader.is_closed {
+            live.finish().await;
+            return Err(SessionEnd::ClientClosed);
+        }
         let deadline = reader.decoder.is_mid_packet().then(|| *begun.get_or_insert_with(Instant::now) + PACKET_TIMEOUT);
         let packet_timeout = async {
             match deadline {
@@ -83,12 +123,8 @@ async fn read_batch<S: AsyncRead + Unpin>(
             biased;
             () = live.stopping.cancelled() => std::future::pending().await,
             read = reader.read() => match read {
-                Ok(true) => {}
                 // Whole packets before a half-close are answered, as Asterisk does; an unfinished one is dropped.
-                Ok(false) => {
-                    live.finish().await;
-                    return Err(SessionEnd::ClientClosed);
-                }
+                Ok(_) => {}
                 Err(_) => return Err(SessionEnd::ClientClosed),
             },
             () = packet_timeout => return Err(SessionEnd::PacketTimeout),
@@ -133,6 +169,8 @@ async fn handle<S: AsyncRead + Unpin>(
     outlet: &Mutex<Outlet>,
     packets: Vec<Packet>,
 ) -> Result<(), SessionEnd> {
+    // Taken first: nobody else writes between what is judged here and its bytes.
+    let mut outlet_guard = outlet.lock().await;
     let mut snapshot = live.shared.snapshot();
     let mut decisions: Vec<Decision> = packets.into_iter().map(|packet| judge(live, &snapshot, packet)).collect();
     let recorded = loop {
@@ -152,14 +190,13 @@ async fn handle<S: AsyncRead + Unpin>(
         }
     };
     let mut wait = Duration::ZERO;
-    let mut outlet_guard = outlet.lock().await;
     let mut last = None;
     for (decision, record_id) in recorded {
         match decision.split() {
-            Split::Refuse(denial) => wait = wait.max(refuse(live, denial.get())?),
+            Split::Refuse(denial) => wait += refuse(live, denial.get())?,
             Split::Forward(permit) if ends_batch_here(permit.get().action()) => last = Some(permit),
             Split::Forward(permit) if is_local(permit.get().action()) => {
-                wait = wait.max(answer_locally(live, permit.get().action())?);
+                wait += answer_locally(live, permit.get().action())?;
             }
             Split::Forward(permit) => forward(live, &mut outlet_guard, &permit, record_id),
         }

@@ -292,6 +292,7 @@ async fn watch_over(
     let mut snapshots = live.shared.snapshot.clone();
     // What changed since the login was judged is seen too.
     snapshots.mark_changed();
+    let mut is_to_subscribe = false;
     loop {
         tokio::select! {
             () = live.shared.shutdown.cancelled() => {
@@ -303,6 +304,11 @@ async fn watch_over(
                     std::future::pending::<()>().await;
                 }
             }
+            // Asterisk may not read: neither a revocation nor the end of the process waits for that.
+            subscribed = local::subscribe(live, outlet), if is_to_subscribe => match subscribed {
+                Ok(()) => is_to_subscribe = false,
+                Err(_) => return SessionEnd::UpstreamLost,
+            },
             // Validity and certificates expire without a reload.
             () = tokio::time::sleep(Duration::from_secs(30)) => {}
         }
@@ -316,9 +322,7 @@ async fn watch_over(
         }
         if context.policy != snapshot.digest {
             *lock(&live.context) = Arc::new(SessionContext { policy: snapshot.digest.clone(), ..(*context).clone() });
-            if local::subscribe(live, outlet).await.is_err() {
-                return SessionEnd::UpstreamLost;
-            }
+            is_to_subscribe = true;
         }
     }
 }

@@ -36,6 +36,7 @@ pub(super) async fn read_upstream(live: &Live, mut inlet: Inlet) -> SessionEnd {
                 if take(live, &current.view, reply).is_err() {
                     return SessionEnd::SlowClient;
                 }
+                live.queue.pause().await;
             }
             Ok(None) | Err(_) => return upstream_lost(live).await,
         }

@@ -3,15 +3,24 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 
 use crate::ami::Message;
 
 /// Bytes that may wait for one client.
 pub(super) const QUEUE_LEN_MAX: usize = 8 * 1_024 * 1_024;
-/// Packets taken out at once, so that one write to the log and one to the client carry many.
+/// Above this the reader of Asterisk's side gives the client a moment, as long as it keeps reading.
+const QUEUE_LEN_HIGH: usize = QUEUE_LEN_MAX / 2;
+/// Packets, and bytes, taken out at once, so that one write to the log and one to the client carry many.
 const BATCH_MAX: usize = 256;
+const BATCH_LEN_MAX: usize = 256 * 1_024;
+/// The longest that Asterisk's side is not read: Asterisk cuts a session off after 100 ms.
+const PAUSE_MAX: Duration = Duration::from_millis(50);
+/// A client that has taken nothing for so long does not keep reading.
+const STALLED_AFTER: Duration = Duration::from_secs(1);
 
 /// One packet for the client.
 #[derive(Debug)]
@@ -78,6 +87,8 @@ struct Inner {
     len: usize,
     /// A batch was taken out and is not yet written.
     is_writing: bool,
+    /// When the client last took a batch.
+    progress_at: Option<Instant>,
 }
 
 /// A queue with one reader.
@@ -113,9 +124,9 @@ impl Queue {
             {
                 let mut inner = self.lock();
                 if !inner.waiting.is_empty() {
-                    let count = inner.waiting.len().min(BATCH_MAX);
+                    let (count, len) = batch_of(&inner.waiting);
                     let batch: Vec<Outgoing> = inner.waiting.drain(..count).collect();
-                    inner.len -= batch.iter().map(|outgoing| outgoing.message.lines().len()).sum::<usize>();
+                    inner.len -= len;
                     inner.is_writing = true;
                     if inner.waiting.is_empty() {
                         inner.waiting = VecDeque::new();
@@ -129,8 +140,30 @@ impl Queue {
 
     /// The batch that was taken has been written.
     pub(super) fn written(&self) {
-        self.lock().is_writing = false;
+        let mut inner = self.lock();
+        inner.is_writing = false;
+        inner.progress_at = Some(Instant::now());
+        drop(inner);
         self.drained.notify_waiters();
+    }
+
+    /// Gives a client that keeps reading a moment when much waits for it: a long list comes faster from Asterisk than over
+    /// a network. Asterisk's side is read again soon enough.
+    pub(super) async fn pause(&self) {
+        let deadline = Instant::now() + PAUSE_MAX;
+        loop {
+            let written = self.drained.notified();
+            {
+                let inner = self.lock();
+                let is_stalled = inner.progress_at.is_none_or(|at| at.elapsed() > STALLED_AFTER);
+                if inner.len < QUEUE_LEN_HIGH || is_stalled {
+                    return;
+                }
+            }
+            if timeout_at(deadline, written).await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Waits until nothing is on its way.
@@ -146,6 +179,20 @@ impl Queue {
             drained.await;
         }
     }
+}
+
+/// How many of the first packets make a batch, and their bytes: one at least.
+fn batch_of(waiting: &VecDeque<Outgoing>) -> (usize, usize) {
+    let mut sum = 0;
+    let lens = waiting.iter().map(|outgoing| outgoing.message.lines().len()).take(BATCH_MAX);
+    let fitting = lens.take_while(|len| {
+        let is_first = sum == 0;
+        let fits = is_first || sum + len <= BATCH_LEN_MAX;
+        sum += if fits { *len } else { 0 };
+        fits
+    });
+    let count = fitting.count();
+    (count, sum)
 }
 
 #[cfg(test)]

@@ -23,6 +23,10 @@ const LOGIN_TIMEOUT: Duration = Duration::from_secs(10);
 const LOGINS_IN_FLIGHT_MAX: usize = 20;
 /// Bytes read from Asterisk at once.
 const READ_LEN: usize = 16 * 1_024;
+/// A write to Asterisk that takes longer ends the session.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Packets that may come before the answer to our Login (a busy system sends its first events with it).
+const PACKETS_BEFORE_LOGIN_MAX: usize = 10_000;
 
 /// Why there is no session with Asterisk.
 #[derive(Debug, thiserror::Error)]
@@ -132,7 +136,7 @@ impl Connector {
         let banner = timeout(CONNECT_TIMEOUT, read_banner(&mut reader, &config)).await;
         self.banner.send_replace(Some(banner.map_err(|_| too_late(CONNECT_TIMEOUT))??));
         let mut inlet = Inlet { reader, decoder: Decoder::upstream() };
-        let mut outlet = Outlet { writer, buffer: Vec::new() };
+        let mut outlet = Outlet { writer, buffer: Vec::new(), written: 0 };
         let logged_in = timeout(LOGIN_TIMEOUT, log_in(&mut inlet, &mut outlet, login, mask)).await;
         match logged_in.map_err(|_| too_late(LOGIN_TIMEOUT))? {
             Ok(None) => Ok((inlet, outlet)),
@@ -196,7 +200,7 @@ async fn log_in(
         packet.push(name, value).map_err(not_sendable)?;
     }
     outlet.write(&packet).await?;
-    loop {
+    for _ in 0..PACKETS_BEFORE_LOGIN_MAX {
         let Some(reply) = inlet.next().await? else { return Err(std::io::ErrorKind::UnexpectedEof.into()) };
         if reply.kind() == ReplyKind::Response {
             let message = reply.message().get("Message").unwrap_or_default();
@@ -204,6 +208,7 @@ async fn log_in(
             return Ok((!is_in).then(|| String::from_utf8_lossy(message).into_owned()));
         }
     }
+    Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "no answer to the login among the first packets"))
 }
 
 /// What comes from Asterisk.
@@ -220,6 +225,8 @@ impl Inlet {
     /// If the connection broke, or Asterisk sent what cannot be a packet.
     pub async fn next(&mut self) -> std::io::Result<Option<Reply>> {
         loop {
+            // A socket that always has something to read would keep this task from ever giving way.
+            tokio::task::consume_budget().await;
             if let Some(reply) = self.decoded()? {
                 return Ok(Some(reply));
             }
@@ -260,8 +267,9 @@ impl Inlet {
 #[derive(Debug)]
 pub struct Outlet {
     writer: OwnedWriteHalf,
-    /// Packets that are encoded and not yet written.
+    /// Packets that are encoded and not yet written, but for the first `written` bytes.
     buffer: Vec<u8>,
+    written: usize,
 }
 
 impl Outlet {
@@ -270,14 +278,21 @@ impl Outlet {
         permit.get().action().encode(id, &mut self.buffer);
     }
 
-    /// Sends what was encoded, in one piece.
+    /// Sends what was encoded, in one piece. Cancel-safe: a later call goes on where this one was stopped.
     ///
     /// # Errors
-    /// If the connection broke.
+    /// If the connection broke, or Asterisk has not read for 30 seconds.
     pub async fn flush(&mut self) -> std::io::Result<()> {
-        let result = self.writer.write_all(&self.buffer).await;
-        self.buffer = Vec::new();
-        result
+        let deadline = tokio::time::Instant::now() + WRITE_TIMEOUT;
+        while let Some(rest) = self.buffer.get(self.written..).filter(|rest| !rest.is_empty()) {
+            let written = tokio::time::timeout_at(deadline, self.writer.write(rest)).await;
+            match written.map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))?? {
+                0 => return Err(std::io::ErrorKind::WriteZero.into()),
+                len => self.written += len,
+            }
+        }
+        (self.buffer, self.written) = (Vec::new(), 0);
+        Ok(())
     }
 
     /// Sets which events Asterisk sends on this session: amiwall's own action, made of a mask and nothing else.

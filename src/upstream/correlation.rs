@@ -121,6 +121,12 @@ impl Correlation {
         self.entries.iter().filter(|entry| entry.state != State::Over && !entry.sent.is_own).count()
     }
 
+    /// How many answers of amiwall's own wait behind actions that are not answered yet.
+    #[must_use]
+    pub fn kept_back(&self) -> usize {
+        self.entries.iter().map(|entry| entry.behind.len()).sum()
+    }
+
     /// Whether an action is outstanding behind which Asterisk reads nothing.
     #[must_use]
     pub fn is_blocked(&self) -> bool {
