@@ -118,8 +118,14 @@ impl Bench {
     }
 
     pub(crate) async fn with_sim(extra: Extra, config: SimConfig) -> Self {
+        Self::in_front_of(None, extra, config).await
+    }
+
+    /// In front of something that only looks like Asterisk.
+    pub(crate) async fn in_front_of(other: Option<SocketAddr>, extra: Extra, config: SimConfig) -> Self {
         let sim = Sim::bind("127.0.0.1:0", config).await.expect("the simulator binds");
-        let (upstream, handle, stop_sim) = (sim.local_addr(), sim.handle(), CancellationToken::new());
+        let (handle, stop_sim) = (sim.handle(), CancellationToken::new());
+        let upstream = other.unwrap_or_else(|| sim.local_addr());
         tokio::spawn(sim.run(stop_sim.clone()));
         let directory = tempfile::tempdir().expect("a folder");
         write_private(&directory.path().join("upstream.secret"), "upstream-secret\n");
@@ -246,6 +252,11 @@ impl Client {
 
     pub(crate) async fn half_close(&mut self) {
         self.stream.shutdown().await.expect("it is closed");
+    }
+
+    /// Tears the connection down.
+    pub(crate) fn reset(self) {
+        self.stream.set_zero_linger().expect("an option");
     }
 
     /// One line with its end.

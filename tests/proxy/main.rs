@@ -11,3 +11,4 @@ mod operation;
 mod session;
 mod smuggling;
 mod tls;
+mod upstream;
