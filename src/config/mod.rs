@@ -1,8 +1,8 @@
 //! The policy file: YAML to validated types. All problems of a file are reported at once, with file, line, column and the
 //! line itself; a file with one problem is no policy at all.
 //!
-//! YAML becomes a tree with positions ([`node`]), each section is read from it by its own file, and what comes out are the
-//! types of the modules that use them: none of those knows YAML. Secrets are never shown ([`hidden`]).
+//! YAML becomes a tree with positions (`node.rs`), each section is read from it by its own file, and what comes out are the
+//! types of the modules that use them: none of those knows YAML. Secrets are never shown (`hidden.rs`).
 
 mod audit;
 mod dangers;
