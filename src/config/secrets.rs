@@ -1,18 +1,17 @@
 //! Secrets: `{ file: … }`, `{ env: NAME }`, an argon2id line, or a text. What a secret is never stands in a problem.
 
-use std::io::Read as _;
 use std::path::Path;
 
 use super::fields::Problems;
 use super::hidden::HASH_PREFIX;
 use super::node::{Node, Value};
-use super::{Context, Files};
+use super::{Context, Files, source};
 use crate::identity::StoredSecret;
 use crate::policy::spec::{Position, Spanned};
 use crate::secret::Secret;
 
-/// More than any secret that AMI can carry.
-const FILE_LEN_MAX: u64 = 4_096;
+/// Much more than any secret that AMI can carry.
+const FILE_LEN_MAX: u64 = 64 * 1_024;
 /// Stands for a secret where the files are left alone; never part of a [`super::Config`].
 const UNREAD: &[u8] = b"unread";
 
@@ -98,7 +97,7 @@ fn reference(node: &Node, context: &Context<'_>, problems: &mut Problems) -> Opt
     let bytes = if kind.text == "file" {
         let path = context.folder.join(&place.text);
         check_mode(&path, place.at, problems);
-        let read = read_secret(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()));
+        let read = source::read_file(&path, FILE_LEN_MAX).map_err(|why| format!("{} {why}", path.display()));
         problems.take(place.at, read)?
     } else {
         let value = std::env::var_os(&place.text).ok_or_else(|| format!("the environment has no `{}`", place.text));
@@ -106,12 +105,6 @@ fn reference(node: &Node, context: &Context<'_>, problems: &mut Problems) -> Opt
     };
     let end = bytes.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |last| last + 1);
     sendable(Secret::new(bytes.get(..end).unwrap_or_default().to_vec()), node.at, problems)
-}
-
-fn read_secret(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(FILE_LEN_MAX).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 /// AMI cannot carry every secret.

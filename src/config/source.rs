@@ -27,7 +27,7 @@ impl Source {
     /// # Errors
     /// If it cannot be read, is too large, or is not text.
     pub(super) fn read(path: &Path) -> Result<Self, Diagnostics> {
-        let bytes = read(path).map_err(|why| Diagnostics::of_file(path, why))?;
+        let bytes = read_file(path, FILE_LEN_MAX).map_err(|why| Diagnostics::of_file(path, why))?;
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes);
         let digest = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
         let text = String::from_utf8(bytes).map_err(|error| {
@@ -44,17 +44,22 @@ impl Source {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, String> {
+/// Reads a file of limited size. What is no regular file is not even opened: a FIFO would wait for its writer, and a device
+/// has no end.
+///
+/// # Errors
+/// Why not, in words that go behind the path.
+pub(super) fn read_file(path: &Path, len_max: u64) -> Result<Vec<u8>, String> {
     let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
     let metadata = std::fs::metadata(path).map_err(unreadable)?;
     if !metadata.is_file() {
-        return Err("is no file".to_owned());
+        return Err("is no regular file".to_owned());
     }
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(unreadable)?;
-    file.take(FILE_LEN_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > FILE_LEN_MAX {
-        return Err(format!("is larger than {FILE_LEN_MAX} bytes: this is no policy file"));
+    file.take(len_max + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > len_max {
+        return Err(format!("is larger than {len_max} bytes"));
     }
     Ok(bytes)
 }

@@ -11,6 +11,7 @@ use crate::catalogue;
 use super::actions::ClientPolicy;
 use super::bind::{self, Binding};
 use super::decision::RuleId;
+use super::include::Includes;
 use super::params::Rule;
 use super::pattern::Side;
 use super::report::Report;
@@ -68,13 +69,16 @@ impl Compiler {
 
     /// Looks at every role, used or not.
     fn check_roles(&mut self) {
+        let includes = Includes {
+            roles: self.roles.iter().map(|role| (role.name.text.as_str(), role.include.as_slice())).collect(),
+            find: &|name| self.index.get(name).copied(),
+        };
+        includes.check(&mut self.report);
         for place in 0..self.roles.len() {
             let Some(role) = self.roles.get(place).cloned() else { continue };
             for name in &role.include {
                 self.role(name);
             }
-            let mut path = vec![place];
-            self.check_cycle(place, &mut path, &mut HashSet::new());
             // Of a role that nobody has, this too has to be right.
             self.report.take(View::compile(&[&role]).map(drop));
             self.report.take(ClientLimits::compile(&[&role]).map(drop));
@@ -99,23 +103,6 @@ impl Compiler {
             self.report.error(name.at, format!("there is no role `{}`", name.text), help);
         }
         place
-    }
-
-    /// Reports the `include` that leads from a role back to it.
-    fn check_cycle(&mut self, start: usize, path: &mut Vec<usize>, seen: &mut HashSet<usize>) {
-        let Some(role) = path.last().and_then(|&last| self.roles.get(last)).cloned() else { return };
-        for name in &role.include {
-            let Some(&next) = self.index.get(&name.text) else { continue };
-            if next == start {
-                let names = path.iter().chain([&start]).filter_map(|&place| self.roles.get(place));
-                let way = names.map(|role| role.name.text.as_str()).collect::<Vec<_>>().join(" → ");
-                self.report.error(name.at, format!("roles include each other: {way}"), None);
-            } else if seen.insert(next) {
-                path.push(next);
-                self.check_cycle(start, path, seen);
-                path.pop();
-            }
-        }
     }
 
     fn check_clients(&mut self, clients: &[ClientSpec]) {
@@ -177,9 +164,9 @@ impl Compiler {
     /// The roles and all that they include, each once.
     fn effective_roles(&mut self, names: &[Spanned]) -> Vec<usize> {
         let mut waiting: Vec<usize> = names.iter().rev().filter_map(|name| self.role(name)).collect();
-        let mut places = Vec::new();
+        let (mut places, mut seen) = (Vec::new(), HashSet::new());
         while let Some(place) = waiting.pop() {
-            if places.contains(&place) {
+            if !seen.insert(place) {
                 continue;
             }
             places.push(place);

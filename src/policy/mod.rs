@@ -6,6 +6,7 @@ mod caller_id;
 mod command;
 mod compile;
 mod decision;
+mod include;
 mod limits;
 mod mask;
 mod originate;

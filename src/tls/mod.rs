@@ -3,6 +3,7 @@
 
 mod issue;
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,6 +15,7 @@ use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
+use zeroize::Zeroizing;
 
 pub use issue::{IssueOptions, Issued, issue};
 
@@ -112,6 +114,8 @@ pub enum TlsError {
 }
 
 const PRIVATE_KEY: &str = "private key";
+/// The largest certificate or key file that is read: a bundle of all public authorities is a fifth of it.
+const FILE_LEN_MAX: u64 = 1_024 * 1_024;
 
 fn provider() -> Arc<CryptoProvider> {
     Arc::new(aws_lc_rs::default_provider())
@@ -175,9 +179,8 @@ pub fn client_config(ca: &Path, identity: Option<(&Path, &Path)>) -> Result<Arc<
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the errors of another crate may grow")]
 fn pem_error(path: &Path, what: &str, error: &rustls::pki_types::pem::Error) -> TlsError {
-    use rustls::pki_types::pem::Error::{Io, NoItemsFound};
+    use rustls::pki_types::pem::Error::NoItemsFound;
     let why = match error {
-        Io(error) => format!("cannot be read: {error}"),
         NoItemsFound if what == PRIVATE_KEY => {
             format!("holds no {what} in PEM form (an encrypted one is of no use here)")
         }
@@ -187,9 +190,30 @@ fn pem_error(path: &Path, what: &str, error: &rustls::pki_types::pem::Error) -> 
     TlsError::Pem { path: path.to_owned(), why }
 }
 
+/// Reads a file of limited size, which may hold a key. What is no regular file is not even opened: a FIFO would wait for
+/// its writer, and a device has no end.
+fn read_pem(path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsError> {
+    let unusable = |why: String| TlsError::Pem { path: path.to_owned(), why };
+    let unreadable = |error: std::io::Error| unusable(format!("cannot be read: {error}"));
+    let metadata = std::fs::metadata(path).map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(unusable("is no regular file".to_owned()));
+    }
+    // Reading does not move the key about in memory, unless the file grows meanwhile.
+    let capacity = usize::try_from(metadata.len().min(FILE_LEN_MAX)).unwrap_or_default() + 1;
+    let mut pem = Zeroizing::new(Vec::with_capacity(capacity));
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    file.take(FILE_LEN_MAX + 1).read_to_end(&mut pem).map_err(unreadable)?;
+    if u64::try_from(pem.len()).unwrap_or(u64::MAX) > FILE_LEN_MAX {
+        return Err(unusable(format!("is larger than {FILE_LEN_MAX} bytes")));
+    }
+    Ok(pem)
+}
+
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let failed = |error| pem_error(path, "certificate", &error);
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path).map_err(failed)?.collect();
+    let pem = read_pem(path)?;
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     let chain = chain.map_err(failed)?;
     if chain.is_empty() {
         return Err(failed(rustls::pki_types::pem::Error::NoItemsFound));
@@ -198,7 +222,8 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    PrivateKeyDer::from_pem_file(path).map_err(|error| pem_error(path, PRIVATE_KEY, &error))
+    let pem = read_pem(path)?;
+    PrivateKeyDer::from_pem_slice(&pem).map_err(|error| pem_error(path, PRIVATE_KEY, &error))
 }
 
 fn roots(path: &Path) -> Result<RootCertStore, TlsError> {

@@ -128,6 +128,11 @@ fn what_is_wrong_with_a_file_is_said() {
     assert!(error(&certificate, &other.file("server.key")).contains("the key is not the one of the certificate"));
     assert!(error(&key, &key).contains("holds no certificate"));
     assert!(error(&certificate, &certificate).contains("private key"));
+    assert!(error(Path::new("/dev/zero"), &key).contains("/dev/zero: is no regular file"));
+    assert!(error(&folder.file("server.crt"), Path::new("/dev/zero")).contains("/dev/zero: is no regular file"));
+    let large = folder.file("large.crt");
+    std::fs::write(&large, "#".repeat(1_024 * 1_024 + 1)).expect("written");
+    assert!(error(&large, &key).contains("is larger than 1048576 bytes"));
     assert!(error(&folder.file("nowhere.crt"), &key).contains("cannot be read"));
     assert!(
         issue(&folder.path, &IssueOptions::default()).expect_err("refused").to_string().contains("is there already")

@@ -47,7 +47,7 @@ fn only_text_is_read() {
     assert!(told("").contains("the file is empty") && told("# nothing\n").contains("the file is empty"));
     assert!(told("just text").contains("this is no policy") && told("- a\n- b\n").contains("this is no policy"));
     let folder = Folder::new();
-    assert!(Config::load(folder.0.path()).expect_err("a folder").to_string().contains("is no file"));
+    assert!(Config::load(folder.0.path()).expect_err("a folder").to_string().contains("is no regular file"));
     assert!(Config::load(&folder.path("none")).expect_err("nothing").to_string().contains("cannot be read"));
 }
 

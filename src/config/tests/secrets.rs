@@ -97,3 +97,15 @@ proptest! {
         assert_hidden(&format!("{before}{put}{after}"))?;
     }
 }
+
+#[test]
+fn a_secret_is_read_from_a_regular_file_of_some_size_only() {
+    let folder = Folder::new();
+    for device in ["/dev/zero", "/dev/tty", "/proc"] {
+        let diagnostics = folder.load(with("pbx.secret", device)).expect_err("an error");
+        assert!(diagnostics.to_string().contains(&format!("{device} is no regular file")), "{diagnostics}");
+    }
+    folder.write("pbx.secret", "a\n".repeat(64 * 1_024));
+    let diagnostics = folder.load(minimal()).expect_err("an error");
+    assert!(diagnostics.to_string().contains("pbx.secret is larger than 65536 bytes"), "{diagnostics}");
+}

@@ -80,8 +80,39 @@ fn attributes_are_each_identitys_own() {
 #[test]
 fn roles_do_not_include_each_other() {
     let roles = || vec![Role::new("a").include("b"), Role::new("b").include("c"), Role::new("c").include("b")];
-    check_errors(spec(roles(), vec![client("alice", &["a"], &[])]), &["b → c → b", "c → b → c"]);
+    check_errors(spec(roles(), vec![client("alice", &["a"], &[])]), &["roles include each other: b → c → b"]);
     check_error(Role::new("r").include("r"), "r → r");
+}
+
+/// `r0` includes `r1` and so on, as many times as `count`; in a circle or not.
+fn chain(count: usize, last: Option<usize>) -> Vec<Role> {
+    let role = |number: usize| Role::new(&format!("r{number}"));
+    let mut roles: Vec<Role> = (0..count).map(|number| role(number).include(&format!("r{}", number + 1))).collect();
+    roles.push(last.iter().fold(role(count), |role, back_to| role.include(&format!("r{back_to}"))));
+    roles
+}
+
+#[test]
+fn a_long_way_through_roles_is_an_error_and_no_overflow() {
+    let all = || vec![client("alice", &["r0"], &[])];
+    assert!(Policy::compile(spec(chain(16, None), all())).is_ok());
+    check_errors(spec(chain(17, None), all()), &["more than 16 deep"]);
+    check_errors(spec(chain(20_000, None), all()), &["more than 16 deep"]);
+    let mut backwards = chain(20_000, None);
+    backwards.reverse();
+    check_errors(spec(backwards, all()), &["more than 16 deep"]);
+    let way = "r0 → r1 → r2 → r3 → r4 → r5 → … → r19996 → r19997 → r19998 → r19999 → r20000 → r0";
+    check_errors(spec(chain(20_000, Some(0)), all()), &[way, "more than 16 deep"]);
+}
+
+#[test]
+fn a_role_may_be_included_on_many_ways() {
+    let wide = (0..300).fold(Role::new("wide"), |role, number| role.include(&format!("r{number}")));
+    let mut roles: Vec<Role> =
+        (0..300).map(|number| Role::new(&format!("r{number}")).include("last").include("last")).collect();
+    roles.extend([wide, Role::new("last").allow_bare("Ping")]);
+    let policy = Policy::compile(spec(roles, vec![client("alice", &["wide"], &[])])).expect("a policy").0;
+    super::check(&policy, "Ping", &[], "allow");
 }
 
 #[test]
