@@ -41,6 +41,8 @@ pub enum ParamKind {
     CallerId,
     /// The name or unique id of a channel that exists.
     Channel,
+    /// The beginning of the name of a channel that exists, or its unique id.
+    ChannelPrefix,
     /// Words for the CLI.
     Command,
     /// Arguments of an application or of AGI, in which Asterisk may expand `${…}`.
@@ -49,10 +51,20 @@ pub enum ParamKind {
     Dial,
     /// Something that is dialled: an extension or digits.
     Dialable,
+    /// A configuration file, from Asterisk's folder of them.
+    Filename,
     /// A whole number.
     Integer,
+    /// Mailboxes with commas between, each with its context or in `default`.
+    Mailboxes,
+    /// A module, with or without `.so`.
+    Module,
+    /// A priority that is added to the dialplan; `hint` makes Asterisk evaluate the rest at once.
+    NewPriority,
     /// A priority of the dialplan: a whole number or a label.
     Priority,
+    /// File or options of a recording, which Asterisk joins by commas and splits again.
+    Recording,
     /// Text.
     Text,
     /// Milliseconds; Asterisk would take the leading digits of anything.

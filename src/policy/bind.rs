@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use crate::catalogue::{self, ActionEntry, ParamEntry, ParamKind};
 
+use super::alike;
 use super::caller_id::CallerIdPattern;
 use super::command::CommandPattern;
 use super::decision::RuleId;
@@ -36,7 +37,8 @@ pub(super) fn rule(spec: &RuleSpec, id: RuleId, binding: Binding<'_>, report: &m
             did_you_mean_action(&key),
         );
     }
-    let Some(params) = &spec.params else { return Some(Rule { id, params: None }) };
+    let alike = alike::of(&key);
+    let Some(params) = &spec.params else { return Some(Rule { id, params: None, alike }) };
     let mut seen = HashSet::new();
     let mut bound = Vec::with_capacity(params.len());
     let mut binder = Binder { binding, at: spec.action.at, report };
@@ -44,7 +46,7 @@ pub(super) fn rule(spec: &RuleSpec, id: RuleId, binding: Binding<'_>, report: &m
         binder.at = name.at;
         bound.push(binder.param(name, values, entry, &mut seen));
     }
-    bound.into_iter().collect::<Option<Vec<_>>>().map(|params| Rule { id, params: Some(params) })
+    bound.into_iter().collect::<Option<Vec<_>>>().map(|params| Rule { id, params: Some(params), alike })
 }
 
 fn check_allowed_action(spec: &RuleSpec, key: &str, entry: Option<&ActionEntry>, report: &mut Report) {
@@ -155,11 +157,17 @@ impl Binder<'_, '_> {
             }
             ParamKind::Boolean
             | ParamKind::Channel
+            | ParamKind::ChannelPrefix
             | ParamKind::Data
             | ParamKind::Dial
             | ParamKind::Dialable
+            | ParamKind::Filename
             | ParamKind::Integer
+            | ParamKind::Mailboxes
+            | ParamKind::Module
+            | ParamKind::NewPriority
             | ParamKind::Priority
+            | ParamKind::Recording
             | ParamKind::Text
             | ParamKind::Timeout
             | ParamKind::Variable

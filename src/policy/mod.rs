@@ -1,6 +1,7 @@
 //! May: the decision point. Pure: no I/O, no clock. One file for each key of the policy file.
 
 mod actions;
+mod alike;
 mod bind;
 mod caller_id;
 mod command;

@@ -28,9 +28,15 @@ pub(super) fn is_plain(param: &ParamEntry, value: &[u8]) -> bool {
         ParamKind::Boolean
         | ParamKind::CallerId
         | ParamKind::Channel
+        | ParamKind::ChannelPrefix
         | ParamKind::Data
         | ParamKind::Dialable
+        | ParamKind::Filename
         | ParamKind::Integer
+        | ParamKind::Mailboxes
+        | ParamKind::Module
+        | ParamKind::NewPriority
+        | ParamKind::Recording
         | ParamKind::Text
         | ParamKind::Variable => true,
     }
@@ -42,6 +48,9 @@ pub(super) fn needs_exact(kind: ParamKind, value: &[u8]) -> bool {
     match kind {
         ParamKind::Command | ParamKind::Data => variables::has_expansion(value),
         ParamKind::Dialable => !value.iter().copied().all(is_dialable_byte),
+        ParamKind::NewPriority => value.eq_ignore_ascii_case(b"hint"),
+        // Asterisk joins it with other parameters by commas and splits the whole again (app_mixmonitor.c).
+        ParamKind::Recording => value.contains(&b',') || variables::has_expansion(value),
         ParamKind::Variable => variables::is_function(value),
         ParamKind::VariableNames => variables::elements(value).any(variables::is_function),
         ParamKind::Variables => variables::elements(value).any(|element| {
@@ -51,8 +60,12 @@ pub(super) fn needs_exact(kind: ParamKind, value: &[u8]) -> bool {
         ParamKind::Boolean
         | ParamKind::CallerId
         | ParamKind::Channel
+        | ParamKind::ChannelPrefix
         | ParamKind::Dial
+        | ParamKind::Filename
         | ParamKind::Integer
+        | ParamKind::Mailboxes
+        | ParamKind::Module
         | ParamKind::Priority
         | ParamKind::Text
         | ParamKind::Timeout => false,
@@ -75,22 +88,54 @@ pub(super) fn any_spelling(kind: ParamKind, value: &[u8], is_denied: impl Fn(&[u
             let words = if TRUE_WORDS.iter().any(is_word) { TRUE_WORDS } else { FALSE_WORDS };
             words.into_iter().any(is_denied)
         }
-        // A regular expression over all channels (manager.c, `action_hangup`) may mean the one that is denied.
-        ParamKind::Channel => value.starts_with(b"/"),
+        // A regular expression over all channels (manager.c, `action_hangup`) may mean the one that is denied, and so may
+        // a unique id or a word such as `all`.
+        ParamKind::Channel | ParamKind::ChannelPrefix => value.starts_with(b"/") || !value.contains(&b'/'),
         ParamKind::Dial => {
             LocalChannel::read(value).is_some_and(|local| local.spellings().iter().any(|s| is_denied(s)))
         }
         ParamKind::Dialable => value.contains(&b'-') && is_denied(&without_dashes(value)),
-        ParamKind::Integer | ParamKind::Priority | ParamKind::Timeout => {
+        // Another way to the same file.
+        ParamKind::Filename => value.contains(&b'/') || value.windows(2).any(|pair| pair == b".."),
+        ParamKind::Mailboxes => mailboxes(value).iter().any(|mailbox| is_denied(mailbox)),
+        ParamKind::Module => {
+            let name = without_suffix(value, b".so");
+            value.contains(&b'/') || is_denied(name) || is_denied(&[name, b".so"].concat())
+        }
+        ParamKind::Integer | ParamKind::NewPriority | ParamKind::Priority | ParamKind::Timeout => {
             is_whole_number(value) && is_denied(without_leading_zeros(value))
         }
         ParamKind::Variable => variables::aliases(value).any(is_denied),
         ParamKind::CallerId
         | ParamKind::Command
         | ParamKind::Data
+        | ParamKind::Recording
         | ParamKind::Text
         | ParamKind::VariableNames
         | ParamKind::Variables => false,
+    }
+}
+
+/// Whether `ast_true` takes the word.
+pub(super) fn is_true(value: &[u8]) -> bool {
+    TRUE_WORDS.iter().any(|word| word.eq_ignore_ascii_case(value))
+}
+
+/// Each mailbox of a list, without and with the context that Asterisk adds.
+fn mailboxes(value: &[u8]) -> Vec<Vec<u8>> {
+    let elements = value.split(|byte| matches!(byte, b',' | b'&' | b' ' | b'\t')).filter(|one| !one.is_empty());
+    let spellings = |mailbox: &[u8]| {
+        let name = without_suffix(mailbox, b"@default");
+        let is_default = name.len() < mailbox.len() || !mailbox.contains(&b'@');
+        [mailbox.to_vec(), if is_default { [name, b"@default"].concat() } else { name.to_vec() }, name.to_vec()]
+    };
+    elements.flat_map(spellings).collect()
+}
+
+fn without_suffix<'a>(value: &'a [u8], suffix: &[u8]) -> &'a [u8] {
+    match value.split_at_checked(value.len().saturating_sub(suffix.len())) {
+        Some((start, end)) if end.eq_ignore_ascii_case(suffix) => start,
+        _ => value,
     }
 }
 

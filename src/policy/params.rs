@@ -6,6 +6,7 @@
 use crate::ami::Action;
 use crate::catalogue::{ActionEntry, ParamEntry};
 
+use super::alike::Alike;
 use super::decision::RuleId;
 use super::originate;
 use super::value::{self, ValueRule};
@@ -112,6 +113,8 @@ pub(super) struct Rule {
     pub(super) id: RuleId,
     /// None: the bare action.
     pub(super) params: Option<Vec<ParamRule>>,
+    /// How the action's parameters hang together, for a deny.
+    pub(super) alike: &'static Alike,
 }
 
 /// How far an action is from what an allow rule says. The least is of the rule that was probably meant.
@@ -149,8 +152,32 @@ impl Rule {
 
     /// Whether this deny rule fires: everything that it names is there and is so.
     pub(super) fn denies(&self, params: &[Param<'_>]) -> bool {
-        self.params.iter().flatten().all(|rule| {
-            params.iter().any(|param| !param.value.is_empty() && rule.is_about(param) && rule.value.denies(param.value))
-        })
+        let is_path = |rule: &&ParamRule| self.alike.path.is_some() && matches!(rule.name.as_str(), "Family" | "Key");
+        let rules = || self.params.iter().flatten();
+        self.is_path_denied(params) && rules().filter(|rule| !is_path(rule)).all(|rule| self.is_denied(rule, params))
+    }
+
+    /// Of one parameter that the rule names: whether it is so, here or wherever else Asterisk would look for it.
+    fn is_denied(&self, rule: &ParamRule, params: &[Param<'_>]) -> bool {
+        let is_there = |param: &&Param<'_>| !param.value.is_empty();
+        let is_about = |param: &Param<'_>| rule.is_about(param) || self.alike.are_one(&rule.name, param.name);
+        let flag = self.alike.flag_for_all(&rule.name);
+        let is_all = |param: &Param<'_>| {
+            flag.is_some_and(|flag| flag.eq_ignore_ascii_case(param.name)) && originate::is_true(param.value)
+        };
+        let mut present = params.iter().filter(is_there);
+        let is_absent = || !params.iter().filter(is_there).any(|param| rule.is_about(param));
+        present.any(|param| (is_about(param) && rule.value.denies(param.value)) || is_all(param))
+            || (self.alike.is_all_if_absent(&rule.name) && is_absent())
+    }
+
+    fn is_path_denied(&self, params: &[Param<'_>]) -> bool {
+        let rule = |name| self.params.iter().flatten().find(|rule| rule.name == name).map(|rule| &rule.value);
+        let value = |name: &str| params.iter().find(|param| param.name.eq_ignore_ascii_case(name));
+        let value = |name| value(name).map_or(&[][..], |param| param.value);
+        match (self.alike.path, rule("Family"), rule("Key")) {
+            (None, ..) | (_, None, None) => true,
+            (Some(path), family, key) => path.is_denied((family, key), (value("Family"), value("Key"))),
+        }
     }
 }

@@ -171,6 +171,12 @@ impl Pattern {
         run::matches(&self.elements, self.side, value)
     }
 
+    /// Whether some value that begins with `start`, or is it, matches.
+    #[must_use]
+    pub fn matches_some_behind(&self, start: &[u8]) -> bool {
+        run::matches_some_behind(&self.elements, self.side, start)
+    }
+
     /// The same pattern for values in lower case.
     #[must_use]
     pub fn lowercased(mut self) -> Self {

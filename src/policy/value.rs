@@ -116,6 +116,7 @@ impl ValueRule {
                 .any(|name| variables::aliases(name).any(|alias| all.iter().any(|own| own.matches(alias)))),
             Self::Texts(kind, all) => {
                 originate::any_spelling(*kind, value, |value| all.iter().any(|text| text.matches(value)))
+                    || (*kind == ParamKind::ChannelPrefix && self.denies_some_behind(value))
             }
             Self::Variables(all) => variables::elements(value).any(|element| {
                 let (name, value) = variables::split_value(element).unwrap_or((element, &[]));
@@ -124,6 +125,17 @@ impl ValueRule {
                         && texts.iter().any(|text| text.matches(value))
                 })
             }),
+        }
+    }
+
+    /// Whether some value that begins so is denied.
+    pub(super) fn denies_some_behind(&self, start: &[u8]) -> bool {
+        match self {
+            Self::Texts(_, all) => all.iter().any(|text| match text {
+                Text::Like(pattern) => pattern.matches_some_behind(start),
+                Text::Boolean | Text::CallerIdType | Text::Integer => text.matches(start),
+            }),
+            Self::CallerIds(_) | Self::Commands(_) | Self::Names(_) | Self::Variables(_) => true,
         }
     }
 }

@@ -40,7 +40,30 @@ pub(super) fn matches(elements: &[Element], side: Side, value: &[u8]) -> bool {
     }
 }
 
+/// Whether the elements match some value that begins with `start`.
+pub(super) fn matches_some_behind(elements: &[Element], side: Side, start: &[u8]) -> bool {
+    let text_len = elements.iter().take_while(|element| matches!(element, Element::Byte(_))).count();
+    let (text, elements) = elements.split_at(text_len);
+    if !text.iter().zip(start).all(|(element, &byte)| takes_byte(*element, side, byte)) {
+        return false;
+    }
+    let rest = start.get(text_len..).unwrap_or_default();
+    // With nothing left to match, only nothing more matches.
+    if elements.is_empty() { rest.is_empty() } else { places_behind(elements, side, rest).is_some() }
+}
+
 fn follow(elements: &[Element], side: Side, value: &[u8]) -> bool {
+    let Some([mut last, ..]) = places_behind(elements, side, value) else { return false };
+    for (place, element) in elements.iter().enumerate() {
+        if matches!(element, Element::Star | Element::Run) && last.contains(place) {
+            last.insert(place + 1);
+        }
+    }
+    last.contains(elements.len())
+}
+
+/// Where one can be behind the value, and a few bytes further on; none where no way leads.
+fn places_behind(elements: &[Element], side: Side, value: &[u8]) -> Option<[Places; 5]> {
     // Where one can be now and after each of the next four bytes: a character is at most four bytes long.
     let mut ahead = [Places::default(); 5];
     let [start, ..] = &mut ahead;
@@ -49,18 +72,12 @@ fn follow(elements: &[Element], side: Side, value: &[u8]) -> bool {
         let rest = value.get(index..).unwrap_or_default();
         let now = step(elements, side, rest, &mut ahead);
         if now.is_empty() && ahead.iter().all(Places::is_empty) {
-            return false;
+            return None;
         }
         let [_, one, two, three, four] = ahead;
         ahead = [one, two, three, four, Places::default()];
     }
-    let [mut last, ..] = ahead;
-    for (place, element) in elements.iter().enumerate() {
-        if matches!(element, Element::Star | Element::Run) && last.contains(place) {
-            last.insert(place + 1);
-        }
-    }
-    last.contains(elements.len())
+    (!ahead.iter().all(Places::is_empty)).then_some(ahead)
 }
 
 /// Reads the first character of `rest` at every place where one can be now. Returns those places.

@@ -177,3 +177,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_beginning_of_what_matches_is_known() {
+    let pattern = |text| Pattern::parse(text, Dialect::Text, Side::Deny, &|_| None).expect("a pattern");
+    for (text, yes, no) in [
+        ("abc", &["", "a", "ABC"][..], &["abcd", "b", "ac"][..]),
+        ("a?c", &["", "a", "ax", "axc"], &["axx", "axcd", "b"]),
+        ("a*c", &["", "ab", "abc", "abcd"], &["b"]),
+        ("a?\u{e4}", &["a\u{e4}", "a\u{e4}\u{e4}"], &["axyz"]),
+    ] {
+        for start in yes {
+            assert!(pattern(text).matches_some_behind(start.as_bytes()), "{text} {start}");
+        }
+        for start in no {
+            assert!(!pattern(text).matches_some_behind(start.as_bytes()), "{text} {start}");
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! Tests of the policy: a spec in, decisions out. A spec is written with [`Role`] and [`Client`], an action with [`act`].
 
+mod alike;
 mod compiling;
 mod judging;
 mod properties;
