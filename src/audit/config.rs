@@ -51,7 +51,7 @@ impl AuditConfig {
     /// What is hidden where the policy file does not say.
     #[must_use]
     pub fn default_redact() -> Vec<String> {
-        ["Login.Secret", "Login.Key", "*Password*", "*PIN*", "DTMF*.Digit"].map(str::to_owned).to_vec()
+        ["*Secret*", "Login.Key", "*Password*", "*PIN*", "DTMF*.Digit"].map(str::to_owned).to_vec()
     }
 }
 

@@ -75,11 +75,14 @@ impl Draft {
 
     /// An attempt to log in as `claimed`, by `method` (`plain`, `md5`, `certificate`); refused for a reason code.
     #[must_use]
-    pub fn login(context: &SessionContext, claimed: &[u8], method: &str, outcome: Result<(), &str>) -> Self {
+    pub fn login(context: &SessionContext, claimed: Claimed<'_>, method: &str, outcome: Result<(), &str>) -> Self {
         let mut draft = Self::of_session(Kind::Login, context);
         json::plain(&mut draft.members, "decision", if outcome.is_ok() { "allow" } else { "deny" });
         json::text_if_any(&mut draft.members, "reason", outcome.err().unwrap_or_default());
-        json::bytes(&mut draft.members, "claimed", claimed);
+        match claimed {
+            Claimed::Known(name) => json::bytes(&mut draft.members, "claimed", name),
+            Claimed::Unknown(name) => json::number(&mut draft.members, "claimed_length", name.len()),
+        }
         json::text(&mut draft.members, "method", method);
         draft.under(context)
     }
@@ -267,6 +270,15 @@ impl Draft {
     }
 }
 
+/// The name that a login claims.
+#[derive(Clone, Copy, Debug)]
+pub enum Claimed<'a> {
+    /// There is such an identity.
+    Known(&'a [u8]),
+    /// There is none: people type their secret where the name belongs, so only its length is recorded.
+    Unknown(&'a [u8]),
+}
+
 /// What a decision says beside its packet.
 struct Judged<'a> {
     rule: Option<&'a RuleId>,
@@ -302,8 +314,10 @@ impl Judged<'_> {
     }
 }
 
-const fn refused_packet(denial: &Denial) -> (&Message, Shown) {
+/// Who has not said who he is may have put his secret anywhere.
+fn refused_packet(denial: &Denial) -> (&Message, Shown) {
     match denial.refused() {
+        Refused::Action(action) if *denial.reason() == Reason::ActionsBeforeLogin => (action.message(), Shown::Lengths),
         Refused::Action(action) => (action.message(), Shown::Values),
         Refused::Packet(message) => (message, Shown::Lengths),
     }

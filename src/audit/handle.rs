@@ -255,7 +255,7 @@ fn recovery_record(recovered: &Recovered) -> Option<Draft> {
             json::number(out, "bytes", len);
         }
         if let Some(copied) = &recovered.copied {
-            json::text(out, "reason", "audit.sync-failed");
+            json::text(out, "reason", "audit.set-aside");
             json::text(out, "file", copied);
         }
     }))

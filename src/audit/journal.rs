@@ -6,7 +6,7 @@
 
 use std::io;
 
-use super::segment::{SegmentFile, Storage, segment_name};
+use super::segment::{Change, SegmentFile, Storage, segment_name};
 
 /// How much may wait in memory for a sync; more, and one is done.
 const UNSYNCED_LEN_MAX: usize = 16 * 1024 * 1024;
@@ -28,8 +28,17 @@ pub(super) struct Journal<S: Storage> {
     unsynced_first: u64,
     /// A segment that has been given up, but still has its name.
     given_up: Option<String>,
-    /// Segments set aside, of which there is no record yet.
-    suspects: Vec<String>,
+    /// What happened to segments, of which there is no record yet.
+    incidents: Vec<Incident>,
+}
+
+/// What happened to a segment.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Incident {
+    /// It was set aside under this name, and its last records were written again elsewhere.
+    SetAside(String),
+    /// Somebody else did this to it.
+    Changed(String, Change),
 }
 
 impl<S: Storage> Journal<S> {
@@ -42,7 +51,7 @@ impl<S: Storage> Journal<S> {
             unsynced: Vec::new(),
             unsynced_first: 0,
             given_up: None,
-            suspects: Vec::new(),
+            incidents: Vec::new(),
         }
     }
 
@@ -51,9 +60,9 @@ impl<S: Storage> Journal<S> {
         self.open = Some(Open { file, name, len });
     }
 
-    /// The names of the segments that were set aside since this was asked last.
-    pub(super) fn take_suspects(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.suspects)
+    /// What happened to segments since this was asked last.
+    pub(super) fn take_incidents(&mut self) -> Vec<Incident> {
+        std::mem::take(&mut self.incidents)
     }
 
     /// Writes whole records, of which the first has this seq. All of them or, on an error, none.
@@ -63,7 +72,7 @@ impl<S: Storage> Journal<S> {
         }
         self.make_room(first_seq)?;
         let open = self.open.as_mut().ok_or_else(no_segment)?;
-        if let Err(error) = write_all(&mut open.file, records, open.len) {
+        if let Err(error) = write_all(&mut open.file, records) {
             // What was written of it is not of the chain; if it cannot be taken back, the file is not to be trusted.
             if open.file.truncate(open.len).is_err() {
                 self.give_up();
@@ -78,20 +87,38 @@ impl<S: Storage> Journal<S> {
         Ok(())
     }
 
-    /// Makes everything durable that was appended, if need be in another segment.
+    /// Makes everything durable that was appended, if need be in another segment; and sees whether the segment is still
+    /// where a reader looks for it.
     pub(super) fn sync(&mut self) -> io::Result<()> {
         if self.unsynced.is_empty() {
             return Ok(());
         }
         if let Some(open) = &mut self.open {
-            let Err(error) = open.file.sync() else {
+            if let Err(error) = open.file.sync() {
+                tracing::error!(segment = open.name, %error, "a sync of the audit log failed; going on in a new segment");
+                self.give_up();
+            } else if self.is_in_place()? {
                 self.unsynced.clear();
                 return Ok(());
-            };
-            tracing::error!(segment = open.name, %error, "a sync of the audit log failed; going on in a new segment");
-            self.give_up();
+            }
         }
         self.make_room(self.unsynced_first)
+    }
+
+    /// False if the segment had to be given up. One that was removed or replaced is put back: it is still open.
+    fn is_in_place(&mut self) -> io::Result<bool> {
+        let Some(open) = &mut self.open else { return Ok(false) };
+        let Some(change) = self.storage.check(&open.name, &open.file, open.len)? else { return Ok(true) };
+        let change_name = change.name();
+        tracing::error!(segment = open.name, change = change_name, "somebody has changed the audit log under amiwall");
+        let name = open.name.clone();
+        if change == Change::Resized {
+            self.give_up();
+        } else {
+            open.file = self.storage.restore(&name, &open.file, open.len)?;
+        }
+        self.incidents.push(Incident::Changed(name, change));
+        Ok(self.open.is_some())
     }
 
     fn give_up(&mut self) {
@@ -109,7 +136,8 @@ impl<S: Storage> Journal<S> {
             return Ok(());
         }
         if let Some(name) = &self.given_up {
-            self.suspects.push(self.storage.set_aside(name)?);
+            let gone = || Incident::Changed(name.clone(), Change::Removed);
+            self.incidents.push(self.storage.set_aside(name)?.map_or_else(gone, Incident::SetAside));
             self.given_up = None;
         }
         let first = if self.unsynced.is_empty() { first_seq } else { self.unsynced_first };
@@ -125,7 +153,7 @@ impl<S: Storage> Journal<S> {
             if self.unsynced.is_empty() {
                 return Ok(());
             }
-            write_all(&mut file, &self.unsynced, 0)?;
+            write_all(&mut file, &self.unsynced)?;
             file.sync()
         };
         if let Err(error) = fill() {
@@ -146,14 +174,11 @@ fn no_segment() -> io::Error {
 }
 
 /// A short write is not an error: what is left is written behind it.
-fn write_all(file: &mut impl SegmentFile, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+fn write_all(file: &mut impl SegmentFile, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
-        match file.write_at(bytes, offset) {
+        match file.write(bytes) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => {
-                bytes = bytes.get(written..).unwrap_or_default();
-                offset += u64::try_from(written).unwrap_or(u64::MAX);
-            }
+            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }

@@ -25,7 +25,7 @@ use crate::policy::{Decision, Denial, Permit};
 
 pub use chain::BadRecord;
 pub use config::{AuditConfig, AuditError, Packets};
-pub use draft::{Draft, SessionContext, SessionCounts};
+pub use draft::{Claimed, Draft, SessionContext, SessionCounts};
 pub use handle::Audit;
 pub use kind::Kind;
 pub use verify::{Summary, VerifyError, verify};

@@ -3,7 +3,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 const LOCK_FILE: &str = "audit.lock";
@@ -59,25 +59,53 @@ pub(super) fn list_segments(directory: &Path) -> io::Result<Vec<Segment>> {
 pub(super) trait Storage: Send + 'static {
     type File: SegmentFile;
     /// Makes a new, empty file; its name is durable.
-    fn create(&self, name: &str) -> io::Result<Self::File>;
+    fn create(&mut self, name: &str) -> io::Result<Self::File>;
     /// Removes a file that nothing was accepted in.
     fn remove(&self, name: &str) -> io::Result<()>;
-    /// Sets a file aside under a free name that begins with `<name>.suspect`, durably, and gives that name.
-    fn set_aside(&self, name: &str) -> io::Result<String>;
+    /// Sets a file aside under a free name that begins with `<name>.suspect`, durably, and gives that name; none if there
+    /// is no such file any more.
+    fn set_aside(&self, name: &str) -> io::Result<Option<String>>;
+    /// Whether the file still has its name, and the length it was written to; makes sure of the lock.
+    fn check(&mut self, name: &str, file: &Self::File, len: u64) -> io::Result<Option<Change>>;
+    /// Gives a file whose name is gone, or names another file now, its name back: a copy, durably. The other file is
+    /// kept as `<name>.replaced-<n>`.
+    fn restore(&mut self, name: &str, file: &Self::File, len: u64) -> io::Result<Self::File>;
+}
+
+/// What somebody else did to a file of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// Its name, or the whole directory, is not there any more.
+    Removed,
+    /// Another file has its name.
+    Replaced,
+    /// It is shorter or longer than what was written.
+    Resized,
+}
+
+impl Change {
+    /// How the record says it.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Removed => "removed",
+            Self::Replaced => "replaced",
+            Self::Resized => "resized",
+        }
+    }
 }
 
 /// One open segment.
 pub(super) trait SegmentFile: Send {
-    /// `pwrite(2)`: may write less.
-    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<usize>;
+    /// `write(2)` at the end of the file: may write less.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
     /// `fdatasync(2)`.
     fn sync(&mut self) -> io::Result<()>;
     fn truncate(&mut self, len: u64) -> io::Result<()>;
 }
 
 impl SegmentFile for File {
-    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        std::os::unix::fs::FileExt::write_at(self, bytes, offset)
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        io::Write::write(self, bytes)
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -94,7 +122,7 @@ impl SegmentFile for File {
 pub(super) struct Directory {
     path: PathBuf,
     /// Held for its lock.
-    _lock: File,
+    lock: File,
 }
 
 /// Why a directory cannot be used.
@@ -103,6 +131,15 @@ pub(super) enum DirectoryError {
     Io(io::Error),
     /// With what the lock file says about who holds it.
     Locked(String),
+}
+
+impl From<DirectoryError> for io::Error {
+    fn from(error: DirectoryError) -> Self {
+        match error {
+            DirectoryError::Io(error) => error,
+            DirectoryError::Locked(holder) => Self::other(format!("process {holder} writes an audit log there")),
+        }
+    }
 }
 
 impl From<io::Error> for DirectoryError {
@@ -134,7 +171,7 @@ impl Directory {
         }
         lock.set_len(0)?;
         lock.write_all(format!("{}\n", std::process::id()).as_bytes())?;
-        Ok(Self { path: path.to_owned(), _lock: lock })
+        Ok(Self { path: path.to_owned(), lock })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -143,7 +180,7 @@ impl Directory {
 
     /// Opens a segment to go on writing it. What a process that crashed has written of it is made durable first.
     pub(super) fn reopen(&self, name: &str) -> io::Result<File> {
-        let file = OpenOptions::new().read(true).write(true).open(self.path.join(name))?;
+        let file = OpenOptions::new().read(true).append(true).open(self.path.join(name))?;
         file.sync_all()?;
         Ok(file)
     }
@@ -168,15 +205,47 @@ impl Directory {
     /// Copies the first `len` bytes of a file to a new one, durably.
     pub(super) fn copy_start(&self, from: &str, to: &str, len: u64) -> io::Result<()> {
         let source = File::open(self.path.join(from))?;
-        let mut copy = self.create(to)?;
+        let mut copy = self.create_new(to)?;
         copy_range(&source, &mut copy, 0, len)?;
         copy.sync_all()
+    }
+
+    /// How the file of that name differs from this one.
+    fn change(&self, name: &str, file: &File) -> io::Result<Option<Change>> {
+        let named = match fs::symlink_metadata(self.path.join(name)) {
+            Ok(named) => named,
+            Err(error) if is_missing(&error) => return Ok(Some(Change::Removed)),
+            Err(error) => return Err(error),
+        };
+        let open = file.metadata()?;
+        let is_same = (named.dev(), named.ino()) == (open.dev(), open.ino());
+        Ok((!is_same).then_some(Change::Replaced))
+    }
+
+    /// Makes the directory and the lock again, if they are gone: another process could take the lock that is found there.
+    fn keep_lock(&mut self) -> io::Result<()> {
+        if self.change(LOCK_FILE, &self.lock)?.is_some() {
+            tracing::warn!(directory = %self.path.display(), "the lock of the audit log is gone; it is made again");
+            *self = Self::open(&self.path)?;
+        }
+        Ok(())
+    }
+
+    fn create_new(&self, name: &str) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        // Appending: if somebody truncates the file, what is written next makes its length wrong, and that is seen.
+        let file = options.read(true).append(true).create_new(true).mode(0o600).open(self.path.join(name))?;
+        if let Err(error) = sync_directory(&self.path) {
+            self.remove(name).ok();
+            return Err(error);
+        }
+        Ok(file)
     }
 
     fn create_free(&self, name: impl Fn(u32) -> String) -> io::Result<(String, File)> {
         let mut number = 1;
         loop {
-            match self.create(&name(number)) {
+            match self.create_new(&name(number)) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
                 other => return other.map(|file| (name(number), file)),
             }
@@ -198,6 +267,10 @@ fn copy_range(source: &File, copy: &mut File, mut offset: u64, end: u64) -> io::
     Ok(())
 }
 
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
 fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
@@ -205,14 +278,9 @@ fn sync_directory(path: &Path) -> io::Result<()> {
 impl Storage for Directory {
     type File = File;
 
-    fn create(&self, name: &str) -> io::Result<File> {
-        let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create_new(true).mode(0o600).open(self.path.join(name))?;
-        if let Err(error) = sync_directory(&self.path) {
-            self.remove(name).ok();
-            return Err(error);
-        }
-        Ok(file)
+    fn create(&mut self, name: &str) -> io::Result<File> {
+        self.keep_lock()?;
+        self.create_new(name)
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
@@ -220,14 +288,37 @@ impl Storage for Directory {
         sync_directory(&self.path)
     }
 
-    fn set_aside(&self, name: &str) -> io::Result<String> {
+    fn set_aside(&self, name: &str) -> io::Result<Option<String>> {
         // The lock makes this process the only one that makes names here.
-        let free = (1_u32..).map(|n| if n == 1 { format!("{name}.suspect") } else { format!("{name}.suspect-{n}") });
-        let mut free = free.filter(|suspect| !self.path.join(suspect).exists());
-        let suspect = free.next().unwrap_or_default();
-        fs::rename(self.path.join(name), self.path.join(&suspect))?;
+        let mut free =
+            (1_u32..).map(|n| if n == 1 { format!("{name}.suspect") } else { format!("{name}.suspect-{n}") });
+        let suspect = free.find(|suspect| !self.path.join(suspect).exists()).unwrap_or_default();
+        match fs::rename(self.path.join(name), self.path.join(&suspect)) {
+            Err(error) if is_missing(&error) => return Ok(None),
+            renamed => renamed?,
+        }
         sync_directory(&self.path)?;
-        Ok(suspect)
+        Ok(Some(suspect))
+    }
+
+    fn check(&mut self, name: &str, file: &File, len: u64) -> io::Result<Option<Change>> {
+        self.keep_lock()?;
+        let resized = || Ok((file.metadata()?.len() != len).then_some(Change::Resized));
+        self.change(name, file)?.map_or_else(resized, |change| Ok(Some(change)))
+    }
+
+    fn restore(&mut self, name: &str, file: &File, len: u64) -> io::Result<File> {
+        let path = self.path.join(name);
+        if fs::symlink_metadata(&path).is_ok() {
+            let mut free = (1_u32..).map(|number| self.path.join(format!("{name}.replaced-{number}")));
+            fs::rename(&path, free.find(|free| !free.exists()).unwrap_or_default())?;
+        }
+        let mut copy = self.create_new(name)?;
+        if let Err(error) = copy_range(file, &mut copy, 0, len).and_then(|()| copy.sync_all()) {
+            self.remove(name).ok();
+            return Err(error);
+        }
+        Ok(copy)
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::chain::{Head, TimeText};
 use super::draft::Draft;
-use super::journal::Journal;
+use super::journal::{Incident, Journal};
 use super::kind::Kind;
 use super::redact::Redactor;
 use super::segment::Storage;
@@ -160,7 +160,7 @@ impl<S: Storage> Writer<S> {
         self.write(head, &mut out, now, (&mut waiters, &mut synced));
         self.out = out;
         self.confirm(synced, now);
-        self.note_suspects(now);
+        self.note_incidents(now);
         stop
     }
 
@@ -300,15 +300,22 @@ impl<S: Storage> Writer<S> {
         }
     }
 
-    /// Puts on record which segments were set aside.
-    fn note_suspects(&mut self, now: Now) {
+    /// Puts on record what happened to segments.
+    fn note_incidents(&mut self, now: Now) {
         if self.closed.is_some() {
             return;
         }
-        for suspect in self.journal.take_suspects() {
-            let draft = Draft::new(Kind::Recovery).with(|out| {
-                json::text(out, "reason", "audit.sync-failed");
-                json::text(out, "file", &suspect);
+        for incident in self.journal.take_incidents() {
+            let draft = Draft::new(Kind::Recovery).with(|out| match &incident {
+                Incident::SetAside(file) => {
+                    json::text(out, "reason", "audit.set-aside");
+                    json::text(out, "file", file);
+                }
+                Incident::Changed(file, change) => {
+                    json::text(out, "reason", "audit.file-changed");
+                    json::text(out, "file", file);
+                    json::text(out, "change", change.name());
+                }
             });
             if let Err(error) = self.append_own(&draft, now) {
                 self.close(&error, now);

@@ -38,6 +38,18 @@ impl Hidden {
         self.0.push((from, to));
     }
 
+    /// Hides comments that speak of a secret: an entry that was commented out may hold one.
+    pub(super) fn add_comments(&mut self, text: &str) {
+        for (line, number) in text.lines().zip(1..) {
+            let Some(at) = line.find('#') else { continue };
+            let comment = line.get(at..).unwrap_or_default().to_ascii_lowercase();
+            if SECRET_WORDS.iter().chain(&[HASH_PREFIX]).any(|word| comment.contains(word)) {
+                let column = u32::try_from(chars_before(line, at) + 1).unwrap_or(u32::MAX);
+                self.add(Position { line: number, column }, Position { line: number, column: u32::MAX });
+            }
+        }
+    }
+
     /// What has to be hidden in a text that is not YAML.
     pub(super) fn in_broken(text: &str) -> Self {
         let mut hidden = Self::default();

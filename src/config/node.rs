@@ -120,9 +120,12 @@ pub(super) fn parse(text: &str, problems: &mut Problems) -> (Option<Node>, Hidde
     let parser = Parser::new_from_str_with_options(text, options);
     let mut builder = Builder { parser, problems, hidden: Hidden::default(), nodes: 0, end: Position::default() };
     let node = builder.document();
-    let hidden = builder.hidden;
+    let mut hidden = builder.hidden;
     match node {
-        Ok(node) => (Some(node), hidden),
+        Ok(node) => {
+            hidden.add_comments(text);
+            (Some(node), hidden)
+        }
         Err(problem) => {
             problems.errors.push(problem);
             (None, Hidden::in_broken(text))

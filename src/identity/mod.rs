@@ -203,6 +203,12 @@ impl Identities {
         self.by_name.get(&client.as_str().to_ascii_lowercase()).map(Arc::as_ref)
     }
 
+    /// Whether there is an identity of the name that a login claims.
+    #[must_use]
+    pub fn has(&self, username: &[u8]) -> bool {
+        self.find(Some(username)).is_some()
+    }
+
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Identity> {
         self.by_name.values().map(Arc::as_ref)

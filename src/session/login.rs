@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::client_io::ClientIo;
 use super::{LoggedIn, SessionEnd, Shared, local};
 use crate::ami::{Action, Challenge, EventMask, Message};
-use crate::audit::{Draft, SessionContext, best_effort};
+use crate::audit::{Claimed, Draft, SessionContext, best_effort};
 use crate::identity::{ClientName, LoginAttempt, LoginRefusal, Now, SessionGuard};
 use crate::policy::{Decision, Denial, View};
 use crate::tls::PeerCertificate;
@@ -147,9 +147,10 @@ impl PreAuth<'_> {
     ) -> Result<Login, SessionEnd> {
         let answer_at = Instant::now() + FAILURE_DELAY;
         let judged = self.authenticate(&action, challenge).await;
-        let draft = |context: &SessionContext, outcome| {
-            Draft::login(context, action.get("Username").unwrap_or_default(), method(&action), outcome)
-        };
+        let username = action.get("Username").unwrap_or_default();
+        let is_known = self.shared.snapshot().identities.has(username);
+        let claimed = if is_known { Claimed::Known(username) } else { Claimed::Unknown(username) };
+        let draft = |context: &SessionContext, outcome| Draft::login(context, claimed, method(&action), outcome);
         match judged {
             Ok((name, guard)) => {
                 self.context.identity = Some(name.as_str().to_owned());

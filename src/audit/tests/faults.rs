@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::super::chain::Head;
 use super::super::journal::Journal;
 use super::super::redact::Redactor;
-use super::super::segment::Directory;
+use super::super::segment::{Directory, DirectoryError};
 use super::super::writer::{Batch, Durability, Now, Request, Writer};
 use super::super::{AuditUnavailable, verify};
 use super::faulty::{Faulty, Plan, faulty};
@@ -148,7 +148,7 @@ fn after_a_failed_sync_the_records_are_written_again_elsewhere() {
     let summary = verify(bench.dir.path()).expect("whole");
     assert_eq!(summary.records, 6);
     let recovery = &records(bench.dir.path())[6];
-    assert_eq!((&recovery["kind"], &recovery["reason"]), (&"recovery".into(), &"audit.sync-failed".into()));
+    assert_eq!((&recovery["kind"], &recovery["reason"]), (&"recovery".into(), &"audit.set-aside".into()));
     bench.plan(|plan| assert_eq!(plan.misused, Vec::<String>::new()));
 }
 
@@ -200,4 +200,98 @@ async fn a_panic_of_the_writer_closes_the_gate() {
     assert_eq!((refusal, decisions), (AuditUnavailable, vec![decision()]));
     assert_eq!(audit.append(vec![event("A")]).await, Err(AuditUnavailable));
     assert_eq!(audit.close().await, Err(AuditUnavailable));
+}
+
+/// What of a log's files is changed by somebody else, between two records.
+type Meddling = fn(&Path, &Path);
+
+#[test]
+fn a_segment_that_is_removed_or_replaced_is_put_back() {
+    let remove: Meddling = |_, segment| std::fs::remove_file(segment).expect("a file");
+    let remove_all: Meddling = |dir, _| std::fs::remove_dir_all(dir).expect("a directory");
+    let rename: Meddling = |_, segment| std::fs::rename(segment, segment.with_extension("1")).expect("a file");
+    let replace: Meddling = |dir, segment| {
+        std::fs::write(dir.join("other"), "other").expect("a file");
+        std::fs::rename(dir.join("other"), segment).expect("a file");
+    };
+    for (meddle, change) in [(remove, "removed"), (remove_all, "removed"), (rename, "removed"), (replace, "replaced")] {
+        let mut bench = Bench::new();
+        assert_eq!(bench.process(&[("A", SYNCED)]), [Ok(1)]);
+        meddle(bench.dir.path(), &segments(bench.dir.path())[0]);
+        assert_eq!(bench.process(&[("B", WRITTEN), ("C", SYNCED)]), [Ok(2), Ok(3)]);
+        assert_eq!(bench.process(&[("D", SYNCED)]), [Ok(5)]);
+        assert_eq!(bench.events(), ["A", "B", "C", "recovery", "D"]);
+        let recovery = &records(bench.dir.path())[3];
+        assert_eq!((&recovery["reason"], &recovery["change"]), (&"audit.file-changed".into(), &change.into()));
+        let summary = verify(bench.dir.path()).expect("whole");
+        assert_eq!((summary.records, summary.segments), (5, 1));
+        assert!(matches!(Directory::open(bench.dir.path()), Err(DirectoryError::Locked(_))), "the lock is held");
+    }
+}
+
+#[test]
+fn what_stood_in_the_place_of_a_segment_is_kept() {
+    let mut bench = Bench::new();
+    bench.process(&[("A", SYNCED)]);
+    let segment = segments(bench.dir.path()).remove(0);
+    for number in 1..3 {
+        std::fs::remove_file(&segment).expect("a file");
+        std::fs::write(&segment, "evidence").expect("a file");
+        assert!(bench.process(&[("B", SYNCED)])[0].is_ok());
+        let kept = format!("{}.replaced-{number}", segment.display());
+        assert_eq!(std::fs::read_to_string(kept).expect("the other file"), "evidence");
+    }
+    assert!(verify(bench.dir.path()).is_ok());
+}
+
+#[test]
+fn a_truncated_segment_is_noticed_and_what_can_be_kept_is_kept() {
+    for (left, lost) in [(0, 3), (10, 3), (u64::MAX, 0)] {
+        let mut bench = Bench::new();
+        bench.process(&[("A", SYNCED), ("B", SYNCED), ("C", SYNCED)]);
+        let file = std::fs::OpenOptions::new().write(true).open(&segments(bench.dir.path())[0]).expect("a segment");
+        let len = file.metadata().expect("a file").len();
+        file.set_len(left.min(len + 5)).expect("truncated");
+        assert_eq!(bench.process(&[("D", WRITTEN), ("E", SYNCED)]), [Ok(4), Ok(5)]);
+        assert_eq!(bench.process(&[("F", SYNCED)]), [Ok(8)]);
+        let newest = std::fs::read_to_string(segments(bench.dir.path()).last().expect("a segment")).expect("UTF-8");
+        let kept: Vec<serde_json::Value> =
+            newest.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        let seqs: Vec<u64> = kept.iter().filter_map(|record| record["seq"].as_u64()).collect();
+        assert_eq!(seqs, [4, 5, 6, 7, 8]);
+        assert_eq!((&kept[2]["reason"], &kept[2]["change"]), (&"audit.file-changed".into(), &"resized".into()));
+        assert_eq!(kept[3]["reason"], "audit.set-aside");
+        // What is lost is lost, and every reader is told.
+        assert_eq!(verify(bench.dir.path()).is_err(), lost > 0, "{lost} lost");
+    }
+}
+
+#[test]
+fn the_gate_stays_closed_while_a_segment_cannot_be_put_back() {
+    let mut bench = Bench::new();
+    bench.process(&[("A", SYNCED)]);
+    // Nothing can be made where the directory was.
+    std::fs::remove_dir_all(bench.dir.path()).expect("a directory");
+    std::fs::write(bench.dir.path(), "in the way").expect("a file");
+    assert_eq!(bench.process(&[("B", SYNCED)]), [Err(AuditUnavailable)]);
+    bench.later(1);
+    assert_eq!(bench.process(&[("C", SYNCED)]), [Err(AuditUnavailable)]);
+    std::fs::remove_file(bench.dir.path()).expect("a file");
+    bench.later(1);
+    assert!(bench.process(&[("D", SYNCED)])[0].is_ok());
+    assert_eq!(bench.events()[..2], ["A", "B"]);
+    assert_eq!(bench.events().last().map(String::as_str), Some("recovery"));
+    assert!(verify(bench.dir.path()).is_ok());
+}
+
+#[test]
+fn a_new_segment_is_made_even_where_the_directory_has_gone() {
+    let mut bench = Bench::new();
+    bench.process(&[("A", SYNCED)]);
+    std::fs::remove_dir_all(bench.dir.path()).expect("a directory");
+    bench.plan(|plan| plan.failing_syncs = 1);
+    assert_eq!(bench.process(&[("B", SYNCED)]), [Ok(2)]);
+    assert_eq!(bench.process(&[("C", SYNCED)]), [Ok(4)]);
+    assert_eq!(bench.events(), ["B", "recovery", "C"]);
+    assert_eq!(records(bench.dir.path())[1]["change"], "removed");
 }

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
 use super::super::recover::recover;
-use super::super::segment::{Directory, SegmentFile, Storage};
+use super::super::segment::{Change, Directory, SegmentFile, Storage};
 use super::super::{Audit, AuditConfig};
 
 /// What goes wrong, and what has happened.
@@ -101,7 +101,7 @@ fn full() -> io::Error {
 impl Storage for Faulty {
     type File = FaultyFile;
 
-    fn create(&self, name: &str) -> io::Result<FaultyFile> {
+    fn create(&mut self, name: &str) -> io::Result<FaultyFile> {
         if self.plan.lock().expect("the plan").fail_create {
             return Err(full());
         }
@@ -113,13 +113,22 @@ impl Storage for Faulty {
         self.directory.remove(name)
     }
 
-    fn set_aside(&self, name: &str) -> io::Result<String> {
+    fn set_aside(&self, name: &str) -> io::Result<Option<String>> {
         self.directory.set_aside(name)
+    }
+
+    fn check(&mut self, name: &str, file: &FaultyFile, len: u64) -> io::Result<Option<Change>> {
+        self.directory.check(name, &file.file, len)
+    }
+
+    fn restore(&mut self, name: &str, file: &FaultyFile, len: u64) -> io::Result<FaultyFile> {
+        let file = self.directory.restore(name, &file.file, len)?;
+        Ok(FaultyFile { file, name: name.to_owned(), plan: Arc::clone(&self.plan), is_suspect: false })
     }
 }
 
 impl SegmentFile for FaultyFile {
-    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut plan = self.plan.lock().expect("the plan");
         if self.is_suspect {
             plan.misused.push(self.name.clone());
@@ -132,7 +141,7 @@ impl SegmentFile for FaultyFile {
             len = len.min(*room);
             *room -= len;
         }
-        SegmentFile::write_at(&mut self.file, &bytes[..len], offset)
+        SegmentFile::write(&mut self.file, &bytes[..len])
     }
 
     fn sync(&mut self) -> io::Result<()> {

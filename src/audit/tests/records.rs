@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::redact::Redactor;
-use super::super::{Kind, Packets, SessionCounts};
+use super::super::{Claimed, Kind, Packets, SessionCounts};
 use super::*;
 use crate::ami::{ActionError, Decoder, Limits};
 
@@ -67,6 +67,9 @@ fn of_what_was_not_understood_only_names_and_lengths_are_shown() {
     let text = encoded(&Draft::action(&session(), "1", &decision));
     let headers = r#""headers":[["Action","Login"],["ACTIONID","7"],["Secret",7,"length"],["Secret",1,"length"]]"#;
     assert!(text.contains(headers) && text.contains(r#""reason":"message.duplicate-header""#), "{text}");
+    let early = action(&[("Action", b"Originate"), ("Account", b"hunter2")]);
+    let text = encoded(&Draft::action(&session(), "", &Decision::Deny(Denial::before_login(early))));
+    assert!(text.contains(r#"[["Action","Originate"],["Account",7,"length"]]"#), "{text}");
     let mut decoder = Decoder::client(Limits::CLIENT);
     decoder.feed(b"Action: Log\0in\r\nSecret: hunter2\r\n\r\n");
     let Some(Err(malformed)) = decoder.next_message() else { panic!("understood") };
@@ -95,13 +98,17 @@ fn the_records_of_a_session_name_their_cause() {
         refuse,
         r#","kind":"refuse","peer":"[2001:db8::1]:5","listener":"0.0.0.0:5039","decision":"deny","reason":"networks.listener""#
     );
-    let login = encoded(&Draft::login(&session, b"al\xffice", "md5", Err("login.secret")));
+    let login = encoded(&Draft::login(&session, Claimed::Known(b"al\xffice"), "md5", Err("login.secret")));
     assert!(
         login.contains(&format!(
             r#"{WHO},"decision":"deny","reason":"login.secret","claimed":"alÿice","method":"md5","#
         ))
     );
-    assert!(encoded(&Draft::login(&session, b"alice", "plain", Ok(()))).contains(r#""decision":"allow","claimed""#));
+    let known = encoded(&Draft::login(&session, Claimed::Known(b"alice"), "plain", Ok(())));
+    assert!(known.contains(r#""decision":"allow","claimed":"alice""#), "{known}");
+    let unknown =
+        encoded(&Draft::login(&session, Claimed::Unknown(b"hunter2"), "plain", Err("login.unknown-identity")));
+    assert!(unknown.contains(r#""claimed_length":7,"method":"plain""#) && !unknown.contains("hunter2"), "{unknown}");
     let counts = SessionCounts { forwarded: 3, refused: 1, sent: 9 };
     let end = encoded(&Draft::end(&session, "client-closed", &counts));
     assert!(

@@ -76,6 +76,20 @@ fn an_upstreams_secret_in_the_policy_is_worth_a_warning() {
     assert_eq!(told, ["a secret stands in the policy file"]);
 }
 
+#[test]
+fn a_comment_that_may_hold_a_secret_is_not_shown() {
+    for damage in
+        ["sessions: # secret: CANARY", "sessions: 0 # old: {passwd: CANARY}", "sesions: 1  # $argon2id$CANARY"]
+    {
+        let text = format!("{}  bob:\n    roles: [wallboard]\n    {}\n", minimal(), damage.replace("CANARY", CANARY));
+        let diagnostics = Folder::new().load(text).expect_err("an error").to_string();
+        assert!(
+            diagnostics.contains("ses") && diagnostics.contains('…') && !diagnostics.contains(CANARY),
+            "{diagnostics}"
+        );
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
