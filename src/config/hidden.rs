@@ -20,6 +20,15 @@ pub(super) fn is_secret_key(key: &str) -> bool {
     SECRET_WORDS.iter().any(|word| lower.contains(word)) || nearest(&lower, std::iter::once("secret")).is_some()
 }
 
+/// The start of a key that has swallowed the secret behind it (`secret:hunter2`, for want of a blank).
+pub(super) fn key_with_secret(key: &str) -> Option<&str> {
+    let lower = key.to_ascii_lowercase();
+    let end = SECRET_WORDS.iter().filter_map(|word| Some(lower.find(word)? + word.len())).min()?;
+    let is_in_name = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-');
+    let rest = lower.get(end..)?.find(|character| !is_in_name(character))?;
+    key.get(..end + rest)
+}
+
 /// Places that are not shown: from here up to there.
 #[derive(Debug, Default)]
 pub(super) struct Hidden(Vec<(Position, Position)>);
@@ -58,7 +67,8 @@ impl Hidden {
             let indent = line.len() - line.trim_start().len();
             let whole = region.is_some_and(|region| region.holds(line, indent));
             let (from, next) = if whole { (Some(0), region) } else { secret_in(line, indent) };
-            region = next;
+            let is_blank = line.trim().is_empty();
+            region = if whole && !is_blank { next.map(Region::behind_first) } else { next };
             if let Some(from) = from {
                 let column = |chars: usize| u32::try_from(chars).unwrap_or(u32::MAX).saturating_add(1);
                 let from = Position { line: number, column: column(from) };
@@ -115,8 +125,10 @@ pub(super) const fn is_direction(character: char) -> bool {
 /// Lines behind a key that belong to its secret.
 #[derive(Clone, Copy)]
 enum Region {
-    /// Those that are indented more, and list elements.
+    /// Those that are indented more, list elements, and what is no entry.
     Deeper(usize),
+    /// The next one, where the key's own line has no value; then as above.
+    Next(usize),
     /// All: a quote or bracket is not closed.
     Rest,
 }
@@ -126,9 +138,16 @@ impl Region {
         match self {
             Self::Deeper(of_key) => {
                 let text = line.trim_start();
-                text.is_empty() || indent > of_key || (indent == of_key && text.starts_with('-'))
+                text.is_empty() || indent > of_key || (indent == of_key && text.starts_with('-')) || !text.contains(':')
             }
-            Self::Rest => true,
+            Self::Next(_) | Self::Rest => true,
+        }
+    }
+
+    const fn behind_first(self) -> Self {
+        match self {
+            Self::Next(of_key) => Self::Deeper(of_key),
+            other => other,
         }
     }
 }
@@ -156,6 +175,7 @@ fn secret_in(line: &str, indent: usize) -> (Option<usize>, Option<Region>) {
     let is_comment = line.trim_start().starts_with('#');
     let region = match closing {
         Some(closing) if is_open(closing) => Region::Rest,
+        _ if value.is_empty() => Region::Next(indent),
         _ => Region::Deeper(indent),
     };
     (Some(chars_before(line, hash.map_or(at, |hash| hash.min(at)))), (!is_comment).then_some(region))

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use serde_yaml::granit_parser::{ErrorKind, Event, Marker, Options, Parser, ScalarStyle, ScanError, Span, StrInput};
 
 use super::fields::Problems;
-use super::hidden::{HASH_PREFIX, Hidden, is_secret_key};
+use super::hidden::{HASH_PREFIX, Hidden, is_secret_key, key_with_secret};
 use crate::policy::spec::{Position, Problem, Spanned};
 
 /// Lists and maps in each other.
@@ -204,6 +204,11 @@ impl<'t> Builder<'t, '_> {
             self.problems.error(at, "tags (`!name`) have no place in a policy", Some(help.to_owned()));
         }
         let value = match event {
+            // `!secret: x` is `x` with a tag.
+            Event::Scalar(..) if has_anchor || has_tag => {
+                self.hidden.add(at, self.end);
+                Value::Empty
+            }
             Event::Scalar(text, style, ..) => {
                 if hide == Hide::Text || text.starts_with(HASH_PREFIX) {
                     self.hidden.add(at, self.end);
@@ -244,7 +249,7 @@ impl<'t> Builder<'t, '_> {
             let key = self.node((event, span), depth + 1, Hide::Nothing)?;
             let (at, key_end) = (key.at, self.end);
             let text = match key.value {
-                Value::Scalar(text) => Some(text),
+                Value::Scalar(text) => Some(self.hide_key(text, at)),
                 Value::Empty | Value::List(_) | Value::Map(_) => {
                     self.problems.error(at, "a key has to be a text", None);
                     None
@@ -270,6 +275,13 @@ impl<'t> Builder<'t, '_> {
                 map.push((Spanned { text, at }, value));
             }
         }
+    }
+
+    /// The key as problems may name it.
+    fn hide_key(&mut self, text: String, at: Position) -> String {
+        let Some(shown) = key_with_secret(&text) else { return text };
+        self.hidden.add(at, self.end);
+        format!("{shown}…")
     }
 }
 
