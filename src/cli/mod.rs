@@ -4,10 +4,13 @@ mod audit;
 mod certs;
 mod check;
 mod demo;
+mod explain;
 mod hash_secret;
 mod init;
+mod judge;
 mod run;
 mod simulate;
+mod test;
 
 use std::process::{ExitCode, Termination};
 
@@ -77,6 +80,10 @@ enum Command {
     Run(run::Args),
     /// Validate a policy, and say in plain words what each identity may do.
     Check(check::Args),
+    /// Run a policy's own tests.
+    Test(test::Args),
+    /// Say what would come of a packet, which rule decides it, and what every other rule thinks of it.
+    Explain(explain::Args),
     /// Print the argon2id line of a secret, read from a prompt or standard input.
     HashSecret(hash_secret::Args),
     /// Make a certificate authority, a server certificate and a client certificate.
@@ -95,6 +102,8 @@ pub fn run() -> Exit {
         Command::Init(args) => init::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Test(args) => test::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::HashSecret(args) => hash_secret::run(&args),
         Command::Certs(args) => certs::run(&args),
         Command::Audit(args) => audit::run(&args),

@@ -147,7 +147,7 @@ impl Region {
     const fn behind_first(self) -> Self {
         match self {
             Self::Next(of_key) => Self::Deeper(of_key),
-            other => other,
+            Self::Deeper(_) | Self::Rest => self,
         }
     }
 }

@@ -108,9 +108,10 @@ impl Binder<'_, '_> {
             let help = "a deny rule fires when all that it names is there; leave out what does not matter".to_owned();
             self.report.error(name.at, format!("`{}` makes no sense in a deny rule", name.text), Some(help));
         }
+        let line = name.at.line;
         let name = known.filter(|known| known.name.eq_ignore_ascii_case(text)).map_or(text, |known| known.name);
         let value = self.value(values, known)?;
-        Some(ParamRule { name: name.to_owned(), presence, value })
+        Some(ParamRule { name: name.to_owned(), line, presence, value })
     }
 
     /// Asterisk would ignore the header, so it is removed before judging: an allow rule that wants it never matches, and

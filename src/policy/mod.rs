@@ -7,6 +7,7 @@ mod caller_id;
 mod command;
 mod compile;
 mod decision;
+mod explain;
 mod include;
 mod limits;
 mod mask;
@@ -29,6 +30,7 @@ use crate::ami::Action;
 use crate::identity::ClientName;
 
 pub use decision::{Decision, Denial, Permit, Reason, Refused, RuleId};
+pub use explain::{Considered, Difference, Effect, Explanation, Mismatch, Verdict};
 pub use limits::{Buckets, ClientLimits, SharedLimits};
 pub use quota::{Quota, QuotaError};
 pub use view::View;
@@ -77,6 +79,17 @@ impl Policy {
     #[must_use]
     pub const fn shared_limits(&self) -> &SharedLimits {
         &self.shared_limits
+    }
+
+    /// Every rule that some identity has, in the order of the file.
+    #[must_use]
+    pub fn rules(&self) -> Vec<RuleId> {
+        let rules = self.clients.values().flat_map(|client| client.actions.values());
+        let mut rules: Vec<RuleId> =
+            rules.flat_map(|rules| rules.deny.iter().chain(&rules.allow)).map(|rule| rule.id.clone()).collect();
+        rules.sort_unstable_by(|a, b| (a.line, &a.path).cmp(&(b.line, &b.path)));
+        rules.dedup();
+        rules
     }
 
     /// The names of the client's roles, those that they include among them.
