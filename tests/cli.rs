@@ -1,5 +1,7 @@
 //! Commands that judge a policy on the desk, as their users meet them: the built binary, its output and its exit code.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
+
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
