@@ -245,7 +245,7 @@ tests:
         "error: a test has either `send` or `event`\n --> crm.test.yaml:4:5",
         "error: unknown key `sent` in the test\n --> crm.test.yaml:5:18",
         "error: `here` is no address",
-        "error: expected one of allow, deny, shown, hidden, found `maybe`",
+        "error: expected one of allow, deny, would-deny, shown, hidden, found `maybe`",
     ] {
         assert!(ran.stderr.contains(expected), "{expected}\n{}", ran.stderr);
     }

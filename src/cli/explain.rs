@@ -143,7 +143,10 @@ impl Teller<'_> {
         match decision {
             Decision::Allow(permit) => {
                 let action = String::from_utf8_lossy(permit.action().name());
-                let mut text = format!("allowed: {name} may send this {action}");
+                let mut text = match permit.would_deny() {
+                    None => format!("allowed: {name} may send this {action}"),
+                    Some(reason) => format!("passes in shadow mode only: {} ({})", why(reason), reason.code()),
+                };
                 if permit.rule().line > 0 {
                     text.push_str(&self.rule(permit.rule()));
                 }
@@ -152,6 +155,9 @@ impl Teller<'_> {
                         "\nremoved before judging, since Asterisk does not know them: {}",
                         permit.dropped().join(", ")
                     ));
+                }
+                if !permit.set().is_empty() {
+                    text.push_str(&format!("\nsent as\n{}", indented(permit.action().message()).trim_end()));
                 }
                 text
             }
@@ -193,10 +199,11 @@ impl Teller<'_> {
     fn json(&self, judged: &Judged) -> Value {
         match judged {
             Judged::Action(Explanation { decision, considered, unallowable }) => {
-                let (word, reason, rule, dropped) = match decision {
-                    Decision::Allow(permit) => ("allow", None, Some(permit.rule()), permit.dropped()),
-                    Decision::Deny(denial) => ("deny", Some(denial.reason().code()), denial.rule(), &[][..]),
+                let (reason, rule, dropped) = match decision {
+                    Decision::Allow(permit) => (permit.would_deny(), Some(permit.rule()), permit.dropped()),
+                    Decision::Deny(denial) => (Some(denial.reason()), denial.rule(), &[][..]),
                 };
+                let (word, reason) = (decision.word(), reason.map(Reason::code));
                 let considered: Vec<Value> = considered.iter().map(considered_json).collect();
                 let (path, line) = (rule.map(|rule| rule.path.as_ref()), rule.map(|rule| rule.line));
                 json!({ "decision": word, "reason": reason, "rule": path, "line": line, "dropped": dropped,

@@ -9,7 +9,7 @@ use super::explain::unknown;
 use super::judge::{self, Desk, Judged};
 use super::{Exit, Failure, Format, out};
 use crate::config::{self, Checked, Direction, Expect, TestCase};
-use crate::policy::{Decision, Explanation};
+use crate::policy::{Decision, Explanation, Reason};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -141,7 +141,10 @@ fn came_of(desk: &Desk<'_>, case: &TestCase, deciding: &mut BTreeSet<std::sync::
     let mut came = |judged: Judged| match judged {
         Judged::Action(Explanation { decision, .. }) => {
             let (expect, reason, rule) = match &decision {
-                Decision::Allow(permit) => (Expect::Allow, None, Some(permit.rule())),
+                Decision::Allow(permit) => {
+                    let expect = permit.would_deny().map_or(Expect::Allow, |_| Expect::WouldDeny);
+                    (expect, permit.would_deny().map(Reason::code), Some(permit.rule()))
+                }
                 Decision::Deny(denial) => (Expect::Deny, Some(denial.reason().code()), denial.rule()),
             };
             deciding.extend(rule.map(|rule| rule.path.clone()));

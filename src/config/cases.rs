@@ -50,6 +50,8 @@ pub enum Expect {
     Allow,
     /// The action is refused.
     Deny,
+    /// The action is forwarded only because the identity is in shadow mode.
+    WouldDeny,
     /// The event is passed on.
     Shown,
     /// The event is not passed on.
@@ -57,7 +59,7 @@ pub enum Expect {
 }
 
 impl Expect {
-    const ALL: [Self; 4] = [Self::Allow, Self::Deny, Self::Shown, Self::Hidden];
+    const ALL: [Self; 5] = [Self::Allow, Self::Deny, Self::WouldDeny, Self::Shown, Self::Hidden];
 
     /// How the file says it.
     #[must_use]
@@ -65,6 +67,7 @@ impl Expect {
         match self {
             Self::Allow => "allow",
             Self::Deny => "deny",
+            Self::WouldDeny => "would-deny",
             Self::Shown => "shown",
             Self::Hidden => "hidden",
         }
@@ -110,8 +113,8 @@ fn case(node: &Node, problems: &mut Problems) -> Option<TestCase> {
         }
     };
     let expect = expect?;
-    if (direction == Direction::ToAsterisk) != matches!(expect, Expect::Allow | Expect::Deny) {
-        let help = "`send` is expected to `allow` or `deny`, `event` to be `shown` or `hidden`".to_owned();
+    if (direction == Direction::ToAsterisk) != matches!(expect, Expect::Allow | Expect::Deny | Expect::WouldDeny) {
+        let help = "of `send` comes `allow`, `deny` or `would-deny`; of `event`, `shown` or `hidden`".to_owned();
         problems.error(node.at, format!("`{}` cannot come of this", expect.word()), Some(help));
     }
     let name = name.map(|name| name.text);

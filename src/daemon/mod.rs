@@ -71,7 +71,7 @@ pub struct Daemon {
     connectors: BTreeMap<String, Arc<Connector>>,
     listeners: BTreeMap<String, Running>,
     sessions: TaskTracker,
-    audit_directory: std::path::PathBuf,
+    audit_config: crate::audit::AuditConfig,
 }
 
 fn snapshot_of(config: &Config, generation: u64) -> Arc<Snapshot> {
@@ -121,7 +121,7 @@ impl Daemon {
             connectors: BTreeMap::new(),
             listeners: BTreeMap::new(),
             sessions: TaskTracker::new(),
-            audit_directory: config.audit.directory.clone(),
+            audit_config: config.audit.clone(),
         };
         daemon.add_connectors(&config.upstreams);
         let bound = daemon.bind_new(config).await?;
@@ -140,8 +140,8 @@ impl Daemon {
     /// # Errors
     /// If an address cannot be bound, or something changed that needs a restart.
     pub async fn reload(&mut self, config: &Config) -> Result<(), DaemonError> {
-        if config.audit.directory != self.audit_directory {
-            return Err(DaemonError::NeedsRestart("audit.directory"));
+        if config.audit != self.audit_config {
+            return Err(DaemonError::NeedsRestart("audit"));
         }
         self.add_connectors(&config.upstreams);
         let bound = self.bind_new(config).await?;

@@ -9,6 +9,9 @@ use super::Policy;
 use super::decision::{Decision, RuleId};
 use super::params::{self, Rule};
 
+/// Stands for the id that the record would have.
+const RECORD_ID_SHOWN: &str = "{audit_id}";
+
 /// A decision, and how it came about.
 #[derive(Debug)]
 pub struct Explanation {
@@ -90,7 +93,7 @@ impl Policy {
                 considered.push(consider(rule, effect, &params.kept));
             }
         }
-        let decision = self.decide(client, action);
+        let decision = self.decide(client, action, RECORD_ID_SHOWN);
         let decided_by = match &decision {
             Decision::Allow(permit) => Some(permit.rule()),
             Decision::Deny(denial) => denial.rule(),

@@ -16,6 +16,7 @@ mod params;
 pub mod pattern;
 mod quota;
 mod report;
+mod set;
 pub mod spec;
 #[cfg(test)]
 mod tests;
@@ -47,9 +48,10 @@ pub struct Policy {
 impl Policy {
     /// Judges an action. Total: every action of every client gets a decision; what no rule allows is denied.
     /// `Events`, `WaitEvent` and `Logoff`, which amiwall answers itself, need no rule but can be denied by one.
-    pub fn decide(&self, client: &ClientName, action: Action) -> Decision {
+    /// `record_id` is what the action's record will be called: a role may have it put into the action.
+    pub fn decide(&self, client: &ClientName, action: Action, record_id: &str) -> Decision {
         match self.client(client) {
-            Some(rules) => rules.decide(action),
+            Some(rules) => rules.decide(action, record_id),
             None => actions::deny(action, Reason::ActionsUnlisted, None),
         }
     }

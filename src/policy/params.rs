@@ -79,6 +79,11 @@ pub(super) fn never_allowed<'a>(entry: Option<&'static ActionEntry>, params: &[P
     params.iter().find(|param| is_forged(param) || param.is_never_allowed()).map(Param::display_name)
 }
 
+/// Whether every value is one that a bare allow would let pass.
+pub(super) fn are_plain(entry: Option<&'static ActionEntry>, params: &[Param<'_>]) -> bool {
+    never_allowed(entry, params).is_none() && params.iter().all(Param::is_free)
+}
+
 /// What a rule says about one parameter.
 #[derive(Clone, Debug)]
 pub(super) struct ParamRule {

@@ -61,6 +61,26 @@ pub struct LimitSpec {
     pub burst: Option<Spanned>,
 }
 
+/// What a parameter is set to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SetValueSpec {
+    /// A text, with `{attribute}`, `{identity}` and `{audit_id}` in it.
+    Text(Spanned),
+    /// `{ at_most: 30000 }`.
+    AtMost(Spanned),
+    /// Variables and their values.
+    Variables(Vec<(Spanned, Spanned)>),
+}
+
+/// One entry of `set`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetSpec {
+    /// The action's name.
+    pub action: Spanned,
+    /// Its parameters and what they are set to.
+    pub params: Vec<(Spanned, SetValueSpec)>,
+}
+
 /// One role.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RoleSpec {
@@ -76,6 +96,8 @@ pub struct RoleSpec {
     pub events: EventsSpec,
     /// How often.
     pub limits: Vec<LimitSpec>,
+    /// What amiwall puts into its actions.
+    pub set: Vec<SetSpec>,
 }
 
 /// What the policy has to know about one identity.
@@ -87,6 +109,17 @@ pub struct ClientSpec {
     pub roles: Vec<Spanned>,
     /// Its attributes, by name.
     pub attributes: BTreeMap<String, Spanned>,
+    /// `mode: shadow`.
+    pub shadow: Option<ShadowSpec>,
+}
+
+/// An identity in shadow mode.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ShadowSpec {
+    /// Where it is said.
+    pub at: Position,
+    /// `shadow_also`: actions that can run code and pass all the same.
+    pub also: Vec<Spanned>,
 }
 
 /// Everything the policy is made of.
