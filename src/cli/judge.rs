@@ -7,7 +7,7 @@ use super::{Exit, Failure};
 use crate::ami::{Action, Decoder, EventMask, Limits, Malformed, Message, Reply};
 use crate::config::{self, Checked, Files};
 use crate::identity::{ClientName, Identity};
-use crate::policy::{Denial, Explanation};
+use crate::policy::{Denial, Explanation, Followed};
 
 /// Reads a policy without the files that it names: judging needs none of them.
 pub(super) fn load(policy: &Path) -> Result<Checked, Failure> {
@@ -84,9 +84,10 @@ impl<'c> Desk<'c> {
         let mut decoder = Decoder::upstream();
         decoder.feed(bytes);
         let packets = std::iter::from_fn(|| decoder.next_message()).filter_map(Result::ok);
+        let mut followed = Followed::default();
         let show = |message| {
             let reply = Reply::from(message);
-            Judged::Reply(view.show(&reply, false, EventMask::ALL).map(std::borrow::Cow::into_owned))
+            Judged::Reply(view.show(&reply, false, EventMask::ALL, &mut followed).map(std::borrow::Cow::into_owned))
         };
         packets.map(show).collect()
     }

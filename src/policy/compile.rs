@@ -82,7 +82,7 @@ impl Compiler {
             }
             // Of a role that nobody has, this too has to be right.
             set::add(&mut BTreeMap::new(), &role, &|_| Some(ANY_ATTRIBUTE), &mut self.report);
-            self.report.take(View::compile(&[&role]).map(drop));
+            self.report.take(View::compile(&[&role], &|_| Some(ANY_ATTRIBUTE)).map(drop));
             self.report.take(ClientLimits::compile(&[&role]).map(drop));
             for (side, list) in [(Side::Allow, &role.allow), (Side::Deny, &role.deny)] {
                 for (number, spec) in list.iter().enumerate() {
@@ -160,7 +160,7 @@ impl Compiler {
         self.set(&attributes, &mut policy);
         policy.shadow = client.shadow.as_ref().map(|shadow| self.shadow(client, shadow));
         let roles: Vec<&RoleSpec> = policy.roles.iter().map(Arc::as_ref).collect();
-        policy.view = Arc::new(self.report.take(View::compile(&roles)));
+        policy.view = Arc::new(self.report.take(View::compile(&roles, &attributes)));
         policy.limits = self.report.take(ClientLimits::compile(&roles));
         policy
     }
