@@ -104,6 +104,82 @@ fn every_policy_of_the_documentation_is_valid() {
     assert!(count >= 5, "only {count} policies were found");
 }
 
+/// A command that a page shows, with what it says comes of it.
+struct Shown {
+    /// Where the page's block begins.
+    line: usize,
+    command: String,
+    output: String,
+    /// Files that the page has written before, with their names.
+    files: Vec<(String, String)>,
+}
+
+/// What a page shows of a terminal: each command of its ```` ```console ```` blocks with the output below it. A whole
+/// policy or test file that stands before under a line that ends with its name (`crm.yaml`:) is there as that file.
+fn terminal(page: &str) -> Vec<Shown> {
+    let (mut all, mut files) = (Vec::new(), Vec::<(String, String)>::new());
+    let mut lines = page.lines().enumerate();
+    let mut before = "";
+    while let Some((number, line)) = lines.next() {
+        let is_block = matches!(line, "```yaml" | "```console");
+        if !is_block {
+            before = if line.is_empty() { before } else { line };
+            continue;
+        }
+        let block: Vec<&str> = lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```").collect();
+        if line == "```yaml" {
+            let name = before.strip_suffix("`:").and_then(|text| text.rsplit('`').next());
+            let text: String = block.iter().map(|line| format!("{line}\n")).collect();
+            files.extend(name.map(|name| (name.to_owned(), text)));
+            continue;
+        }
+        let mut at = 0;
+        while let Some(first) = block.get(at).and_then(|line| line.strip_prefix("$ ")) {
+            let mut command = first.to_owned();
+            while command.ends_with(['|', '\\']) {
+                at += 1;
+                command = format!("{command}\n{}", block.get(at).copied().unwrap_or_default());
+            }
+            let output: Vec<&str> =
+                block.iter().skip(at + 1).copied().take_while(|line| !line.starts_with("$ ")).collect();
+            at += 1 + output.len();
+            all.push(Shown { line: number + 2, command, output: output.join("\n"), files: files.clone() });
+        }
+    }
+    all
+}
+
+#[test]
+fn what_the_documentation_shows_of_a_terminal_is_what_comes() {
+    let pages = files(&root().join("docs"), ".md").expect("docs");
+    let bin = Path::new(AMIWALL).parent().expect("a folder");
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").expect("a PATH"));
+    let (mut count, mut wrong) = (0, Vec::new());
+    for (name, page) in pages {
+        for Shown { line, command, output: shown, files } in terminal(&page) {
+            let judges = ["amiwall explain", "amiwall test", "amiwall check --without-files"];
+            if !judges.iter().any(|judge| command.contains(judge)) {
+                continue;
+            }
+            count += 1;
+            let folder = tempfile::tempdir().expect("a folder");
+            std::os::unix::fs::symlink(root().join("policies"), folder.path().join("policies")).expect("a link");
+            for (name, text) in files {
+                fs::write(folder.path().join(name), text).expect("a file");
+            }
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &format!("{{ {command}\n}} 2>&1")]).current_dir(folder.path()).env("PATH", &path);
+            let output = shell.output().expect("a shell");
+            let came = String::from_utf8_lossy(&output.stdout);
+            if came.trim_end() != shown.trim_end() {
+                wrong.push(format!("{name}:{line}: $ {command}\nshown:\n{shown}\ncame:\n{came}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    assert!(count >= 1, "no terminal was found");
+}
+
 /// The code in the first cell of each row of the page's tables.
 fn documented(page: &str) -> Vec<String> {
     let cells = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` |"));
