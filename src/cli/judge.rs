@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use super::{Exit, Failure};
+use super::Failure;
 use crate::ami::{Action, Decoder, EventMask, Limits, Malformed, Message, Reply};
 use crate::config::{self, Checked, Files};
 use crate::identity::{ClientName, Identity};
@@ -11,10 +11,7 @@ use crate::policy::{Denial, Explanation, Followed};
 
 /// Reads a policy without the files that it names: judging needs none of them.
 pub(super) fn load(policy: &Path) -> Result<Checked, Failure> {
-    config::check(policy, Files::Skip).map_err(|problems| Failure {
-        exit: Exit::InvalidPolicy,
-        message: format!("{problems}\n\n{}: not valid", policy.display()),
-    })
+    config::check(policy, Files::Skip).map_err(|problems| Failure::of_policy(&problems))
 }
 
 /// What comes of a packet.

@@ -16,6 +16,8 @@ use std::process::{ExitCode, Termination};
 
 use clap::{Parser, Subcommand};
 
+use crate::config::Diagnostics;
+
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -50,6 +52,16 @@ impl Failure {
     fn incomplete(message: impl Into<String>) -> Self {
         Self { exit: Exit::Incomplete, message: message.into() }
     }
+
+    /// A policy that cannot be used.
+    fn of_policy(problems: &Diagnostics) -> Self {
+        Self { exit: exit_of(problems), message: problems.to_string() }
+    }
+}
+
+/// A file that cannot be read may be right.
+const fn exit_of(problems: &Diagnostics) -> Exit {
+    if problems.is_unreadable() { Exit::Incomplete } else { Exit::InvalidPolicy }
 }
 
 /// How results are printed.
