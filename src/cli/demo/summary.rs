@@ -20,7 +20,11 @@ pub(super) fn print(stage: &Stage) -> Result<(), Failure> {
         let who = record.get("identity").map_or_else(|| text("peer"), |_| text("identity"));
         let who = who.split(':').next().unwrap_or_default().to_owned();
         let what = record.get("name").map_or_else(|| text("kind"), |_| text("name"));
-        let why = record.get("reason").map_or_else(|| text("rule"), |_| text("reason"));
+        let why = match (record.get("reason").is_some(), record.get("rule").is_some()) {
+            (true, true) => format!("{} ({})", text("reason"), text("rule")),
+            (true, false) => text("reason"),
+            (false, _) => text("rule"),
+        };
         let decision = record.get("decision").map_or_else(|| "deny".to_owned(), |_| text("decision"));
         *rows.entry((who, what, decision, why)).or_default() += 1;
     }
