@@ -3,8 +3,9 @@
 //!
 //! `tests/matrix/POLICY.tsv` has a line for each action of the catalogue and a column for each identity:
 //!
-//! * `allow`: the bare action passes;
-//! * `params`: it passes only with parameters that a rule asks for;
+//! * `allow`: it passes with any parameters;
+//! * `some`: the bare action passes, and with parameters only what a rule lists;
+//! * `params`: it passes only with parameters, and only with those that a rule lists;
 //! * `deny`: it never passes;
 //! * `session`: amiwall answers it itself.
 //!
@@ -18,6 +19,7 @@ use amiwall::ami::{Action, Message};
 use amiwall::catalogue::{self, ActionEntry, Danger};
 use amiwall::config::{self, Checked, Files};
 use amiwall::identity::ClientName;
+use amiwall::policy::Decision;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -55,10 +57,21 @@ fn outcome(checked: &Checked, client: &ClientName, entry: &ActionEntry) -> &'sta
     }
     let message = Message::compose(&[("Action", entry.name.as_bytes())]);
     let Ok(action) = Action::try_from(message) else { return "no action" };
-    match checked.policy.decide(client, action, "").word() {
-        "deny" if checked.policy.may_ever(client, entry.name) => "params",
-        word => word,
+    match checked.policy.decide(client, action, "") {
+        Decision::Allow(permit) if permit.would_deny().is_some() => "would-deny",
+        Decision::Allow(permit) if has_list(checked, &permit.rule().path) => "some",
+        Decision::Allow(_) => "allow",
+        Decision::Deny(_) if checked.policy.may_ever(client, entry.name) => "params",
+        Decision::Deny(_) => "deny",
     }
+}
+
+/// Whether the rule of that path lists what may be sent.
+fn has_list(checked: &Checked, path: &str) -> bool {
+    checked.roles.iter().any(|role| {
+        let mut rules = role.allow.iter().enumerate();
+        rules.any(|(at, rule)| rule.params.is_some() && path == format!("roles.{}.allow[{at}]", role.name.text))
+    })
 }
 
 fn matrix(checked: &Checked) -> String {
