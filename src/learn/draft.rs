@@ -220,8 +220,12 @@ fn rules(key: &str, usage: &ActionUsage, attributes: &[Attribute]) -> Vec<Learne
 }
 
 fn rule(name: &str, entry: Option<&ActionEntry>, group: &Group, attributes: &[Attribute]) -> LearnedRule {
+    // In the order of the catalogue, which is that of Asterisk's documentation.
+    let place = |key: &str| entry.and_then(|entry| entry.params.iter().position(|param| param.name == key));
+    let mut used: Vec<(&String, &ParamUse)> = group.params.iter().collect();
+    used.sort_by_key(|(key, _)| (place(key).unwrap_or(usize::MAX), *key));
     let params: Vec<LearnedParam> =
-        group.params.iter().map(|(key, used)| param(key, used, entry, group, attributes)).collect();
+        used.into_iter().map(|(key, used)| param(key, used, entry, group, attributes)).collect();
     let unsaid = params.iter().find(|param| param.is_required && !param.value.is_said());
     let problem =
         unsaid.map(|param| format!("what `{}` may be cannot be learned: write it, then take the # away", param.name));

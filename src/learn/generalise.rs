@@ -33,18 +33,20 @@ pub(super) struct Proposal {
 
 /// Proposes patterns for the values.
 pub(super) fn propose(values: &Values, reading: &Reading<'_>) -> Proposal {
-    let mut writer = Writer { reading, patterns: BTreeSet::new(), left_out: 0, is_not_utf8: false };
+    let mut writer =
+        Writer { reading, patterns: BTreeSet::new(), left_out: 0, covers: Covers::Seen, is_not_utf8: false };
     let is_type = writer.push_type(values);
     if !is_type {
         writer.push_values(values);
     }
-    let has_word = writer.patterns.iter().any(|pattern| has_word(pattern, reading.style));
     if values.was_empty {
         writer.patterns.insert("*".to_owned());
     }
     let mut notes = vec![basis(values)];
-    if has_word && !is_type {
-        notes.push("too varied to list".to_owned());
+    match writer.covers {
+        Covers::Seen => {}
+        Covers::Alike => notes.push("covers more than was seen".to_owned()),
+        Covers::Anything => notes.push("too varied to list: `*` covers any word".to_owned()),
     }
     if values.was_empty {
         notes.push("sometimes empty, which only `*` can say".to_owned());
@@ -75,8 +77,12 @@ fn as_u64(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
-fn has_word(pattern: &str, style: Style) -> bool {
-    style != Style::Number && pattern.replace("\\*", "").contains('*')
+/// How far the patterns go beyond what was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Covers {
+    Seen,
+    Alike,
+    Anything,
 }
 
 struct Writer<'r, 'a> {
@@ -84,6 +90,7 @@ struct Writer<'r, 'a> {
     patterns: BTreeSet<String>,
     /// Values that could not be written.
     left_out: u64,
+    covers: Covers,
     is_not_utf8: bool,
 }
 
@@ -120,8 +127,9 @@ impl Writer<'_, '_> {
             if shape.samples.len() < SAMPLES || !is_open(parts) {
                 self.push_literals(shape.samples.iter());
             } else {
-                let pattern = pattern(parts, shape, reading.style);
-                self.push(pattern, 1);
+                let is_any = parts.contains(&Part::Word);
+                self.covers = self.covers.max(if is_any { Covers::Anything } else { Covers::Alike });
+                self.push(pattern(parts, shape, reading.style), 1);
             }
         }
     }

@@ -112,7 +112,13 @@ fn push_words<'v>(pieces: &mut Vec<(Part, &'v [u8])>, text: &'v [u8], reading: &
             (Part::Attribute(attribute.name.clone()), attribute.value.len())
         } else {
             let len = rest.iter().position(|b| is_separator(*b)).unwrap_or(rest.len());
-            (word(rest.get(..len).unwrap_or_default(), reading.style), len)
+            let is_serial = matches!(pieces.last(), Some((Part::Soft(_), _))) && reading.style != Style::Dial;
+            let part = match word(rest.get(..len).unwrap_or_default(), reading.style) {
+                // Numbers behind a separator count something, and grow.
+                Part::Digits(_) if is_serial => Part::Word,
+                part => part,
+            };
+            (part, len)
         };
         let Some((text, behind)) = rest.split_at_checked(len) else { return };
         pieces.push((part, text));

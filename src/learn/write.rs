@@ -163,7 +163,7 @@ impl Check {
         let refused: u64 = self.refused.values().map(|(number, _)| number).sum();
         let all = self.allowed + refused + self.hidden;
         let mut text = if all == self.allowed {
-            format!("Judged by this draft, all {} of the log would be allowed.", count(all, "action"))
+            format!("Judged by this draft, every action of it in the log would be allowed ({}).", thousands(all))
         } else {
             format!("Judged by this draft, {} of {} would be allowed", thousands(self.allowed), count(all, "action"))
         };
@@ -241,7 +241,7 @@ impl LearnedParam {
                     yaml.line(10, &format!("{key}:  # {}", printable(&self.notes.join("; "))));
                 }
                 for variable in variables {
-                    yaml.values(12, &quoted(&variable.name), &variable.patterns, &variable.notes);
+                    yaml.values(12, &scalar(&variable.name), &variable.patterns, &variable.notes);
                 }
             }
         }

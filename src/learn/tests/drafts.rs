@@ -96,7 +96,7 @@ fn what_is_hidden_is_not_learned() {
     let yaml = draft.to_yaml();
     assert!(!yaml.contains("1234") && !yaml.contains("[redacted]"), "{yaml}");
     assert_eq!(patterns(&draft.roles[1], "Originate", "Variable"), ["campaign: spring"]);
-    assert!(yaml.contains("# \"USERPIN\":  # hidden in 1 call"), "{yaml}");
+    assert!(yaml.contains("# USERPIN:  # hidden in 1 call"), "{yaml}");
     assert!(draft.roles[1].spec().allow.iter().all(|rule| rule.action.text != "DBPut"), "not without its value");
     assert!(yaml.contains("# NOT a rule yet: what `Val` may be cannot be learned"), "{yaml}");
     assert_eq!((draft.roles[1].check.hidden, draft.roles[1].check.allowed), (2, 0));
