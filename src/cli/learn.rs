@@ -140,3 +140,40 @@ fn param_json(param: &LearnedParam) -> serde_json::Value {
         "notes": param.notes,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::audit::{Audit, AuditConfig};
+
+    fn learn_command(args: &[&str]) -> Result<Exit, Failure> {
+        let args = ["amiwall", "learn"].iter().chain(args);
+        let cli = super::super::Cli::try_parse_from(args)
+            .map_err(|error| Failure { exit: Exit::Usage, message: error.to_string() })?;
+        let super::super::Command::Learn(args) = cli.command else { panic!("another command") };
+        run(&args)
+    }
+
+    #[tokio::test]
+    async fn the_exit_code_tells_a_draft_from_a_broken_chain() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().to_str().expect("a path");
+        assert_eq!(learn_command(&[path]).expect_err("no log").exit, Exit::Incomplete);
+        Audit::open(&AuditConfig::new(dir.path())).expect("a log").close().await.expect("closed");
+        assert_eq!(learn_command(&[path, "--since", "7d", "--format", "json"]).expect("a draft"), Exit::Ok);
+        let nobody = learn_command(&[path, "--as", "alice"]).expect_err("nobody");
+        assert_eq!((nobody.exit, nobody.message.contains("no action of `alice`")), (Exit::Incomplete, true));
+        let usage = learn_command(&[path, "--since", "yesterday"]).expect_err("no time");
+        assert!(usage.exit == Exit::Usage && usage.message.contains("7d, 12h"), "{}", usage.message);
+        let policy = learn_command(&[path, "--policy", path]).expect_err("no policy");
+        assert_eq!(policy.exit, Exit::InvalidPolicy);
+        let segment = dir.path().join("audit-00000000000000000001.jsonl");
+        let text = std::fs::read_to_string(&segment).expect("a segment");
+        std::fs::write(&segment, text.replacen("\"version\"", "\"Version\"", 1)).expect("written");
+        let broken = learn_command(&[path]).expect_err("broken");
+        assert_eq!(broken.exit, Exit::BrokenChain);
+        assert!(broken.message.contains("0001.jsonl:1: the record does not have the hash"), "{}", broken.message);
+    }
+}
