@@ -25,7 +25,7 @@ const BUFFER_LEN: usize = 256 * 1024;
 /// # Errors
 /// If there is no log, or the directory cannot be read.
 pub fn read(directory: &Path) -> Result<Records, VerifyError> {
-    Ok(Records { walk: Some(Walk::begin(directory)?) })
+    Ok(Records { walk: Some(Walk::begin(directory)?), kinds: &[] })
 }
 
 /// The records of a log, in order. The first error is the last element; bytes behind the last whole record of the last
@@ -34,13 +34,24 @@ pub fn read(directory: &Path) -> Result<Records, VerifyError> {
 pub struct Records {
     /// None when the end or an error was reached.
     walk: Option<Walk>,
+    /// Kinds that are wanted; all, if empty.
+    kinds: &'static [&'static str],
+}
+
+impl Records {
+    /// Only records of these kinds. The others are checked all the same, but not parsed.
+    #[must_use]
+    pub const fn of_kinds(mut self, kinds: &'static [&'static str]) -> Self {
+        self.kinds = kinds;
+        self
+    }
 }
 
 impl Iterator for Records {
     type Item = Result<LoggedRecord, VerifyError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let read = self.walk.as_mut()?.next_record();
+        let read = self.walk.as_mut()?.next_record(self.kinds);
         if !matches!(read, Ok(Some(_))) {
             self.walk = None;
         }
@@ -103,11 +114,32 @@ impl<'de> Deserialize<'de> for LoggedHeader {
 /// `["Channel","PJSIP/1"]`, `["CallerIDName","J\u00fcrgen","latin1"]`, `["Secret",7,"length"]`.
 struct HeaderVisitor;
 
-#[derive(Deserialize)]
-#[serde(untagged)]
+/// A text or a length. By hand, because most of a log is this.
 enum RawValue {
     Text(String),
     Length(u64),
+}
+
+impl<'de> Deserialize<'de> for RawValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct RawVisitor;
+        impl Visitor<'_> for RawVisitor {
+            type Value = RawValue;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a text or a length")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<RawValue, E> {
+                Ok(RawValue::Text(text.to_owned()))
+            }
+
+            fn visit_u64<E>(self, length: u64) -> Result<RawValue, E> {
+                Ok(RawValue::Length(length))
+            }
+        }
+        deserializer.deserialize_any(RawVisitor)
+    }
 }
 
 impl<'de> Visitor<'de> for HeaderVisitor {
@@ -223,14 +255,20 @@ impl Walk {
         Ok(false)
     }
 
-    /// The next record, read. A line whose hash is right but that is no record is as broken as any other.
-    fn next_record(&mut self) -> Result<Option<LoggedRecord>, VerifyError> {
-        let Some(step) = self.next()? else { return Ok(None) };
-        if let Ok(record) = serde_json::from_slice(step.text) {
-            return Ok(Some(record));
+    /// The next record of one of the kinds, read. A line whose hash is right but that is no record is as broken as any
+    /// other.
+    fn next_record(&mut self, kinds: &[&str]) -> Result<Option<LoggedRecord>, VerifyError> {
+        loop {
+            let Some(step) = self.next()? else { return Ok(None) };
+            if !kinds.is_empty() && !kinds.iter().any(|kind| kind.as_bytes() == step.record.kind) {
+                continue;
+            }
+            if let Ok(record) = serde_json::from_slice(step.text) {
+                return Ok(Some(record));
+            }
+            self.records -= 1;
+            return Err(self.broken(BadRecord::Shape));
         }
-        self.records -= 1;
-        Err(self.broken(BadRecord::Shape))
     }
 
     /// What is wrong with the line that was read last.

@@ -63,7 +63,9 @@ fn draft(args: &Args) -> Result<Draft, Failure> {
                 args.dir.display()
             ),
         },
-        error => Failure::incomplete(error.to_string()),
+        error @ (LearnError::Log(_) | LearnError::Nobody { .. } | LearnError::Invalid(_)) => {
+            Failure::incomplete(error.to_string())
+        }
     })
 }
 

@@ -98,10 +98,12 @@ impl Writer<'_, '_> {
     /// A type of the catalogue, where all values are of it and a list would say less.
     fn push_type(&mut self, values: &Values) -> bool {
         let is_many = values.kept.len() > FEW || values.lost > 0;
-        let name = match self.reading.style {
-            Style::Boolean if values.are_booleans && values.kept.len() > 1 => "boolean",
-            Style::Integer if values.are_integers && is_many => "integer",
-            _ => return false,
+        let name = if self.reading.style == Style::Boolean && values.are_booleans && values.kept.len() > 1 {
+            "boolean"
+        } else if self.reading.style == Style::Integer && values.are_integers && is_many {
+            "integer"
+        } else {
+            return false;
         };
         self.patterns.insert(name.to_owned());
         true
@@ -183,13 +185,21 @@ fn literal(value: &[u8], reading: &Reading<'_>) -> Option<String> {
         .into_iter()
         .map(|(part, text)| match part {
             Part::Attribute(name) => format!("{{{name}}}"),
-            _ => escaped(text, reading.style),
+            Part::Digits(_) | Part::Fixed(_) | Part::Hard(_) | Part::Name(_) | Part::Soft(_) | Part::Word => {
+                escaped(text, reading.style)
+            }
         })
         .collect();
     let is_type_name = match reading.style {
         Style::CallerId => text == "callerid",
         Style::Command => false,
-        _ => matches!(text.as_str(), "boolean" | "callerid" | "integer"),
+        Style::Boolean
+        | Style::Channel
+        | Style::Dial
+        | Style::Integer
+        | Style::Listed
+        | Style::Number
+        | Style::Text => matches!(text.as_str(), "boolean" | "callerid" | "integer"),
     };
     (!is_type_name).then_some(text)
 }

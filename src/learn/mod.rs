@@ -91,11 +91,14 @@ pub fn learn(directory: &Path, options: &Options) -> Result<Draft, LearnError> {
     let mut students: BTreeMap<String, Student<'_>> = BTreeMap::new();
     let mut basis = Basis::default();
     let mut last_seq = 0;
-    for record in read(directory)? {
+    for record in read(directory)?.of_kinds(&["start", "action", "event"]) {
         let record = record?;
         last_seq = record.seq;
         note_start(&mut basis, &record);
         if !window.holds(record.time) {
+            continue;
+        }
+        if record.kind == "start" {
             continue;
         }
         basis.records += 1;
@@ -193,9 +196,9 @@ fn check(
         let policy = student.compile(role.spec()).map_err(LearnError::Invalid)?;
         policies.insert(student.name.as_str(), (policy, &mut role.check));
     }
-    for record in read(directory)? {
+    for record in read(directory)?.of_kinds(&["action"]) {
         let record = record?;
-        let is_passed = record.kind == "action" && matches!(record.decision.as_str(), "allow" | "would-deny");
+        let is_passed = matches!(record.decision.as_str(), "allow" | "would-deny");
         let Some((policy, check)) = policies.get_mut(record.identity.as_str()) else { continue };
         if !is_passed || !is_learned(&record) {
             continue;

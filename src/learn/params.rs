@@ -190,11 +190,14 @@ impl ParamUse {
             self.hidden += 1;
             return;
         };
-        match call.kind {
-            ParamKind::Variables => self.add_variables(value, reading),
-            ParamKind::VariableNames => elements(value).for_each(|name| self.values.add(name, reading)),
-            _ if holds_hidden(value) => self.hidden += 1,
-            _ => self.values.add(value, reading),
+        if call.kind == ParamKind::Variables {
+            self.add_variables(value, reading);
+        } else if call.kind == ParamKind::VariableNames {
+            elements(value).for_each(|name| self.values.add(name, reading));
+        } else if holds_hidden(value) {
+            self.hidden += 1;
+        } else {
+            self.values.add(value, reading);
         }
     }
 

@@ -113,12 +113,10 @@ fn push_words<'v>(pieces: &mut Vec<(Part, &'v [u8])>, text: &'v [u8], reading: &
         } else {
             let len = rest.iter().position(|b| is_separator(*b)).unwrap_or(rest.len());
             let is_serial = matches!(pieces.last(), Some((Part::Soft(_), _))) && reading.style != Style::Dial;
-            let part = match word(rest.get(..len).unwrap_or_default(), reading.style) {
-                // Numbers behind a separator count something, and grow.
-                Part::Digits(_) if is_serial => Part::Word,
-                part => part,
-            };
-            (part, len)
+            let part = word(rest.get(..len).unwrap_or_default(), reading.style);
+            // Numbers behind a separator count something, and grow.
+            let is_growing = is_serial && matches!(part, Part::Digits(_));
+            (if is_growing { Part::Word } else { part }, len)
         };
         let Some((text, behind)) = rest.split_at_checked(len) else { return };
         pieces.push((part, text));

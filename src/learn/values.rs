@@ -142,9 +142,9 @@ impl Shapes {
     /// False: there are too many shapes already.
     fn add(&mut self, value: &[u8], reading: &Reading<'_>) -> bool {
         let pieces = pieces(value, reading);
-        let digits = pieces.iter().map(|(part, text)| match part {
-            Part::Digits(_) => text.iter().map(|b| 1 << (b & 0xF).min(9)).collect(),
-            _ => Vec::new(),
+        let digits = pieces.iter().map(|(part, text)| {
+            let is_digits = matches!(part, Part::Digits(_));
+            text.iter().filter(|_| is_digits).map(|b| 1 << (b & 0xF).min(9)).collect()
         });
         let shape = ShapeUse { samples: BTreeSet::from([value.to_vec()]), digits: digits.collect() };
         let parts: Vec<Part> = pieces.into_iter().map(|(part, _)| part).collect();

@@ -43,7 +43,10 @@ impl Draft {
         yaml.comment(0, "A draft, learned from an audit log by `amiwall learn`. Nothing of it is in force.");
         yaml.comment(
             0,
-            &format!("It rests on {}{times}; the chain was verified on the way.", count(basis.records, "record")),
+            &format!(
+                "It rests on {} of actions and events{times}; the chain was verified on the way.",
+                count(basis.records, "record")
+            ),
         );
         yaml.comment(
             0,
