@@ -10,7 +10,7 @@ use super::generalise::propose;
 use super::params::{Group, ParamUse};
 use super::reading::{Attribute, Reading, Style};
 use super::usage::{ActionUsage, Tally, Usage};
-use super::words::count;
+use super::words::{count, times};
 use crate::catalogue::{self, ActionEntry};
 use crate::policy::spec::{EventsSpec, RoleSpec, RuleSpec, Spanned, ValueSpec};
 
@@ -197,10 +197,7 @@ fn rules(key: &str, usage: &ActionUsage, attributes: &[Attribute]) -> Vec<Learne
     let groups = usage.sets.groups(entry, attributes);
     let mut notes = Vec::new();
     if usage.would_deny > 0 {
-        notes.push(format!(
-            "{} of them passed in shadow mode only: are they wanted?",
-            super::words::thousands(usage.would_deny)
-        ));
+        notes.push(format!("{} only because of shadow mode: is that wanted?", times(usage.would_deny)));
     }
     if !usage.set_by_policy.is_empty() {
         let names: Vec<&str> = usage.set_by_policy.iter().map(String::as_str).collect();

@@ -67,6 +67,7 @@ pub(super) fn propose(values: &Values, reading: &Reading<'_>) -> Proposal {
 fn basis(values: &Values) -> String {
     let distinct = match &values.shapes {
         Some(_) => format!("more than {} values", thousands(as_u64(KEPT_MAX))),
+        None if values.kept.is_empty() && values.lost > 0 => "no value that a rule could hold".to_owned(),
         None if values.lost > 0 => format!("more than {} values", thousands(as_u64(values.kept.len()))),
         None => count(as_u64(values.kept.len()), "value"),
     };

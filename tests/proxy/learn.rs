@@ -34,7 +34,7 @@ async fn what_was_learned_in_shadow_mode_is_enough_to_enforce() {
     let [role] = draft.roles.as_slice() else { panic!("{}", draft.to_yaml()) };
     assert!(role.check.refused.is_empty() && role.check.allowed == 3, "{}", draft.to_yaml());
     let yaml = draft.to_yaml();
-    assert!(yaml.contains("passed in shadow mode only") && yaml.contains("- UserEvent  # user: once"), "{yaml}");
+    assert!(yaml.contains("only because of shadow mode") && yaml.contains("- UserEvent  # user: once"), "{yaml}");
     let (_, roles) = yaml.split_once("  learned-tester:\n").expect("a role");
     let (role, _) = roles.split_once("\n# Who has these roles").expect("its end");
 

@@ -5,7 +5,7 @@ mod patterns;
 mod properties;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::{Draft, LearnError, LearnedRole, Options, learn};
 use crate::ami::{Action, Message};
@@ -34,7 +34,7 @@ fn bare(action: &str) -> RuleSpec {
 }
 
 /// Alice and Bob may do everything that a policy can allow without naming it, and one thing that nobody knows.
-pub(super) fn wide() -> Policy {
+static WIDE: LazyLock<Policy> = LazyLock::new(|| {
     let mut allow: Vec<RuleSpec> = catalogue::actions().map(|entry| bare(entry.name)).collect();
     let any = |name: &str| (spanned(name), ValueSpec::AnyOf(vec![spanned("**")]));
     allow.push(RuleSpec { action: spanned("SiteThing"), params: Some(vec![any("Place?"), any("Why?")]) });
@@ -48,7 +48,7 @@ pub(super) fn wide() -> Policy {
     let role = RoleSpec { name: spanned("wide"), allow, ..RoleSpec::default() };
     let clients = vec![client("alice", "wide", &[]), client("bob", "wide", &[])];
     Policy::compile(PolicySpec { roles: vec![role], clients, ..PolicySpec::default() }).expect("a policy").0
-}
+});
 
 pub(super) fn act(name: &str, headers: &[(&str, &[u8])]) -> Action {
     let mut message = Message::new();
@@ -62,7 +62,6 @@ pub(super) fn act(name: &str, headers: &[(&str, &[u8])]) -> Action {
 
 /// A log of its own.
 pub(super) struct Log {
-    policy: Policy,
     drafts: Vec<audit::Draft>,
     config: AuditConfig,
     directory: tempfile::TempDir,
@@ -72,7 +71,7 @@ impl Log {
     pub(super) fn new() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let config = AuditConfig::new(directory.path());
-        Self { policy: wide(), drafts: Vec::new(), config, directory }
+        Self { drafts: Vec::new(), config, directory }
     }
 
     pub(super) fn directory(&self) -> &Path {
@@ -90,7 +89,7 @@ impl Log {
 
     /// An action, as the wide policy decides. Whether it is allowed.
     pub(super) fn action(&mut self, identity: &str, action: Action) -> bool {
-        let decision = self.policy.decide(&ClientName::for_explain(identity), action, "1.2");
+        let decision = WIDE.decide(&ClientName::for_explain(identity), action, "1.2");
         self.drafts.push(audit::Draft::action(&Self::session(identity), "1.2", &decision));
         matches!(decision, Decision::Allow(_))
     }
