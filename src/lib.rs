@@ -25,4 +25,6 @@ pub mod config;
 
 pub mod daemon;
 
+pub mod import;
+
 pub mod cli;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 /// Each module and what it may use.
-const TABLE: [(&str, &[&str]); 15] = [
+const TABLE: [(&str, &[&str]); 16] = [
     ("ami", &[]),
     ("networks", &[]),
     ("secret", &[]),
@@ -31,6 +31,7 @@ const TABLE: [(&str, &[&str]); 15] = [
             "config",
         ],
     ),
+    ("import", &["ami", "catalogue", "secret"]),
     (
         "cli",
         &[
@@ -48,6 +49,7 @@ const TABLE: [(&str, &[&str]); 15] = [
             "listener",
             "config",
             "daemon",
+            "import",
         ],
     ),
 ];

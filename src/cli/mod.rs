@@ -5,6 +5,7 @@ mod certs;
 mod check;
 mod demo;
 mod hash_secret;
+mod import;
 mod init;
 mod run;
 mod simulate;
@@ -79,6 +80,8 @@ enum Command {
     Check(check::Args),
     /// Print the argon2id line of a secret, read from a prompt or standard input.
     HashSecret(hash_secret::Args),
+    /// Make a policy with the rights of the accounts in a manager.conf, and list what it cannot say.
+    Import(import::Args),
     /// Make a certificate authority, a server certificate and a client certificate.
     Certs(certs::Args),
     /// Verify the audit log.
@@ -96,6 +99,7 @@ pub fn run() -> Exit {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
         Command::HashSecret(args) => hash_secret::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::Certs(args) => certs::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Simulate(args) => simulate::run(&args),
