@@ -96,15 +96,9 @@ impl<'s> Draft<'s> {
             "displayconnects" => self.own.push(entry.clone()),
             "writetimeout" => {
                 let value = entry.text().parse::<u32>().unwrap_or_default();
-                if value > WRITE_TIMEOUT_MS {
-                    self.write_timeout_ms = value;
-                    notes.kept(place, format!("[{name}] writetimeout"));
-                } else {
-                    let text = format!(
-                        "[{name}] writetimeout: it was for this client; amiwall's own account has {WRITE_TIMEOUT_MS} ms"
-                    );
-                    notes.lost(place, text);
-                }
+                self.write_timeout_ms = value.max(WRITE_TIMEOUT_MS);
+                let text = format!("[{name}] writetimeout: amiwall's account has {} ms", self.write_timeout_ms);
+                notes.kept(place, text);
             }
             "setvar" => match entry.text().split_once('=') {
                 Some((variable, _)) => {
@@ -146,9 +140,9 @@ impl<'s> Draft<'s> {
             entry.map_or(EventMask::NONE, |entry| mask(entry, &section.name, notes))
         };
         let (read, write) = (mask(self.read, notes), mask(self.write, notes));
-        let events = filters::events(read, &self.filters, |entry, why| {
-            let text = format!("[{name}] the {} `{}` {why}", shown(&entry.name), shown(&entry.text()));
-            notes.kept(&entry.place, text);
+        let events = filters::events(read, &self.filters, |fate, entry, why| {
+            let text = format!("[{name}] {} = {}: {why}", shown(&entry.name), shown(&entry.text()));
+            notes.add(fate, &entry.place, text);
         });
         if let Some(entry) = self.write.filter(|_| write.has(PrivilegeClass::System)) {
             let text = format!("[{name}] the action Filter (filters of a session's own) is never let through");
@@ -205,7 +199,9 @@ impl<'s> Draft<'s> {
         if addresses.as_ref().is_some_and(is_open_to_v6) && denies_all_v4 {
             addresses = addresses.map(Addresses::only_v4);
             if let (true, Some(entry)) = (general.bind.is_ipv6(), self.acl.first()) {
-                let text = format!("[{name}] permit and deny name IPv4 only: Asterisk let every IPv6 address in");
+                let text = format!(
+                    "[{name}] the addresses are of IPv4 only, and Asterisk let in all of IPv6; here none of it"
+                );
                 notes.lost(&entry.place, text);
             }
         }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::notes::shown;
+use super::notes::{Fate, shown};
 use super::reader::Entry;
 use crate::ami::EventMask;
 use crate::catalogue::{self, EventEntry, EventUse};
@@ -33,7 +33,9 @@ pub(super) enum Names {
 pub(super) struct Events {
     pub(super) allow: Vec<String>,
     pub(super) deny: Vec<String>,
-    /// Whether Asterisk has to go on filtering by the lines that include.
+    /// Whether some filter has no words here, so that Asterisk has to go on filtering.
+    pub(super) is_narrowed: bool,
+    /// Whether one of those includes: then all of them stay with Asterisk, since any one of them lets an event through.
     pub(super) keeps_includes: bool,
 }
 
@@ -110,8 +112,8 @@ impl Names {
     }
 }
 
-/// What an account sees. `tell` is given each line that does not fit, and why.
-pub(super) fn events(read: EventMask, filters: &[Entry], mut tell: impl FnMut(&Entry, &str)) -> Events {
+/// What an account sees. `tell` is given each line that does not fit, why, and what becomes of it.
+pub(super) fn events(read: EventMask, filters: &[Entry], mut tell: impl FnMut(Fate, &Entry, &str)) -> Events {
     let labels = crate::ami::PrivilegeClass::ALL.into_iter().filter(|class| read.has(*class));
     let classes: Vec<String> = labels.map(|class| class.label().to_owned()).collect();
     if classes.is_empty() {
@@ -122,7 +124,8 @@ pub(super) fn events(read: EventMask, filters: &[Entry], mut tell: impl FnMut(&E
     let mut events = Events { allow: classes, ..Events::default() };
     for (entry, filter) in &read_filters {
         if filter.names.is_none() {
-            tell(entry, "looks at more than the event's name");
+            events.is_narrowed = true;
+            tell(Fate::Kept, entry, "looks at more than the event's name");
         }
     }
     if includes.iter().any(|(_, filter)| filter.names.is_none()) {
@@ -142,7 +145,7 @@ pub(super) fn events(read: EventMask, filters: &[Entry], mut tell: impl FnMut(&E
 }
 
 /// The names of the filters that include, as far as the account may read them: a name in the policy needs no class.
-fn included(read: EventMask, includes: &[&(&Entry, Filter)], tell: &mut impl FnMut(&Entry, &str)) -> Vec<String> {
+fn included(read: EventMask, includes: &[&(&Entry, Filter)], tell: &mut impl FnMut(Fate, &Entry, &str)) -> Vec<String> {
     let mut allow = BTreeSet::new();
     for (entry, filter) in includes {
         let (known, unknown) = filter.names.as_ref().map(Names::resolve).unwrap_or_default();
@@ -153,8 +156,8 @@ fn included(read: EventMask, includes: &[&(&Entry, Filter)], tell: &mut impl FnM
             if read == EventMask::ALL {
                 allow.insert(name.to_owned());
             } else {
-                let why = format!("names {}, whose class the catalogue does not know: left out", shown(name));
-                tell(entry, &why);
+                let why = format!("names {}, whose class amiwall does not know; it is not shown", shown(name));
+                tell(Fate::Lost, entry, &why);
             }
         }
     }

@@ -51,7 +51,7 @@ fn seen(read: &str, lines: &[&str]) -> (Events, Vec<String>) {
     let entries: Vec<Entry> = lines.iter().map(|line| entry(line)).collect();
     let mut told = Vec::new();
     let events =
-        events(EventMask::from_labels(read.as_bytes()), &entries, |entry, why| told.push(entry.text() + ": " + why));
+        events(EventMask::from_labels(read.as_bytes()), &entries, |_, entry, why| told.push(entry.text() + ": " + why));
     (events, told)
 }
 

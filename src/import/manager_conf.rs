@@ -58,7 +58,7 @@ fn account(text: &mut String, username: &str, what: &str, secret_of: &dyn Fn(&st
         // Without the line nobody can log in; with an empty one anybody could.
         None => {
             let path = upstream_secret_path(username);
-            text.push_str(&format!("; secret = here, and in {path} beside the policy\n"));
+            text.push_str(&format!("; secret = one of your making, here and in {path} beside the policy\n"));
         }
     }
     text.push_str("deny = 0.0.0.0/0.0.0.0\npermit = 127.0.0.0/255.0.0.0\n");

@@ -149,7 +149,7 @@ fn roles(text: &mut String, accounts: &[Account]) {
     );
     text.push_str(&format!("  {everybody}:\n    allow:\n"));
     for entry in catalogue::actions().filter(|entry| entry.classes.is_empty() && !entry.is_local) {
-        action(text, entry);
+        action(text, entry, "changes calls, lines or queues");
     }
     for account in accounts {
         text.push_str(&format!("\n  # [{}] of {}\n", account.name, account.place));
@@ -182,27 +182,58 @@ fn allows(text: &mut String, write: EventMask) {
             text.push_str("    allow:\n");
             has_any = true;
         }
-        text.push_str(&format!("      # class {}\n", class.label()));
-        entries.into_iter().for_each(|entry| action(text, entry));
+        text.push_str(&format!("      # class {}: {}\n", class.label(), meaning(class)));
+        entries.into_iter().for_each(|entry| action(text, entry, ""));
     }
 }
 
-fn action(text: &mut String, entry: &ActionEntry) {
-    match entry.danger.and_then(|danger| warning(entry.name, danger)) {
+/// What the class is about, in so far as it has actions.
+const fn meaning(class: PrivilegeClass) -> &'static str {
+    match class {
+        PrivilegeClass::System => "the machine, its modules, files and database",
+        PrivilegeClass::Call => "channels and calls that there are",
+        PrivilegeClass::Agent => "queues and their agents",
+        PrivilegeClass::User => "events of one's own, voicemail",
+        PrivilegeClass::Config => "configuration files, which is the whole machine",
+        PrivilegeClass::Command => "the CLI, which is the whole machine",
+        PrivilegeClass::Reporting => "looking at what there is",
+        PrivilegeClass::Originate => "new calls, which is the whole machine",
+        PrivilegeClass::Agi => "AGI, which is the whole machine",
+        PrivilegeClass::Aoc => "advice of charge",
+        PrivilegeClass::Message => "text messages",
+        PrivilegeClass::Log
+        | PrivilegeClass::Verbose
+        | PrivilegeClass::Dtmf
+        | PrivilegeClass::Cdr
+        | PrivilegeClass::Dialplan
+        | PrivilegeClass::Cc
+        | PrivilegeClass::Test
+        | PrivilegeClass::Security => "events only",
+    }
+}
+
+/// `change` is said of actions that change something and are no worse.
+fn action(text: &mut String, entry: &ActionEntry, change: &'static str) {
+    let warning = match entry.danger {
+        Some(Danger::StateChange) => change,
+        Some(danger) => warning(entry.name, danger),
+        None => "",
+    };
+    match Some(warning).filter(|warning| !warning.is_empty()) {
         Some(warning) => text.push_str(&format!("      - {:<30} # {warning}\n", entry.name)),
         None => text.push_str(&format!("      - {}\n", entry.name)),
     }
 }
 
 /// What somebody should know before leaving the line there. Nearly all others show or change something, too.
-fn warning(name: &str, danger: Danger) -> Option<&'static str> {
+fn warning(name: &str, danger: Danger) -> &'static str {
     match (name, danger) {
-        ("Originate", _) => Some("DANGER: calls anywhere, and runs programs (Application: System)"),
-        ("Command", _) => Some("DANGER: every command of the CLI, shutting down included; list those that are used"),
-        (_, Danger::CodeExec) => Some("DANGER: can run code on this machine, or configure something that does"),
-        (_, Danger::ConfigWrite) => Some("DANGER: writes configuration, files or the database"),
-        (_, Danger::Cost) => Some("COSTS: can make calls or send messages that somebody pays for"),
-        (_, Danger::InfoLeak | Danger::StateChange) => None,
+        ("Originate", _) => "DANGER: calls anywhere, and runs programs (Application: System)",
+        ("Command", _) => "DANGER: every command of the CLI, shutting down included; list those that are used",
+        (_, Danger::CodeExec) => "DANGER: can run code on this machine, or configure something that does",
+        (_, Danger::ConfigWrite) => "DANGER: writes configuration, files or the database",
+        (_, Danger::Cost) => "COSTS: can make calls or send messages that somebody pays for",
+        (_, Danger::InfoLeak | Danger::StateChange) => "",
     }
 }
 
@@ -212,7 +243,7 @@ fn events(text: &mut String, account: &Account) {
         return;
     }
     text.push_str("    events:\n");
-    if events.keeps_includes {
+    if events.is_narrowed {
         text.push_str("      # Asterisk narrows this down by the `eventfilter` lines of manager.conf.hardened.\n");
     }
     list(text, "allow", &events.allow);
