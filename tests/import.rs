@@ -175,7 +175,7 @@ fn check_import(bytes: &[u8]) -> Result<(), TestCaseError> {
     if let Ok(imported) = import(&conf, &[]) {
         std::fs::write(&policy, imported.policy()).expect("written");
         let checked = config::check(&policy, Files::Skip);
-        prop_assert!(checked.is_ok(), "{}\n{}", imported.policy(), checked.err().expect("problems"));
+        prop_assert!(checked.is_ok(), "{}\n{}", imported.policy(), checked.expect_err("problems"));
         // What is to be put in its place is a file that Asterisk takes.
         std::fs::write(&conf, imported.manager_conf(|_| Some("secret".to_owned()))).expect("written");
         let again = import(&conf, &[]);

@@ -29,19 +29,18 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
-    let incomplete = |error: crate::import::ImportError| Failure::incomplete(error.to_string());
-    let imported = import(&args.manager_conf, &args.challenge).map_err(incomplete)?;
+    let imported = import(&args.manager_conf, &args.challenge);
+    let imported = imported.map_err(|error| Failure::incomplete(error.to_string()))?;
+    check(&imported)?;
     let notes = imported.notes_text();
     if !notes.is_empty() {
         say(&mut std::io::stderr(), &notes);
     }
     if args.output == Path::new("-") {
-        check(&imported)?;
         out(imported.policy().trim_end());
         let conf = imported.manager_conf(|_| None);
         say(&mut std::io::stderr(), &format!("The manager.conf to put in the place of the old one:\n\n{conf}"));
     } else {
-        check(&imported)?;
         write(&args.output, &imported, &args.challenge)?;
         out(&next_steps(&args.output, &imported));
     }
@@ -111,16 +110,21 @@ fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
 fn next_steps(folder: &Path, imported: &Imported) -> String {
     let folder = folder.display();
     let lost = imported.notes().iter().filter(|note| note.fate == Fate::Lost).count();
-    let lost = if lost == 0 { String::new() } else { format!(" {lost} things were not carried over.") };
+    let lost = if lost == 0 { String::new() } else { format!(" Not carried over: {lost}, see above.") };
+    let certs = if imported.needs_certificates() {
+        format!("   Make the certificates: amiwall certs {folder}/certs --name THE-NAME-CLIENTS-CONNECT-BY\n")
+    } else {
+        String::new()
+    };
     format!(
         "Written: {folder}/policy.yaml, {folder}/manager.conf.hardened, {folder}/secrets.{lost}\n\n\
          What to do next:\n\n\
-         1. Read the policy, the list at its top first, and take away what no client uses.\n\
-         2. Make the certificates: amiwall certs {folder}/certs --name THE-NAME-CLIENTS-CONNECT-BY\n\
-         3. amiwall check {folder}/policy.yaml\n\
-         4. Put manager.conf.hardened into the place of manager.conf, and run: asterisk -rx 'manager reload'\n\
-         5. amiwall run {folder}/policy.yaml\n\
-         6. Point the clients to amiwall; their names and secrets are the same. The policy says where it listens."
+         1. Read the policy, the list at its top first, and take away what no client uses.\n{certs}\
+         2. See what it amounts to: amiwall check {folder}/policy.yaml\n\
+         3. Put manager.conf.hardened into the place of manager.conf, and run: asterisk -rx 'manager reload'\n\
+         4. Start amiwall: amiwall run {folder}/policy.yaml\n\
+         5. Point the clients to where the policy listens; their names and secrets are the same. One that logs in by MD5\n   \
+            challenge needs `--challenge ACCOUNT` here, or the line that the policy tells of."
     )
 }
 

@@ -223,16 +223,16 @@ fn read_rules(entries: &[&Entry], name: &str, notes: &mut Notes) -> Option<Vec<R
                 Ok(rule) => list.push(rule),
                 Err(BadRule::Syntax) => {
                     let text = format!(
-                        "[{name}] is left out: `{}` is no address and mask, and Asterisk deletes the account for it",
+                        "[{name}] is left out: `{}` is no address and mask; Asterisk deletes an account for such a line",
                         shown(&text)
                     );
                     notes.lost(&entry.place, text);
                     return None;
                 }
-                Err(BadRule::Odd) => {
+                Err(BadRule::Holes) => {
                     let meaning = if entry.is("permit") { "permits nobody" } else { "denies every IPv4 address" };
                     let text = format!(
-                        "[{name}] {option} `{}` has a mask that a policy cannot have; here it {meaning}",
+                        "[{name}] {option} `{}` has a mask with holes, which a policy cannot have; here it {meaning}",
                         shown(&text)
                     );
                     notes.lost(&entry.place, text);

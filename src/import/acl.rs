@@ -22,8 +22,8 @@ pub(super) struct Rule {
 pub(super) enum BadRule {
     /// Asterisk deletes the account for it.
     Syntax,
-    /// A mask with holes, or IPv4 in IPv6's clothes.
-    Odd,
+    /// A mask with holes, which Asterisk takes.
+    Holes,
 }
 
 /// The addresses, family by family, as ranges in order that do not touch.
@@ -42,7 +42,8 @@ pub(super) struct Networks {
 
 /// The elements of a value: `10.0.0.0/255.0.0.0`, `10.0.0.0/8,!10.9.0.0/16`.
 pub(super) fn rules(permits: bool, value: &str) -> Vec<Result<Rule, BadRule>> {
-    let elements = value.split(',').map(str::trim);
+    // A blank behind a comma makes Asterisk refuse the line.
+    let elements = value.split(',');
     let rule = |element: &str| {
         let (permits, element) = element.strip_prefix('!').map_or((permits, element), |rest| (!permits, rest));
         network(element).map(|network| Rule { permits, network })
@@ -53,7 +54,8 @@ pub(super) fn rules(permits: bool, value: &str) -> Vec<Result<Rule, BadRule>> {
 fn network(text: &str) -> Result<IpNet, BadRule> {
     let (address, mask) = text.split_once('/').map_or((text, None), |(address, mask)| (address, Some(mask)));
     let address = address.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    let address = address.map_err(|_| BadRule::Syntax)?;
+    // What is IPv4 in IPv6's clothes is IPv4 to Asterisk, its mask included.
+    let address = address.map_err(|_| BadRule::Syntax)?.to_canonical();
     let len_max = if address.is_ipv4() { 32 } else { 128 };
     let len = match mask {
         None => len_max,
@@ -63,9 +65,6 @@ fn network(text: &str) -> Result<IpNet, BadRule> {
             Err(_) => mask_len(address, mask)?,
         },
     };
-    if matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some()) {
-        return Err(BadRule::Odd);
-    }
     // Asterisk puts the mask over the address as well.
     IpNet::new(address, len).map(|network| network.trunc()).map_err(|_| BadRule::Syntax)
 }
@@ -76,7 +75,7 @@ fn mask_len(address: IpAddr, mask: &str) -> Result<u8, BadRule> {
     if mask.is_ipv4() != address.is_ipv4() {
         return Err(BadRule::Syntax);
     }
-    ipnet::ip_mask_to_prefix(mask).map_err(|_| BadRule::Odd)
+    ipnet::ip_mask_to_prefix(mask).map_err(|_| BadRule::Holes)
 }
 
 impl Addresses {
@@ -230,11 +229,12 @@ impl Addresses {
 /// A single address without its length. The policy would take an IPv6 network of IPv4 addresses for IPv4, and nobody comes
 /// from there by IPv6.
 fn text(network: IpNet) -> Option<String> {
-    match network.addr() {
-        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => None,
-        address if network.prefix_len() == network.max_prefix_len() => Some(address.to_string()),
-        _ => Some(network.to_string()),
+    let address = network.addr();
+    if address != address.to_canonical() {
+        return None;
     }
+    let is_host = network.prefix_len() == network.max_prefix_len();
+    Some(if is_host { address.to_string() } else { network.to_string() })
 }
 
 #[cfg(test)]

@@ -28,6 +28,7 @@ fn the_last_line_wins_and_what_nothing_names_is_permitted() {
         ("-::/0 +10.0.0.0/8 -0.0.0.0/0", ""),
         ("-10.0.0.0/8 +10.1.0.0/16 -0.0.0.0/0 +0.0.0.0/0", "*"),
         ("-::/0 -0.0.0.0/0 +2001:db8::1 +[2001:db8:1::]/48", "2001:db8::1 2001:db8:1::/48"),
+        ("-::/0 -0.0.0.0/0 +::ffff:10.0.0.0/8", "10.0.0.0/8"),
         ("-::/0 -0.0.0.0/0 +209.16.236.73/255.255.255.0", "209.16.236.0/24"),
     ] {
         assert_eq!(written(lines), expected, "{lines}");
@@ -44,11 +45,21 @@ fn what_only_order_can_say_is_said_by_other_networks() {
 #[test]
 fn what_is_no_rule_is_told() {
     let bad = |value: &str| rules(true, value).into_iter().find_map(Result::err);
-    for syntax in ["", "office", "amp", "10.0.0.0/33", "10.0.0.0/x", "10.0.0.0/::", "10.0.0.1,", "10.1"] {
+    for syntax in [
+        "",
+        "office",
+        "amp",
+        "10.0.0.0/33",
+        "10.0.0.0/x",
+        "10.0.0.0/::",
+        "10.0.0.1,",
+        "10.0.0.1, 10.0.0.2",
+        "10.1",
+        "::ffff:10.0.0.0/104",
+    ] {
         assert_eq!(bad(syntax), Some(BadRule::Syntax), "{syntax}");
     }
-    assert_eq!(bad("10.0.0.0/255.0.255.0"), Some(BadRule::Odd));
-    assert_eq!(bad("::ffff:10.0.0.0/104"), Some(BadRule::Odd));
+    assert_eq!(bad("10.0.0.0/255.0.255.0"), Some(BadRule::Holes));
     assert_eq!(bad("10.0.0.0/8,192.0.2.1"), None);
 }
 

@@ -16,7 +16,9 @@ pub(super) enum BadComment {
 impl BadComment {
     pub(super) const fn text(self) -> &'static str {
         match self {
-            Self::NeverBegun => "`--;` ends a comment that was never begun; delete it, or write `\\;` for a semicolon",
+            Self::NeverBegun => {
+                "`--;` ends a comment that was never begun, and Asterisk reads nothing behind it; delete it, or write `\\;`"
+            }
             Self::TooDeep => "too many comments in each other",
         }
     }

@@ -135,6 +135,12 @@ impl Imported {
         notes::text(&self.notes)
     }
 
+    /// Whether the policy names certificates that have to be made.
+    #[must_use]
+    pub fn needs_certificates(&self) -> bool {
+        policy::tls_address(&self.general).is_some()
+    }
+
     /// The secrets of the clients. `challenge` as it was given to [`import`].
     #[must_use]
     pub fn client_secrets(&self, challenge: &[String]) -> Vec<ClientSecret<'_>> {

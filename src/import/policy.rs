@@ -92,16 +92,24 @@ fn head(source: &Source<'_>) -> String {
     text
 }
 
+/// The first port that nothing else has.
+fn free_port(general: &General, other: Option<u16>) -> u16 {
+    PORTS.into_iter().find(|port| *port != general.port && Some(*port) != other).unwrap_or(5044)
+}
+
+/// Where clients of other machines connect, with TLS; none where only this machine's could before.
+pub(super) fn tls_address(general: &General) -> Option<SocketAddr> {
+    match general.tls {
+        Some(address) if address.port() != general.port && address.port() != 0 => Some(address),
+        Some(address) => Some(SocketAddr::new(address.ip(), free_port(general, None))),
+        None if general.bind.to_canonical().is_loopback() => None,
+        None => Some(SocketAddr::new(general.bind, free_port(general, None))),
+    }
+}
+
 /// With TLS where others could come from, and in clear on loopback for programs on this machine.
 fn listeners(text: &mut String, general: &General) {
-    let is_free = |port: &u16, other: Option<u16>| *port != general.port && Some(*port) != other;
-    let pick = |other: Option<u16>| PORTS.into_iter().find(|port| is_free(port, other)).unwrap_or(5044);
-    let tls = match general.tls {
-        Some(address) if address.port() != general.port && address.port() != 0 => Some(address),
-        Some(address) => Some(SocketAddr::new(address.ip(), pick(None))),
-        None if general.bind.to_canonical().is_loopback() => None,
-        None => Some(SocketAddr::new(general.bind, pick(None))),
-    };
+    let tls = tls_address(general);
     text.push_str("# Where do clients connect?\nlisteners:\n");
     if let Some(address) = tls {
         text.push_str(&format!(
@@ -109,7 +117,7 @@ fn listeners(text: &mut String, general: &General) {
              tls: {{ certificate: certs/server.crt, key: certs/server.key }}   # made by `amiwall certs certs`\n"
         ));
     }
-    let local = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), pick(tls.map(|address| address.port())));
+    let local = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), free_port(general, tls.map(|address| address.port())));
     text.push_str(&format!(
         "  # For programs on this machine that know no TLS. They came to port {} before.\n  \
          - address: \"{local}\"\n    plaintext: true\n\n",

@@ -66,8 +66,8 @@ fn what_asterisk_skips_is_told() {
     let text = "[a]\nsecret hunter2\n= b\n#exec \"x\"\n#frob\n#include\n#tryinclude none.conf\n;-- c\nd = e";
     let (sections, notes) = read_files(&[("m.conf", text)]).expect("readable");
     assert_eq!(sections, ["a: "]);
-    let lines: Vec<&str> = notes.iter().map(|note| &note[..9]).collect();
-    assert_eq!(lines, ["m.conf:2:", "m.conf:3:", "m.conf:4:", "m.conf:5:", "m.conf:6:", "m.conf:8:"]);
+    let lines: Vec<&str> = notes.iter().filter_map(|note| note.split(':').nth(1)).collect();
+    assert_eq!(lines, ["2", "3", "4", "5", "6", "8"]);
     assert!(!notes.concat().contains("hunter2"), "a line without `=` may be a secret: {notes:?}");
     let long = format!("[a]\nb = {}\nc = d", "x".repeat(9_000));
     assert_eq!(read_files(&[("m.conf", &long)]).expect("readable").0, ["a: c=d"]);
