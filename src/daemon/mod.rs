@@ -71,7 +71,7 @@ pub struct Daemon {
     connectors: BTreeMap<String, Arc<Connector>>,
     listeners: BTreeMap<String, Running>,
     sessions: TaskTracker,
-    audit_directory: std::path::PathBuf,
+    audit_config: crate::audit::AuditConfig,
 }
 
 fn snapshot_of(config: &Config, generation: u64) -> Arc<Snapshot> {
@@ -121,7 +121,7 @@ impl Daemon {
             connectors: BTreeMap::new(),
             listeners: BTreeMap::new(),
             sessions: TaskTracker::new(),
-            audit_directory: config.audit.directory.clone(),
+            audit_config: config.audit.clone(),
         };
         daemon.add_connectors(&config.upstreams);
         let bound = daemon.bind_new(config).await?;
@@ -140,8 +140,8 @@ impl Daemon {
     /// # Errors
     /// If an address cannot be bound, or something changed that needs a restart.
     pub async fn reload(&mut self, config: &Config) -> Result<(), DaemonError> {
-        if config.audit.directory != self.audit_directory {
-            return Err(DaemonError::NeedsRestart("audit.directory"));
+        if config.audit != self.audit_config {
+            return Err(DaemonError::NeedsRestart("audit"));
         }
         self.add_connectors(&config.upstreams);
         let bound = self.bind_new(config).await?;
@@ -233,6 +233,7 @@ impl Daemon {
             config.listeners.iter().map(|listener| (listener.address.to_string(), listener)).collect();
         self.listeners.retain(|key, running| {
             let Some(listener) = wanted.get(key) else {
+                tracing::info!("no longer listening on {}; its sessions end", running.address);
                 running.stop.cancel();
                 return false;
             };
@@ -252,7 +253,7 @@ async fn reach(connector: Arc<Connector>) {
     while let Err(error) = connector.probe().await {
         let error = error.to_string();
         if error != told {
-            tracing::warn!("{error}");
+            tracing::warn!("{error}; no client is accepted until it was reached once; trying again");
             told = error;
         }
         sleep(pause).await;

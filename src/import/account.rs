@@ -102,7 +102,10 @@ impl<'s> Draft<'s> {
             }
             "setvar" => match entry.text().split_once('=') {
                 Some((variable, _)) => {
-                    let text = format!("[{name}] setvar {}: the policy has no `set:` yet", shown(variable));
+                    let text = format!(
+                        "[{name}] setvar {}, which a client's own Variable overrides; `set:` of the role would not let it",
+                        shown(variable)
+                    );
                     notes.kept(place, text);
                     self.own.push(entry.clone());
                 }

@@ -88,25 +88,66 @@ pub enum Decision {
     Deny(Denial),
 }
 
+impl Decision {
+    /// How records and tests call it.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Allow(Permit { would_deny: None, .. }) => "allow",
+            Self::Allow(_) => "would-deny",
+            Self::Deny(Denial { reason: Reason::LimitsRate { .. }, .. }) => "limit",
+            Self::Deny(_) => "deny",
+        }
+    }
+}
+
 /// An action that may be forwarded, exactly as it stands here.
 #[must_use]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permit {
+    /// As it was judged.
     action: Action,
     rule: RuleId,
     dropped: Vec<String>,
+    /// As it is sent, and what of it was set, where a role sets something.
+    sent: Option<Box<(Action, Vec<String>)>>,
+    would_deny: Option<Reason>,
 }
 
 impl Permit {
     /// Only [`super::Policy::decide`] mints one.
     pub(super) const fn new(action: Action, rule: RuleId, dropped: Vec<String>) -> Self {
-        Self { action, rule, dropped }
+        Self { action, rule, dropped, sent: None, would_deny: None }
     }
 
-    /// What is allowed.
+    /// What is sent is not quite what was judged.
+    pub(super) fn with_sent(mut self, action: Action, set: Vec<String>) -> Self {
+        self.sent = Some(Box::new((action, set)));
+        self
+    }
+
+    /// Only shadow mode lets it pass.
+    pub(super) fn in_spite_of(mut self, reason: Reason) -> Self {
+        self.would_deny = Some(reason);
+        self
+    }
+
+    /// What is allowed, exactly as it is to be sent.
     #[must_use]
-    pub const fn action(&self) -> &Action {
-        &self.action
+    pub fn action(&self) -> &Action {
+        self.sent.as_ref().map_or(&self.action, |sent| &sent.0)
+    }
+
+    /// The names of parameters that amiwall has set.
+    #[must_use]
+    pub fn set(&self) -> &[String] {
+        self.sent.as_ref().map_or(&[], |sent| &sent.1)
+    }
+
+    /// Why it would be refused if the identity were not in shadow mode.
+    #[must_use]
+    pub const fn would_deny(&self) -> Option<&Reason> {
+        self.would_deny.as_ref()
     }
 
     /// The rule that allows it.
@@ -121,7 +162,7 @@ impl Permit {
         &self.dropped
     }
 
-    /// Gives the action back, to be judged anew.
+    /// Gives the action back as it was judged, to be judged anew.
     #[must_use]
     pub fn into_action(self) -> Action {
         self.action

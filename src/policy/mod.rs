@@ -7,6 +7,7 @@ mod caller_id;
 mod command;
 mod compile;
 mod decision;
+mod explain;
 mod include;
 mod limits;
 mod mask;
@@ -15,6 +16,8 @@ mod params;
 pub mod pattern;
 mod quota;
 mod report;
+mod scope;
+mod set;
 pub mod spec;
 #[cfg(test)]
 mod tests;
@@ -29,8 +32,10 @@ use crate::ami::Action;
 use crate::identity::ClientName;
 
 pub use decision::{Decision, Denial, Permit, Reason, Refused, RuleId};
+pub use explain::{Considered, Difference, Effect, Explanation, Mismatch, Verdict};
 pub use limits::{Buckets, ClientLimits, SharedLimits};
 pub use quota::{Quota, QuotaError};
+pub use scope::Followed;
 pub use view::View;
 
 /// What every identity may do and see.
@@ -45,9 +50,10 @@ pub struct Policy {
 impl Policy {
     /// Judges an action. Total: every action of every client gets a decision; what no rule allows is denied.
     /// `Events`, `WaitEvent` and `Logoff`, which amiwall answers itself, need no rule but can be denied by one.
-    pub fn decide(&self, client: &ClientName, action: Action) -> Decision {
+    /// `record_id` is what the action's record will be called: a role may have it put into the action.
+    pub fn decide(&self, client: &ClientName, action: Action, record_id: &str) -> Decision {
         match self.client(client) {
-            Some(rules) => rules.decide(action),
+            Some(rules) => rules.decide(action, record_id),
             None => actions::deny(action, Reason::ActionsUnlisted, None),
         }
     }
@@ -77,6 +83,17 @@ impl Policy {
     #[must_use]
     pub const fn shared_limits(&self) -> &SharedLimits {
         &self.shared_limits
+    }
+
+    /// Every rule that some identity has, in the order of the file.
+    #[must_use]
+    pub fn rules(&self) -> Vec<RuleId> {
+        let rules = self.clients.values().flat_map(|client| client.actions.values());
+        let mut rules: Vec<RuleId> =
+            rules.flat_map(|rules| rules.deny.iter().chain(&rules.allow)).map(|rule| rule.id.clone()).collect();
+        rules.sort_unstable_by(|a, b| (a.line, &a.path).cmp(&(b.line, &b.path)));
+        rules.dedup();
+        rules
     }
 
     /// The names of the client's roles, those that they include among them.

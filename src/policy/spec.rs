@@ -48,6 +48,8 @@ pub struct EventsSpec {
     pub deny: Vec<Spanned>,
     /// Header name pattern and how it is masked: `last4`, `hide`.
     pub mask: Vec<(Spanned, Spanned)>,
+    /// `where`: headers, and what one of them has to be.
+    pub scope: Vec<(Spanned, Vec<Spanned>)>,
 }
 
 /// One rate: `10/minute`, with a burst.
@@ -59,6 +61,26 @@ pub struct LimitSpec {
     pub rate: Spanned,
     /// How many at once; as many as the rate's count when absent.
     pub burst: Option<Spanned>,
+}
+
+/// What a parameter is set to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SetValueSpec {
+    /// A text, with `{attribute}`, `{identity}` and `{audit_id}` in it.
+    Text(Spanned),
+    /// `{ at_most: 30000 }`.
+    AtMost(Spanned),
+    /// Variables and their values.
+    Variables(Vec<(Spanned, Spanned)>),
+}
+
+/// One entry of `set`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetSpec {
+    /// The action's name.
+    pub action: Spanned,
+    /// Its parameters and what they are set to.
+    pub params: Vec<(Spanned, SetValueSpec)>,
 }
 
 /// One role.
@@ -76,6 +98,8 @@ pub struct RoleSpec {
     pub events: EventsSpec,
     /// How often.
     pub limits: Vec<LimitSpec>,
+    /// What amiwall puts into its actions.
+    pub set: Vec<SetSpec>,
 }
 
 /// What the policy has to know about one identity.
@@ -87,6 +111,17 @@ pub struct ClientSpec {
     pub roles: Vec<Spanned>,
     /// Its attributes, by name.
     pub attributes: BTreeMap<String, Spanned>,
+    /// `mode: shadow`.
+    pub shadow: Option<ShadowSpec>,
+}
+
+/// An identity in shadow mode.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ShadowSpec {
+    /// Where it is said.
+    pub at: Position,
+    /// `shadow_also`: actions that can run code and pass all the same.
+    pub also: Vec<Spanned>,
 }
 
 /// Everything the policy is made of.

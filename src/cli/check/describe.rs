@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::config::Checked;
 use crate::identity::{CertificateMatch, Identity, StoredSecret};
-use crate::policy::spec::{ClientSpec, LimitSpec, RoleSpec, RuleSpec, Spanned, ValueSpec};
+use crate::policy::spec::{ClientSpec, LimitSpec, RoleSpec, RuleSpec, SetSpec, SetValueSpec, Spanned, ValueSpec};
 
 /// For people.
 pub(super) fn text(checked: &Checked) -> String {
@@ -66,12 +66,38 @@ fn topics(identity: &Identity, client: &ClientSpec, all_roles: &[RoleSpec]) -> V
         Topic { label: "has", key: "roles", lines: vec![names.join(", ")] },
         Topic { label: "logs in", key: "logs_in", lines: logs_in(identity) },
         Topic { label: "from", key: "from", lines: vec![identity.networks.to_string()] },
+        Topic { label: "mode", key: "mode", lines: shadow(client) },
         Topic { label: "may", key: "may", lines: or_nothing(may) },
         Topic { label: "never", key: "never", lines: never },
+        Topic { label: "sends", key: "sends", lines: roles.iter().flat_map(|role| &role.set).flat_map(set).collect() },
         Topic { label: "at most", key: "limits", lines: limits },
         Topic { label: "sees", key: "sees", lines: sees(&roles) },
     ];
     topics.into_iter().filter(|topic| !topic.lines.iter().all(String::is_empty)).collect()
+}
+
+fn shadow(client: &ClientSpec) -> Vec<String> {
+    let Some(shadow) = &client.shadow else { return Vec::new() };
+    let mut lines = vec!["shadow: whatever no rule allows passes and is only noted".to_owned()];
+    if !shadow.also.is_empty() {
+        let names: Vec<&str> = shadow.also.iter().map(|action| action.text.as_str()).collect();
+        lines.push(format!("shadow also for what can run code: {}", names.join(", ")));
+    }
+    lines
+}
+
+/// What amiwall puts into an action.
+fn set(set: &SetSpec) -> Vec<String> {
+    let value = |value: &SetValueSpec| match value {
+        SetValueSpec::Text(text) => format!("= {}", text.text),
+        SetValueSpec::AtMost(most) => format!("at most {}", most.text),
+        SetValueSpec::Variables(list) => {
+            let list: Vec<String> = list.iter().map(|(name, value)| format!("{}={}", name.text, value.text)).collect();
+            format!("with {}", list.join(", "))
+        }
+    };
+    let one = |(name, set): &(Spanned, SetValueSpec)| format!("{} {}, set by amiwall", name.text, value(set));
+    set.params.iter().map(|param| format!("{} with {}", set.action.text, one(param))).collect()
 }
 
 /// The roles and all that they include, each once.
@@ -179,6 +205,10 @@ fn sees(roles: &[&RoleSpec]) -> Vec<String> {
     }
     if !deny.is_empty() {
         lines.push(format!("but never: {deny}"));
+    }
+    for (name, patterns) in roles.iter().flat_map(|role| &role.events.scope) {
+        let patterns: Vec<&str> = patterns.iter().map(|pattern| pattern.text.as_str()).collect();
+        lines.push(format!("only of calls and queues with {} = {}", name.text, patterns.join(" or ")));
     }
     let masks = roles.iter().flat_map(|role| &role.events.mask);
     lines.extend(masks.map(|(name, how)| format!("{} masked ({})", name.text, how.text)));

@@ -143,7 +143,7 @@ fn a_typing_error_names_what_was_meant() {
 #[test]
 fn keys_of_later_versions_are_told_from_typing_errors() {
     let later = [
-        ("roles: [wallboard],", "roles: [wallboard], mode: shadow,"),
+        ("roles: [wallboard],", "roles: [wallboard], upstream: pbx,"),
         ("directory: audit", "directory: audit, signing_key: a.key"),
         ("directory: audit", "directory: audit, keep: { days: 400 }"),
         ("directory: audit", "directory: audit, pseudonymise: [CallerIDNum]"),
