@@ -89,7 +89,7 @@ fn certificates(place: &files::Place, answers: &Answers) -> Result<(), Failure> 
     issue(&place.certs, &options).map(drop).map_err(|error| Failure::incomplete(error.to_string()))
 }
 
-fn random() -> Result<String, Failure> {
+pub(super) fn random() -> Result<String, Failure> {
     let mut bytes = [0; 20];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Failure::incomplete("the system has no random numbers"))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
