@@ -16,6 +16,8 @@ pub mod policy;
 
 pub mod audit;
 
+pub mod learn;
+
 pub mod upstream;
 
 pub mod listener;

@@ -9,6 +9,7 @@ mod hash_secret;
 mod import;
 mod init;
 mod judge;
+mod learn;
 mod run;
 mod simulate;
 mod test;
@@ -105,6 +106,8 @@ enum Command {
     Certs(certs::Args),
     /// Verify the audit log.
     Audit(audit::Args),
+    /// Propose a least-privilege policy from the audit log, as a draft in YAML. Nothing is put in force.
+    Learn(learn::Args),
     /// Run the simulated Asterisk alone.
     Simulate(simulate::Args),
 }
@@ -123,6 +126,7 @@ pub fn run() -> Exit {
         Command::Import(args) => import::run(&args),
         Command::Certs(args) => certs::run(&args),
         Command::Audit(args) => audit::run(&args),
+        Command::Learn(args) => learn::run(&args),
         Command::Simulate(args) => simulate::run(&args),
     };
     outcome.unwrap_or_else(|failure| {

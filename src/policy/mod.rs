@@ -38,6 +38,11 @@ pub use quota::{Quota, QuotaError};
 pub use scope::Followed;
 pub use view::View;
 
+// How a value is read, for who proposes rules.
+pub(crate) use caller_id::CallerId;
+pub(crate) use originate::{is_boolean, is_integer, needs_exact};
+pub(crate) use variables::{elements, split_value};
+
 /// What every identity may do and see.
 #[derive(Debug, Default)]
 pub struct Policy {

@@ -5,6 +5,7 @@ mod harness;
 
 mod audit;
 mod events;
+mod learn;
 mod limits;
 mod login;
 mod operation;
