@@ -18,6 +18,9 @@ pub(super) struct Args {
     /// Leave the files and variables alone that the policy names (certificates, secrets): judge its text only.
     #[arg(long)]
     without_files: bool,
+    /// Let warnings fail, too.
+    #[arg(long)]
+    strict: bool,
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
@@ -26,6 +29,11 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     match args.format {
         Format::Human => human(args, &checked),
         Format::Json => json(args, &checked),
+    }
+    let is_refused = |checked: &Checked| args.strict && !checked.warnings.is_empty();
+    if checked.as_ref().is_ok_and(is_refused) {
+        say(&mut std::io::stderr(), "with --strict, warnings are errors");
+        return Ok(Exit::InvalidPolicy);
     }
     Ok(checked.as_ref().map_or_else(super::exit_of, |_| Exit::Ok))
 }

@@ -232,7 +232,10 @@ fn read(path: &Path, files: Files) -> Result<Read, Diagnostics> {
             Policy::default()
         }
     };
-    dangers::look(&sections.roles, &mut problems);
+    // What is wrong comes first: its consequences are no news.
+    if problems.errors.is_empty() {
+        dangers::look(&sections, &mut problems);
+    }
     check_permissions(path, &mut problems);
     let (errors, warnings) = problems.into_diagnostics(path, &text, &hidden);
     let Sections { listeners, upstreams, audit, limits, roles, identities, clients } = sections;

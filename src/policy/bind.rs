@@ -84,7 +84,10 @@ fn looks_like_another_language(text: &str, kind: ParamKind) -> Option<(String, S
     let is_dialplan = text.strip_prefix('_').is_some_and(|rest| {
         rest.starts_with(|c: char| "0123456789XZN[".contains(c)) && rest.contains(|c: char| "XZN.![".contains(c))
     });
-    let is_regex = text.starts_with('^') || text.contains(".*") || text.contains("[0-9]") || text.ends_with('$');
+    let is_regex = text.starts_with('^')
+        || text.replace("*.*", "").contains(".*")
+        || text.contains("[0-9]")
+        || text.ends_with('$');
     (is_dialplan || is_regex || text.contains("XXX")).then(|| {
         let help =
             "`?` is one character and `*` a run of them; patterns of the dialplan are for parameters that are dialled";

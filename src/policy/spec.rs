@@ -1,7 +1,7 @@
 //! What a policy file says about roles and identities, in plain data with positions: the boundary between the reader of
 //! YAML, which fills it, and the policy, which makes rules of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// Where something stands in the policy file: line and column from 1 (0, 0: nowhere).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -144,4 +144,19 @@ pub struct Problem {
     pub message: String,
     /// What to write instead.
     pub help: Option<String>,
+}
+
+/// The roles of these names and all that they include, each once.
+#[must_use]
+pub fn effective_roles<'r>(names: &[Spanned], roles: &'r [RoleSpec]) -> Vec<&'r RoleSpec> {
+    let mut waiting: Vec<&str> = names.iter().rev().map(|name| name.text.as_str()).collect();
+    let (mut effective, mut seen) = (Vec::new(), HashSet::new());
+    while let Some(name) = waiting.pop() {
+        let Some(role) = roles.iter().find(|role| role.name.text == name) else { continue };
+        if seen.insert(name) {
+            effective.push(role);
+            waiting.extend(role.include.iter().rev().map(|name| name.text.as_str()));
+        }
+    }
+    effective
 }

@@ -2,9 +2,12 @@
 
 use std::collections::HashSet;
 
+use crate::catalogue::{self, ActionEntry, Danger};
 use crate::config::Checked;
 use crate::identity::{CertificateMatch, Identity, StoredSecret};
-use crate::policy::spec::{ClientSpec, LimitSpec, RoleSpec, RuleSpec, SetSpec, SetValueSpec, Spanned, ValueSpec};
+use crate::policy::spec::{
+    ClientSpec, LimitSpec, RoleSpec, RuleSpec, SetSpec, SetValueSpec, Spanned, ValueSpec, effective_roles,
+};
 
 /// For people.
 pub(super) fn text(checked: &Checked) -> String {
@@ -55,7 +58,7 @@ struct Topic {
 }
 
 fn topics(identity: &Identity, client: &ClientSpec, all_roles: &[RoleSpec]) -> Vec<Topic> {
-    let roles = effective(&client.roles, all_roles);
+    let roles = effective_roles(&client.roles, all_roles);
     let names: Vec<&str> = roles.iter().map(|role| role.name.text.as_str()).collect();
     let bind = |text: &str| bind(text, client);
     let may: Vec<String> = roles.iter().flat_map(|role| &role.allow).flat_map(|rule| allowed(rule, &bind)).collect();
@@ -100,20 +103,6 @@ fn set(set: &SetSpec) -> Vec<String> {
     set.params.iter().map(|param| format!("{} with {}", set.action.text, one(param))).collect()
 }
 
-/// The roles and all that they include, each once.
-fn effective<'r>(names: &[Spanned], all_roles: &'r [RoleSpec]) -> Vec<&'r RoleSpec> {
-    let mut waiting: Vec<&str> = names.iter().rev().map(|name| name.text.as_str()).collect();
-    let (mut roles, mut seen) = (Vec::new(), HashSet::new());
-    while let Some(name) = waiting.pop() {
-        let Some(role) = all_roles.iter().find(|role| role.name.text == name) else { continue };
-        if seen.insert(name) {
-            roles.push(role);
-            waiting.extend(role.include.iter().rev().map(|name| name.text.as_str()));
-        }
-    }
-    roles
-}
-
 /// A pattern with the identity's attributes in place of their names.
 fn bind(text: &str, client: &ClientSpec) -> String {
     let bound = text.replace("{identity}", &client.name.text);
@@ -149,7 +138,15 @@ fn count(what: &str, count: usize) -> String {
 fn allowed(rule: &RuleSpec, bind: &impl Fn(&str) -> String) -> Vec<String> {
     let action = &rule.action.text;
     match rule.params.as_deref() {
-        None => vec![format!("{action}, with any parameters")],
+        None => {
+            let entry = catalogue::action(&action.to_ascii_lowercase());
+            let is_grave = |entry: &&ActionEntry| !matches!(entry.danger, None | Some(Danger::InfoLeak));
+            let sentence = entry.filter(is_grave).and_then(ActionEntry::sentence);
+            vec![sentence.map_or_else(
+                || format!("{action}, with any parameters"),
+                |s| format!("{action}, with any parameters: {s}"),
+            )]
+        }
         Some([]) => vec![format!("{action}, without parameters")],
         Some(params) => {
             let parameters = params.iter().map(|(name, value)| {
