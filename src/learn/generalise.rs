@@ -126,13 +126,17 @@ impl Writer<'_, '_> {
         while open(&shapes) > FEW && shapes.level.next() != shapes.level && reading.style != Style::Number {
             shapes.raise(reading.style);
         }
+        // What is dialled is told closely: it costs.
+        let is_close = reading.style == Style::Dial && shapes.map.len() <= FEW;
         for (parts, shape) in &shapes.map {
             if shape.samples.len() < SAMPLES || !is_open(parts) {
                 self.push_literals(shape.samples.iter());
             } else {
                 let is_any = parts.contains(&Part::Word);
                 self.covers = self.covers.max(if is_any { Covers::Anything } else { Covers::Alike });
-                self.push(pattern(parts, shape, reading.style), 1);
+                for pattern in shape_patterns(parts, shape, reading.style, is_close) {
+                    self.push(pattern, 1);
+                }
             }
         }
     }
@@ -222,19 +226,33 @@ pub(super) fn escaped(text: &[u8], style: Style) -> String {
     out
 }
 
-fn pattern(parts: &[Part], shape: &ShapeUse, style: Style) -> String {
+/// The patterns of one shape: one, or where it `is_close` one for each of a few first digits.
+fn shape_patterns(parts: &[Part], shape: &ShapeUse, style: Style, is_close: bool) -> Vec<String> {
     if style == Style::Number {
-        return digits::dialplan(parts, &shape.digits);
+        return vec![digits::dialplan(parts, &shape.digits)];
     }
-    let mut out = String::new();
-    for (part, digits) in parts.iter().zip(&shape.digits) {
-        match part {
-            Part::Attribute(name) => out.push_str(&format!("{{{name}}}")),
-            Part::Digits(_) => out.push_str(&digits::text(digits)),
-            Part::Fixed(text) | Part::Name(text) => out.push_str(&escaped(text, style)),
-            Part::Hard(byte) | Part::Soft(byte) => out.push_str(&escaped(&[*byte], style)),
-            Part::Word => out.push('*'),
+    let parts = || parts.iter().zip(&shape.digits);
+    let mut all = vec![String::new()];
+    for (part, digits) in parts().filter(|_| is_close) {
+        if all.len() > FEW {
+            break;
         }
+        let is_digits = matches!(part, Part::Digits(_));
+        let texts = if is_digits { digits::texts(digits) } else { vec![plain(part, digits, style)] };
+        all = all.iter().flat_map(|start| texts.iter().map(move |text| format!("{start}{text}"))).collect();
     }
-    out
+    if is_close && all.len() <= FEW {
+        return all;
+    }
+    vec![parts().map(|(part, digits)| plain(part, digits, style)).collect()]
+}
+
+fn plain(part: &Part, digits: &[u16], style: Style) -> String {
+    match part {
+        Part::Attribute(name) => format!("{{{name}}}"),
+        Part::Digits(_) => digits::text(digits),
+        Part::Fixed(text) | Part::Name(text) => escaped(text, style),
+        Part::Hard(byte) | Part::Soft(byte) => escaped(&[*byte], style),
+        Part::Word => "*".to_owned(),
+    }
 }
