@@ -27,4 +27,6 @@ pub mod config;
 
 pub mod daemon;
 
+pub mod import;
+
 pub mod cli;

@@ -32,6 +32,7 @@ const TABLE: [(&str, &[&str]); 16] = [
             "config",
         ],
     ),
+    ("import", &["ami", "catalogue", "secret"]),
     (
         "cli",
         &[
@@ -50,6 +51,7 @@ const TABLE: [(&str, &[&str]); 16] = [
             "listener",
             "config",
             "daemon",
+            "import",
         ],
     ),
 ];

@@ -27,7 +27,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         Format::Human => human(args, &checked),
         Format::Json => json(args, &checked),
     }
-    Ok(if checked.is_ok() { Exit::Ok } else { Exit::InvalidPolicy })
+    Ok(checked.as_ref().map_or_else(super::exit_of, |_| Exit::Ok))
 }
 
 /// Problems go to standard error, so that the summary can be kept alone.
@@ -52,7 +52,8 @@ fn human(args: &Args, checked: &Result<Checked, Diagnostics>) {
         Err(problems) => {
             let (errors, warnings) = problems.count();
             let counts = plural(&[(errors, "error"), (warnings, "warning")]);
-            say(&mut std::io::stderr(), &format!("{path}: not valid{counts}"));
+            let what = if problems.is_unreadable() { "could not be read" } else { "not valid" };
+            say(&mut std::io::stderr(), &format!("{path}: {what}{counts}"));
         }
     }
 }

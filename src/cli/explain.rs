@@ -41,6 +41,11 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let mut input = Vec::new();
     let read = std::io::stdin().lock().take(INPUT_LEN_MAX).read_to_end(&mut input);
     read.map_err(|error| Failure::incomplete(format!("cannot read the packet from standard input: {error}")))?;
+    if input.trim_ascii().is_empty() {
+        return Err(Failure::incomplete(
+            "there is no packet on standard input (such as: printf 'Action: Ping\\n' | …)",
+        ));
+    }
     // The empty line at the end is easily forgotten.
     input.extend_from_slice(if input.ends_with(b"\n") { b"\r\n" } else { b"\r\n\r\n" });
     let mut judged = if args.events { desk.show_all(&input) } else { desk.judge_all(&input) };

@@ -3,18 +3,15 @@
 use std::net::IpAddr;
 use std::path::Path;
 
-use super::{Exit, Failure};
+use super::Failure;
 use crate::ami::{Action, Decoder, EventMask, Limits, Malformed, Message, Reply};
 use crate::config::{self, Checked, Files};
 use crate::identity::{ClientName, Identity};
-use crate::policy::{Denial, Explanation};
+use crate::policy::{Denial, Explanation, Followed};
 
 /// Reads a policy without the files that it names: judging needs none of them.
 pub(super) fn load(policy: &Path) -> Result<Checked, Failure> {
-    config::check(policy, Files::Skip).map_err(|problems| Failure {
-        exit: Exit::InvalidPolicy,
-        message: format!("{problems}\n\n{}: not valid", policy.display()),
-    })
+    config::check(policy, Files::Skip).map_err(|problems| Failure::of_policy(&problems))
 }
 
 /// What comes of a packet.
@@ -84,9 +81,10 @@ impl<'c> Desk<'c> {
         let mut decoder = Decoder::upstream();
         decoder.feed(bytes);
         let packets = std::iter::from_fn(|| decoder.next_message()).filter_map(Result::ok);
+        let mut followed = Followed::default();
         let show = |message| {
             let reply = Reply::from(message);
-            Judged::Reply(view.show(&reply, false, EventMask::ALL).map(std::borrow::Cow::into_owned))
+            Judged::Reply(view.show(&reply, false, EventMask::ALL, &mut followed).map(std::borrow::Cow::into_owned))
         };
         packets.map(show).collect()
     }

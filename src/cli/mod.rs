@@ -6,6 +6,7 @@ mod check;
 mod demo;
 mod explain;
 mod hash_secret;
+mod import;
 mod init;
 mod judge;
 mod learn;
@@ -16,6 +17,8 @@ mod test;
 use std::process::{ExitCode, Termination};
 
 use clap::{Parser, Subcommand};
+
+use crate::config::Diagnostics;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +54,16 @@ impl Failure {
     fn incomplete(message: impl Into<String>) -> Self {
         Self { exit: Exit::Incomplete, message: message.into() }
     }
+
+    /// A policy that cannot be used.
+    fn of_policy(problems: &Diagnostics) -> Self {
+        Self { exit: exit_of(problems), message: problems.to_string() }
+    }
+}
+
+/// A file that cannot be read may be right.
+const fn exit_of(problems: &Diagnostics) -> Exit {
+    if problems.is_unreadable() { Exit::Incomplete } else { Exit::InvalidPolicy }
 }
 
 /// How results are printed.
@@ -87,6 +100,8 @@ enum Command {
     Explain(explain::Args),
     /// Print the argon2id line of a secret, read from a prompt or standard input.
     HashSecret(hash_secret::Args),
+    /// Make a policy with the rights of the accounts in a manager.conf, and list what it cannot say.
+    Import(import::Args),
     /// Make a certificate authority, a server certificate and a client certificate.
     Certs(certs::Args),
     /// Verify the audit log.
@@ -108,6 +123,7 @@ pub fn run() -> Exit {
         Command::Test(args) => test::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::HashSecret(args) => hash_secret::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::Certs(args) => certs::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Learn(args) => learn::run(&args),

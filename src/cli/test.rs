@@ -75,7 +75,10 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
 }
 
 fn read(file: &Path) -> Result<Vec<TestCase>, Failure> {
-    config::test_cases(file).map_err(|problems| Failure::incomplete(problems.to_string()))
+    config::test_cases(file).map_err(|problems| {
+        let hint = "\n\na policy's tests stand in <policy>.test.yaml beside it, as a list of `tests:`";
+        Failure::incomplete(format!("{problems}{}", if problems.is_unreadable() { hint } else { "" }))
+    })
 }
 
 fn run_case(

@@ -97,10 +97,12 @@ fn set_value(node: &Node, problems: &mut Problems) -> Option<SetValueSpec> {
 }
 
 fn events(node: &Node, problems: &mut Problems) -> EventsSpec {
-    let fields = Fields::of(node, "`events`", &["allow", "deny", "mask"], &["where"], problems);
+    let fields = Fields::of(node, "`events`", &["allow", "deny", "mask", "where"], &[], problems);
     let allow = fields.take("allow").map(|node| values::texts(node, problems)).unwrap_or_default();
     let deny = fields.take("deny").map(|node| values::texts(node, problems)).unwrap_or_default();
     let masks = fields.take("mask").map(|node| node.map(problems)).unwrap_or_default();
     let mask = masks.iter().filter_map(|(name, node)| Some((name.clone(), node.text(problems)?))).collect();
-    EventsSpec { allow, deny, mask }
+    let scope = fields.take("where").map(|node| node.map(problems)).unwrap_or_default();
+    let scope = scope.iter().map(|(name, node)| (name.clone(), values::texts(node, problems))).collect();
+    EventsSpec { allow, deny, mask, scope }
 }

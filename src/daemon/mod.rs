@@ -233,6 +233,7 @@ impl Daemon {
             config.listeners.iter().map(|listener| (listener.address.to_string(), listener)).collect();
         self.listeners.retain(|key, running| {
             let Some(listener) = wanted.get(key) else {
+                tracing::info!("no longer listening on {}; its sessions end", running.address);
                 running.stop.cancel();
                 return false;
             };
@@ -252,7 +253,7 @@ async fn reach(connector: Arc<Connector>) {
     while let Err(error) = connector.probe().await {
         let error = error.to_string();
         if error != told {
-            tracing::warn!("{error}");
+            tracing::warn!("{error}; no client is accepted until it was reached once; trying again");
             told = error;
         }
         sleep(pause).await;

@@ -31,11 +31,12 @@ pub(super) fn rule(spec: &RuleSpec, id: RuleId, binding: Binding<'_>, report: &m
     if binding.side == Side::Allow {
         check_allowed_action(spec, &key, entry, report);
     } else if entry.is_none() {
-        report.warn(
-            spec.action.at,
-            format!("Asterisk has no action `{}`", spec.action.text),
-            did_you_mean_action(&key),
-        );
+        let message = format!("Asterisk has no action `{}`", spec.action.text);
+        match did_you_mean_action(&key) {
+            // A deny with a typing error would deny nothing.
+            Some(help) => report.error(spec.action.at, message, Some(help)),
+            None => report.warn(spec.action.at, message, None),
+        }
     }
     let alike = alike::of(&key);
     let Some(params) = &spec.params else { return Some(Rule { id, params: None, alike }) };
@@ -120,9 +121,10 @@ impl Binder<'_, '_> {
         let message = format!("`{}` has no parameter `{text}`", entry.name);
         let near = catalogue::nearest(text, entry.params.iter().map(|param| param.name));
         let help = near.map(|near| format!("did you mean `{near}`?"));
+        // What Asterisk does not know never comes, and never matches: only an optional one is without effect.
         match self.binding.side {
-            Side::Allow => self.report.warn(name.at, message, help),
-            Side::Deny => self.report.error(name.at, message, help),
+            Side::Allow if name.text.ends_with('?') => self.report.warn(name.at, message, help),
+            Side::Allow | Side::Deny => self.report.error(name.at, message, help),
         }
     }
 

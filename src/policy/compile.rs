@@ -16,7 +16,7 @@ use super::params::Rule;
 use super::pattern::{Attributes, Side};
 use super::report::Report;
 use super::set;
-use super::spec::{ClientSpec, PolicySpec, Problem, RoleSpec, RuleSpec, ShadowSpec, Spanned, ValueSpec};
+use super::spec::{ClientSpec, LimitSpec, PolicySpec, Problem, RoleSpec, RuleSpec, ShadowSpec, Spanned, ValueSpec};
 use super::{ClientLimits, Policy, SharedLimits, View};
 
 /// Names of identities and values of attributes are at most this long.
@@ -33,6 +33,7 @@ impl Policy {
         let PolicySpec { roles, clients, shared_limits } = spec;
         let mut compiler = Compiler::new(roles);
         compiler.check_roles();
+        compiler.check_limited(&shared_limits);
         compiler.check_clients(&clients);
         let mut bound = HashMap::with_capacity(clients.len());
         for client in &clients {
@@ -82,8 +83,9 @@ impl Compiler {
             }
             // Of a role that nobody has, this too has to be right.
             set::add(&mut BTreeMap::new(), &role, &|_| Some(ANY_ATTRIBUTE), &mut self.report);
-            self.report.take(View::compile(&[&role]).map(drop));
+            self.report.take(View::compile(&[&role], &|_| Some(ANY_ATTRIBUTE)).map(drop));
             self.report.take(ClientLimits::compile(&[&role]).map(drop));
+            self.check_limited(&role.limits);
             for (side, list) in [(Side::Allow, &role.allow), (Side::Deny, &role.deny)] {
                 for (number, spec) in list.iter().enumerate() {
                     let binding = Binding { client: None, attributes: &|_| Some(ANY_ATTRIBUTE), side };
@@ -93,6 +95,21 @@ impl Compiler {
                         self.shared.insert((place, side, number), Arc::new(rule));
                     }
                 }
+            }
+        }
+    }
+
+    /// A limit with a typing error would limit nothing.
+    fn check_limited(&mut self, limits: &[LimitSpec]) {
+        for action in limits.iter().map(|limit| &limit.action) {
+            let key = action.text.to_ascii_lowercase();
+            if key == "*" || catalogue::action(&key).is_some() {
+                continue;
+            }
+            let message = format!("Asterisk has no action `{}`", action.text.escape_debug());
+            match catalogue::nearest_action(&key) {
+                Some(near) => self.report.error(action.at, message, Some(format!("did you mean `{near}`?"))),
+                None => self.report.warn(action.at, message, None),
             }
         }
     }
@@ -160,7 +177,7 @@ impl Compiler {
         self.set(&attributes, &mut policy);
         policy.shadow = client.shadow.as_ref().map(|shadow| self.shadow(client, shadow));
         let roles: Vec<&RoleSpec> = policy.roles.iter().map(Arc::as_ref).collect();
-        policy.view = Arc::new(self.report.take(View::compile(&roles)));
+        policy.view = Arc::new(self.report.take(View::compile(&roles, &attributes)));
         policy.limits = self.report.take(ClientLimits::compile(&roles));
         policy
     }

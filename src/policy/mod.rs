@@ -16,6 +16,7 @@ mod params;
 pub mod pattern;
 mod quota;
 mod report;
+mod scope;
 mod set;
 pub mod spec;
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use decision::{Decision, Denial, Permit, Reason, Refused, RuleId};
 pub use explain::{Considered, Difference, Effect, Explanation, Mismatch, Verdict};
 pub use limits::{Buckets, ClientLimits, SharedLimits};
 pub use quota::{Quota, QuotaError};
+pub use scope::Followed;
 pub use view::View;
 
 // How a value is read, for who proposes rules.

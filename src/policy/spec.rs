@@ -48,6 +48,8 @@ pub struct EventsSpec {
     pub deny: Vec<Spanned>,
     /// Header name pattern and how it is masked: `last4`, `hide`.
     pub mask: Vec<(Spanned, Spanned)>,
+    /// `where`: headers, and what one of them has to be.
+    pub scope: Vec<(Spanned, Vec<Spanned>)>,
 }
 
 /// One rate: `10/minute`, with a burst.

@@ -190,8 +190,9 @@ async fn handle<S: AsyncRead + Unpin>(
                 }
                 // The policy changed while the disk was waited for: what is sent is judged by the one in force.
                 snapshot = now;
-                decisions =
-                    recorded.into_iter().map(|decision| judge_anew(live, &snapshot, decision.into_inner())).collect();
+                // Under the same ids: of two records with one id the last counts.
+                let again = recorded.into_iter().zip(ids);
+                decisions = again.map(|(one, id)| judge_anew(live, &snapshot, one.into_inner(), id)).collect();
             }
         }
     };
@@ -223,8 +224,7 @@ fn record_id(live: &Live) -> String {
     format!("{}.{}", live.context().session, live.actions.fetch_add(1, Ordering::Relaxed) + 1)
 }
 
-fn judge_anew(live: &Live, snapshot: &Arc<Snapshot>, decision: Decision) -> (String, Decision) {
-    let id = record_id(live);
+fn judge_anew(live: &Live, snapshot: &Arc<Snapshot>, decision: Decision, id: String) -> (String, Decision) {
     let decision = match decision {
         Decision::Allow(permit) => snapshot.policy.decide(&live.client, permit.into_action(), &id),
         Decision::Deny(denial) => Decision::Deny(denial),

@@ -13,5 +13,5 @@ while IFS= read -r -d '' policy; do
 done < <(find "$repo/policies" -name '*.yaml' ! -name '*.test.yaml' -print0 | sort -z)
 [ "$count" -gt 0 ] || { say "there are no policies"; status=1; }
 # Those of the tests are no examples, but must be valid too: with-amiwall.sh runs them.
-echo "$count policies"
+echo "$count policies are valid and pass their tests"
 exit "$status"

@@ -206,6 +206,10 @@ fn sees(roles: &[&RoleSpec]) -> Vec<String> {
     if !deny.is_empty() {
         lines.push(format!("but never: {deny}"));
     }
+    for (name, patterns) in roles.iter().flat_map(|role| &role.events.scope) {
+        let patterns: Vec<&str> = patterns.iter().map(|pattern| pattern.text.as_str()).collect();
+        lines.push(format!("only of calls and queues with {} = {}", name.text, patterns.join(" or ")));
+    }
     let masks = roles.iter().flat_map(|role| &role.events.mask);
     lines.extend(masks.map(|(name, how)| format!("{} masked ({})", name.text, how.text)));
     lines

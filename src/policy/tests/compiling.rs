@@ -122,7 +122,8 @@ fn names_of_parameters_are_looked_at() {
     check_error(Role::new("r").deny("Originate", &[("Extn", "1")]), "`Originate` has no parameter `Extn`");
     check_error(Role::new("r").allow("Ping", &[("ActionID", "1")]), "always free");
     check_error(Role::new("r").allow("SiteThing", &[("a b", "1")]), "not the name of a parameter");
-    let warnings = problems(Role::new("r").allow("Originate", &[("Extn", "1")])).expect("a policy");
+    check_error(Role::new("r").allow("Originate", &[("Extn", "1")]), "`Originate` has no parameter `Extn`");
+    let warnings = problems(Role::new("r").allow("Originate", &[("Extn?", "1")])).expect("a policy");
     assert_eq!((warnings.len(), warnings[0].help.as_deref()), (1, Some("did you mean `Exten`?")));
 }
 
@@ -144,11 +145,20 @@ fn patterns_are_looked_at() {
 }
 
 #[test]
+fn a_typing_error_that_would_take_a_wall_away_is_an_error() {
+    check_error(Role::new("r").allow_bare("Originate").deny_bare("Orginate"), "Asterisk has no action `Orginate`");
+    let mut limited = Role::new("r").allow_bare("Originate");
+    limited.0.limits =
+        vec![crate::policy::spec::LimitSpec { action: spanned("orginate"), rate: spanned("1/minute"), burst: None }];
+    check_error(limited, "Asterisk has no action `orginate`");
+}
+
+#[test]
 fn what_has_no_effect_is_worth_a_warning() {
     for action in ["Events", "Logoff", "Filter"] {
         assert_eq!(problems(Role::new("r").allow_bare(action)).expect("a policy").len(), 1, "{action}");
     }
-    assert_eq!(problems(Role::new("r").deny_bare("Orginate")).expect("a policy").len(), 1);
+    assert_eq!(problems(Role::new("r").deny_bare("SiteThing")).expect("a policy").len(), 1);
     assert_eq!(problems(Role::new("r").allow("SiteThing", &[("A", "1")])).expect("a policy").len(), 1);
     assert!(problems(Role::new("r").allow_bare("Ping")).expect("a policy").is_empty());
 }

@@ -4,6 +4,7 @@ mod alike;
 mod compiling;
 mod judging;
 mod properties;
+mod reference;
 mod setting;
 mod shadow;
 mod values;
