@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::digits;
 use super::reading::{Reading, Style};
-use super::shape::{Part, pieces};
+use super::shape::{Level, Part, pieces};
 use super::values::{KEPT_MAX, SAMPLES, ShapeUse, Shapes, Values};
 use super::words::{count, thousands};
 use crate::policy::needs_exact;
@@ -60,7 +60,11 @@ pub(super) fn propose(values: &Values, reading: &Reading<'_>) -> Proposal {
     if writer.left_out > 0 {
         notes.push(format!("NOT covered: {} that no list or pattern here can hold", count(writer.left_out, "value")));
     }
-    Proposal { patterns: writer.patterns.into_iter().collect(), notes }
+    let mut patterns: Vec<String> = writer.patterns.into_iter().collect();
+    // 9 before 10.
+    let is_number = |text: &String| text.bytes().all(|b| b.is_ascii_digit());
+    patterns.sort_by_key(|text| if is_number(text) { text.len() } else { usize::MAX });
+    Proposal { patterns, notes }
 }
 
 /// How many values, and in how many calls.
@@ -120,6 +124,12 @@ impl Writer<'_, '_> {
             Some(shapes) => shapes.clone(),
             None => Shapes::of(values.kept.keys(), reading),
         };
+        // Numbers that differ in length count something: tomorrow they are longer.
+        let mut without_numbers = shapes.clone();
+        without_numbers.raise(reading.style);
+        if without_numbers.map.len() < shapes.map.len() && shapes.level == Level::Names {
+            shapes = without_numbers;
+        }
         // What only exact text lets pass is never generalised; the rest is, until it is short enough to be read.
         let is_open = |parts: &[Part]| !matches!(parts, [Part::Fixed(_)]);
         let open = |shapes: &Shapes| shapes.map.keys().filter(|parts| is_open(parts)).count();

@@ -164,6 +164,8 @@ impl Check {
         }
         if refused > 0 {
             text += &format!(", {} would be REFUSED:", thousands(refused));
+        } else if self.hidden > 0 {
+            text.push('.');
         }
         text
     }

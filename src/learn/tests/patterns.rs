@@ -117,6 +117,16 @@ fn caller_ids_are_a_name_and_a_number() {
 }
 
 #[test]
+fn numbers_that_grow_are_words() {
+    assert_eq!(learned("SendText", "Message", (0..30).map(|n| format!("call {n}"))), ["call *"]);
+    assert_eq!(learned("SendText", "Message", (10..40).map(|n| format!("call {n}"))), ["call ??"]);
+    assert_eq!(learned("Originate", "Channel", (90..110).map(|n| format!("PJSIP/{n}"))), ["PJSIP/10?", "PJSIP/9?"]);
+    let mut penalties = (0..30).map(|n| n.to_string()).collect::<Vec<_>>();
+    penalties.push("x".to_owned());
+    assert_eq!(learned("QueueAdd", "Penalty", &penalties)[8..12], ["8", "9", "10", "11"]);
+}
+
+#[test]
 fn attributes_of_the_identity_are_seen() {
     let own = [("extension", "1001"), ("name", "Alice Smith"), ("digit", "1")];
     let learned = |action, param, values: &[&str]| learned_with(&own, action, param, values);
