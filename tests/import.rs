@@ -91,6 +91,21 @@ fn no_secret_is_in_any_text() {
     }
 }
 
+#[test]
+fn the_policy_alone_is_on_standard_output() {
+    let mut amiwall = std::process::Command::new(env!("CARGO_BIN_EXE_amiwall"));
+    let output = amiwall.args(["import", "tests/import/freepbx.conf"]).output().expect("run");
+    assert!(output.status.success());
+    let (policy, told) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let expected = std::fs::read_to_string("tests/import/freepbx.expected.yaml").expect("the policy");
+    assert_eq!(policy, expected);
+    assert!(told.contains("manager_additional.conf:12: [crm] is left out") && told.contains("\n[amiwall-admin]\n"));
+    assert!(!told.contains("tests-only") && !told.contains("\nsecret ="), "{told}");
+    let mut amiwall = std::process::Command::new(env!("CARGO_BIN_EXE_amiwall"));
+    let output = amiwall.args(["import", "tests/import/broken.conf"]).output().expect("run");
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+}
+
 /// An account may run what it has any class of, and what needs none; that is what the policy has to allow.
 #[test]
 fn rights_are_neither_more_nor_less() {

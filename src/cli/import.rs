@@ -66,8 +66,11 @@ fn write(folder: &Path, imported: &Imported, challenge: &[String]) -> Result<(),
         let message = format!("{} is there already; `import` never overwrites. Name another folder", path.display());
         return Err(Failure::incomplete(message));
     }
-    for client in imported.client_secrets(challenge) {
-        create(&folder.join(&client.path), &client_secret(&client)?, 0o600)?;
+    let clients = imported.client_secrets(challenge);
+    // Whatever could fail fails before the first file is there.
+    let texts = clients.iter().map(client_secret).collect::<Result<Vec<_>, _>>()?;
+    for (client, text) in clients.iter().zip(&texts) {
+        create(&folder.join(&client.path), text, 0o600)?;
     }
     let mut secrets = HashMap::new();
     for account in imported.upstream_accounts() {

@@ -12,6 +12,8 @@ const TLS_PORT: u16 = 5039;
 /// Options that hold for Asterisk alone, and stay as they are.
 const ASTERISKS_OWN: [&str; 5] = ["displayconnects", "timestampevents", "channelvars", "disabledevents", "debug"];
 
+const NOT_ENABLED: &str = "the manager was not enabled, so that nobody could log in; in manager.conf.hardened it is";
+
 /// What the section says.
 pub(super) struct General {
     pub(super) port: u16,
@@ -48,7 +50,12 @@ impl General {
         for other in found {
             notes.lost(&other.place, "a second [general]; Asterisk reads the first one only");
         }
-        let Some(section) = section else { return general };
+        let Some(section) = section else {
+            if let Some(first) = sections.first() {
+                notes.look(&first.place, format!("there is no [general]: {NOT_ENABLED}"));
+            }
+            return general;
+        };
         let (mut is_enabled, mut has_tls, mut tls_address) = (false, None, None);
         for entry in &section.entries {
             let (place, text) = (&entry.place, entry.text());
@@ -83,7 +90,7 @@ impl General {
             }
         }
         if !is_enabled {
-            notes.look(&section.place, "the manager was not enabled, so that nobody could log in; now it is");
+            notes.look(&section.place, NOT_ENABLED);
         }
         general.set_tls(has_tls.as_ref(), tls_address, notes);
         general

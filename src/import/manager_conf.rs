@@ -74,8 +74,10 @@ fn classes(mask: EventMask) -> String {
 
 /// A line of the old file, as it was.
 fn line(text: &mut String, entry: &Entry) {
-    let value = entry.text().replace(';', "\\;");
-    let plain = |text: &str| text.chars().filter(|c| !c.is_control() || *c == '\t').collect::<String>();
+    let plain = |text: &str| {
+        let text: String = text.chars().filter(|c| !c.is_control() || *c == '\t').collect();
+        text.replace(';', "\\;")
+    };
     text.push_str(&format!("; as in {}\n", entry.place));
-    option(text, &plain(&entry.name), &plain(&value));
+    option(text, &plain(&entry.name), &plain(&entry.text()));
 }

@@ -79,7 +79,8 @@ pub fn import(path: &Path, challenge: &[String]) -> Result<Imported, ImportError
     let folder = path.parent().unwrap_or_else(|| Path::new(""));
     let beside = |name: &str| Some(folder.join(name)).filter(|path| path.is_file());
     // Lists of addresses that accounts may name.
-    let acls = match beside("acl.conf") {
+    let names_acls = sections.iter().flat_map(|section| &section.entries).any(|entry| entry.is("acl"));
+    let acls = match beside("acl.conf").filter(|_| names_acls) {
         Some(path) => Some(reader::read(&path, &mut Notes::default())?),
         None => None,
     };

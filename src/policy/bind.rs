@@ -73,6 +73,25 @@ fn did_you_mean_action(key: &str) -> Option<String> {
     catalogue::nearest_action(key).map(|name| format!("did you mean `{name}`?"))
 }
 
+/// A pattern that would have a meaning in the dialplan or as a regular expression, and here is only text.
+fn looks_like_another_language(text: &str, kind: ParamKind) -> Option<(String, String)> {
+    let is_of = |letters: &str| text.chars().all(|c| letters.contains(c));
+    if kind == ParamKind::Dialable {
+        let is_digits = is_of("0123456789XZN.![]-*#+") && text.contains(|c: char| "XZN.!".contains(c));
+        let message = || format!("`{text}` is only itself here");
+        return is_digits.then(|| (message(), format!("a pattern of the dialplan begins with `_`: `_{text}`")));
+    }
+    let is_dialplan = text.strip_prefix('_').is_some_and(|rest| {
+        rest.starts_with(|c: char| "0123456789XZN[".contains(c)) && rest.contains(|c: char| "XZN.![".contains(c))
+    });
+    let is_regex = text.starts_with('^') || text.contains(".*") || text.contains("[0-9]") || text.ends_with('$');
+    (is_dialplan || is_regex || text.contains("XXX")).then(|| {
+        let help =
+            "`?` is one character and `*` a run of them; patterns of the dialplan are for parameters that are dialled";
+        (format!("`{text}` is text here, no pattern of the dialplan and no regular expression"), help.to_owned())
+    })
+}
+
 /// The name without the `?` of an optional parameter.
 pub(super) fn split_presence(name: &str) -> (&str, Presence) {
     name.strip_suffix('?').map_or((name, Presence::Required), |name| (name, Presence::Optional))
@@ -211,6 +230,11 @@ impl Binder<'_, '_> {
     fn texts(&mut self, list: &[Spanned], kind: ParamKind) -> Option<Vec<Text>> {
         let (side, attributes) = (self.binding.side, self.binding.attributes);
         let texts = self.each(list, |text| value::text(text, kind, side, attributes))?;
+        for source in list {
+            if let Some((message, help)) = looks_like_another_language(&source.text, kind) {
+                self.report.warn(source.at, message, Some(help));
+            }
+        }
         for (text, source) in texts.iter().zip(list) {
             if matches!(text, Text::Like(pattern) if pattern.ends_in_star_key()) {
                 let message = format!("the `*` of `{}` is a key of the phone here, no wildcard", source.text);

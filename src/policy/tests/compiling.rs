@@ -145,6 +145,37 @@ fn patterns_are_looked_at() {
 }
 
 #[test]
+fn patterns_of_other_languages_are_told() {
+    let warnings = |name, text| problems(Role::new("r").allow("Originate", &[(name, text)])).expect("a policy");
+    for (name, text) in [
+        ("Exten", "1900."),
+        ("Exten", "NXXNXXXXXX"),
+        ("Exten", "[2-9]XX"),
+        ("Context", "_X."),
+        ("Context", "from-.*"),
+        ("Channel", "PJSIP/XXXX"),
+        ("Channel", "PJSIP/[0-9][0-9]"),
+        ("Context", "^internal"),
+    ] {
+        assert_eq!(warnings(name, text).len(), 1, "{name}: {text}");
+    }
+    for (name, text) in [
+        ("Exten", "_1900."),
+        ("Exten", "1900"),
+        ("Exten", "agents"),
+        ("Exten", "*98"),
+        ("Context", "_internal"),
+        ("Context", "from-internal"),
+        ("Channel", "PJSIP/1???"),
+        ("Channel", "PJSIP/{extension}"),
+    ] {
+        let role = Role::new("r").allow("Originate", &[(name, text)]);
+        let compiled = Policy::compile(spec(vec![role], vec![client("alice", &["r"], &[("extension", "1")])]));
+        assert!(compiled.expect("a policy").1.is_empty(), "{name}: {text}");
+    }
+}
+
+#[test]
 fn a_typing_error_that_would_take_a_wall_away_is_an_error() {
     check_error(Role::new("r").allow_bare("Originate").deny_bare("Orginate"), "Asterisk has no action `Orginate`");
     let mut limited = Role::new("r").allow_bare("Originate");
