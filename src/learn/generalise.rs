@@ -214,7 +214,7 @@ fn literal(value: &[u8], reading: &Reading<'_>) -> Option<String> {
         | Style::Integer
         | Style::Listed
         | Style::Number
-        | Style::Text => matches!(text.as_str(), "boolean" | "callerid" | "integer"),
+        | Style::Text => matches!(text.as_str(), "boolean" | "integer"),
     };
     (!is_type_name).then_some(text)
 }
