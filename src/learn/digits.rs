@@ -83,6 +83,16 @@ pub(super) fn text(digits: &[u16]) -> String {
     digits.iter().enumerate().map(|(at, seen)| if at < common { digit(*seen) } else { '?' }).collect()
 }
 
+/// The same, apart for each of the digits at the first place that varies, if they are few: `10??` and `11??`.
+pub(super) fn texts(digits: &[u16]) -> Vec<String> {
+    let common = common(digits);
+    let first = digits.get(common).copied().filter(|seen| seen.count_ones() <= SET_MAX);
+    let Some(first) = first else { return vec![text(digits)] };
+    let start: String = digits.iter().take(common).map(|seen| digit(*seen)).collect();
+    let rest = "?".repeat(digits.len().saturating_sub(common + 1));
+    (0..10).filter(|digit| first & (1 << digit) != 0).map(|digit| format!("{start}{digit}{rest}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,5 +115,8 @@ mod tests {
         assert_eq!(places(&seen(&["02", "13", "24", "35", "46", "57"])), "XX");
         assert_eq!(set(0b10_0000_1011), "[0139]");
         assert_eq!(text(&seen(&["1001", "1017"])), "10??");
+        assert_eq!(texts(&seen(&["1001", "1117", "2000"])), ["1???", "2???"]);
+        assert_eq!(texts(&seen(&["1001", "1117"])), ["10??", "11??"]);
+        assert_eq!(texts(&seen(&["1001"])), ["1001"]);
     }
 }

@@ -26,7 +26,7 @@ pub struct Draft {
 /// The part of the log that was read.
 #[derive(Clone, Debug, Default)]
 pub struct Basis {
-    /// How many records of actions and events were looked at.
+    /// How many records of actions and events of these identities there are.
     pub records: u64,
     /// The times of the first and the last of them.
     pub times: Option<(Timestamp, Timestamp)>,

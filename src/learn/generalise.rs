@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::digits;
 use super::reading::{Reading, Style};
-use super::shape::{Part, pieces};
+use super::shape::{Level, Part, pieces};
 use super::values::{KEPT_MAX, SAMPLES, ShapeUse, Shapes, Values};
 use super::words::{count, thousands};
 use crate::policy::needs_exact;
@@ -60,7 +60,11 @@ pub(super) fn propose(values: &Values, reading: &Reading<'_>) -> Proposal {
     if writer.left_out > 0 {
         notes.push(format!("NOT covered: {} that no list or pattern here can hold", count(writer.left_out, "value")));
     }
-    Proposal { patterns: writer.patterns.into_iter().collect(), notes }
+    let mut patterns: Vec<String> = writer.patterns.into_iter().collect();
+    // 9 before 10.
+    let is_number = |text: &String| text.bytes().all(|b| b.is_ascii_digit());
+    patterns.sort_by_key(|text| if is_number(text) { text.len() } else { usize::MAX });
+    Proposal { patterns, notes }
 }
 
 /// How many values, and in how many calls.
@@ -120,19 +124,29 @@ impl Writer<'_, '_> {
             Some(shapes) => shapes.clone(),
             None => Shapes::of(values.kept.keys(), reading),
         };
+        // Numbers that differ in length count something: tomorrow they are longer.
+        let mut without_numbers = shapes.clone();
+        without_numbers.raise(reading.style);
+        if without_numbers.map.len() < shapes.map.len() && shapes.level == Level::Names {
+            shapes = without_numbers;
+        }
         // What only exact text lets pass is never generalised; the rest is, until it is short enough to be read.
         let is_open = |parts: &[Part]| !matches!(parts, [Part::Fixed(_)]);
         let open = |shapes: &Shapes| shapes.map.keys().filter(|parts| is_open(parts)).count();
         while open(&shapes) > FEW && shapes.level.next() != shapes.level && reading.style != Style::Number {
             shapes.raise(reading.style);
         }
+        // What is dialled is told closely: it costs.
+        let is_close = reading.style == Style::Dial && shapes.map.len() <= FEW;
         for (parts, shape) in &shapes.map {
             if shape.samples.len() < SAMPLES || !is_open(parts) {
                 self.push_literals(shape.samples.iter());
             } else {
                 let is_any = parts.contains(&Part::Word);
                 self.covers = self.covers.max(if is_any { Covers::Anything } else { Covers::Alike });
-                self.push(pattern(parts, shape, reading.style), 1);
+                for pattern in shape_patterns(parts, shape, reading.style, is_close) {
+                    self.push(pattern, 1);
+                }
             }
         }
     }
@@ -200,7 +214,7 @@ fn literal(value: &[u8], reading: &Reading<'_>) -> Option<String> {
         | Style::Integer
         | Style::Listed
         | Style::Number
-        | Style::Text => matches!(text.as_str(), "boolean" | "callerid" | "integer"),
+        | Style::Text => matches!(text.as_str(), "boolean" | "integer"),
     };
     (!is_type_name).then_some(text)
 }
@@ -222,19 +236,33 @@ pub(super) fn escaped(text: &[u8], style: Style) -> String {
     out
 }
 
-fn pattern(parts: &[Part], shape: &ShapeUse, style: Style) -> String {
+/// The patterns of one shape: one, or where it `is_close` one for each of a few first digits.
+fn shape_patterns(parts: &[Part], shape: &ShapeUse, style: Style, is_close: bool) -> Vec<String> {
     if style == Style::Number {
-        return digits::dialplan(parts, &shape.digits);
+        return vec![digits::dialplan(parts, &shape.digits)];
     }
-    let mut out = String::new();
-    for (part, digits) in parts.iter().zip(&shape.digits) {
-        match part {
-            Part::Attribute(name) => out.push_str(&format!("{{{name}}}")),
-            Part::Digits(_) => out.push_str(&digits::text(digits)),
-            Part::Fixed(text) | Part::Name(text) => out.push_str(&escaped(text, style)),
-            Part::Hard(byte) | Part::Soft(byte) => out.push_str(&escaped(&[*byte], style)),
-            Part::Word => out.push('*'),
+    let parts = || parts.iter().zip(&shape.digits);
+    let mut all = vec![String::new()];
+    for (part, digits) in parts().filter(|_| is_close) {
+        if all.len() > FEW {
+            break;
         }
+        let is_digits = matches!(part, Part::Digits(_));
+        let texts = if is_digits { digits::texts(digits) } else { vec![plain(part, digits, style)] };
+        all = all.iter().flat_map(|start| texts.iter().map(move |text| format!("{start}{text}"))).collect();
     }
-    out
+    if is_close && all.len() <= FEW {
+        return all;
+    }
+    vec![parts().map(|(part, digits)| plain(part, digits, style)).collect()]
+}
+
+fn plain(part: &Part, digits: &[u16], style: Style) -> String {
+    match part {
+        Part::Attribute(name) => format!("{{{name}}}"),
+        Part::Digits(_) => digits::text(digits),
+        Part::Fixed(text) | Part::Name(text) => escaped(text, style),
+        Part::Hard(byte) | Part::Soft(byte) => escaped(&[*byte], style),
+        Part::Word => "*".to_owned(),
+    }
 }

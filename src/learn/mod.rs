@@ -19,7 +19,7 @@ mod window;
 mod words;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::ami::{Action, Message};
@@ -88,39 +88,31 @@ fn seen(others: &[String]) -> String {
 /// If the log cannot be read or is broken, or has nothing of the identity that was asked for.
 pub fn learn(directory: &Path, options: &Options) -> Result<Draft, LearnError> {
     let window = Window::new(options, || Ok(verify(directory)?.last_time))?;
+    let is_wanted = |name: &str| options.identity.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(name));
     let mut students: BTreeMap<String, Student<'_>> = BTreeMap::new();
+    let mut others = BTreeSet::new();
     let mut basis = Basis::default();
     let mut last_seq = 0;
     for record in read(directory)?.of_kinds(&["start", "action", "event"]) {
         let record = record?;
         last_seq = record.seq;
         note_start(&mut basis, &record);
-        if !window.holds(record.time) {
+        if record.identity.is_empty() || !window.holds(record.time) {
             continue;
         }
-        if record.kind == "start" {
+        if !is_wanted(&record.identity) {
+            others.insert(record.identity);
             continue;
         }
         basis.records += 1;
         basis.times = Some((basis.times.map_or(record.time, |(first, _)| first), record.time));
-        if record.identity.is_empty() {
-            continue;
-        }
-        if !students.contains_key(&record.identity) {
-            students.insert(record.identity.clone(), Student::new(&record.identity, options));
-        }
-        if let Some(student) = students.get_mut(&record.identity) {
-            student.usage.add(&record, &student.attributes);
-        }
+        let student = students.entry(record.identity.clone());
+        let student = student.or_insert_with_key(|name| Student::new(name, options));
+        student.usage.add(&record, &student.attributes);
     }
-    let is_wanted = |name: &String| options.identity.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(name));
-    let names: Vec<String> = students.keys().cloned().collect();
-    students.retain(|name, student| is_wanted(name) && !student.usage.is_nothing());
-    match &options.identity {
-        Some(wanted) if students.is_empty() => {
-            return Err(LearnError::Nobody { wanted: wanted.clone(), others: names });
-        }
-        _ => {}
+    students.retain(|_, student| !student.usage.is_nothing());
+    if let Some(wanted) = options.identity.clone().filter(|_| students.is_empty()) {
+        return Err(LearnError::Nobody { wanted, others: others.into_iter().collect() });
     }
     let roles = students.values().map(Student::role).collect();
     let mut draft = Draft { basis, roles };

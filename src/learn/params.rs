@@ -12,6 +12,8 @@ use crate::policy::{elements, split_value};
 
 /// So many different sets of parameters are told apart.
 const SETS_MAX: usize = 64;
+/// Longer sets are not told apart: nobody would write a rule for each.
+const SET_LEN_MAX: usize = 32;
 /// So many parameters of one action, and variables of one list, are.
 const NAMES_MAX: usize = 128;
 /// More rules for one action nobody would write.
@@ -120,20 +122,21 @@ impl ParamSets {
     /// Takes in one call.
     pub(super) fn add(&mut self, set: &ParamSet<'_>, record: &LoggedRecord, attributes: &[Attribute]) {
         let names = set.names();
-        let is_kept = self.sets.len() < SETS_MAX || self.sets.contains_key(&names);
+        let is_kept = names.len() <= SET_LEN_MAX && (self.sets.len() < SETS_MAX || self.sets.contains_key(&names));
         let group = if is_kept { self.sets.entry(names).or_default() } else { self.rest.get_or_insert_default() };
         group.add(set, record, attributes);
     }
 
     /// The fewest groups in which no two parameters are that never stood together.
     pub(super) fn groups(&self, entry: Option<&ActionEntry>, attributes: &[Attribute]) -> Vec<Group> {
-        let together = |a: &String, b: &String| self.sets.keys().any(|set| set.contains(a) && set.contains(b));
+        let pairs = |set| BTreeSet::iter(set).flat_map(move |a: &String| set.iter().map(move |b| (a, b)));
+        let together: BTreeSet<(&String, &String)> = self.sets.keys().flat_map(pairs).collect();
         let mut sets: Vec<(&BTreeSet<String>, &Group)> = self.sets.iter().collect();
         sets.sort_by_key(|(names, group)| (usize::MAX - names.len(), u64::MAX - group.tally.count, *names));
         let mut groups: Vec<(BTreeSet<String>, Group)> = Vec::new();
         for (names, group) in sets {
             let fits = |own: &BTreeSet<String>| {
-                names.difference(own).all(|name| own.difference(names).all(|other| together(name, other)))
+                names.difference(own).all(|name| own.difference(names).all(|other| together.contains(&(name, other))))
             };
             let is_full = groups.len() >= RULES_MAX;
             match groups.iter_mut().find(|(own, _)| is_full || fits(own)) {

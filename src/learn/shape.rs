@@ -36,8 +36,10 @@ pub(super) enum Part {
 /// How much is told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Level {
-    /// Names are text.
+    /// Names are text, and short numbers are told by their length.
     Names,
+    /// Numbers are words, unless they are dialled.
+    Numbers,
     /// Names are words.
     Words,
     /// What stands between two delimiters is one word.
@@ -47,7 +49,8 @@ pub(super) enum Level {
 impl Level {
     pub(super) const fn next(self) -> Self {
         match self {
-            Self::Names => Self::Words,
+            Self::Names => Self::Numbers,
+            Self::Numbers => Self::Words,
             Self::Words | Self::Runs => Self::Runs,
         }
     }
@@ -162,6 +165,7 @@ pub(super) fn collapse(parts: &[Part], level: Level, style: Style) -> Vec<Part> 
     let is_kept = |part: &Part| matches!(part, Part::Fixed(_) | Part::Hard(_));
     match level {
         Level::Names => parts.to_vec(),
+        Level::Numbers => parts.iter().map(|part| without_number(part, style)).collect(),
         Level::Words => parts.iter().map(|part| one_word(part, style)).collect(),
         Level::Runs => parts
             .chunk_by(|a, b| !is_kept(a) && !is_kept(b))
@@ -174,11 +178,10 @@ pub(super) fn collapse(parts: &[Part], level: Level, style: Style) -> Vec<Part> 
 }
 
 fn one_word(part: &Part, style: Style) -> Part {
-    match part {
-        Part::Digits(_) if style != Style::Dial => Part::Word,
-        Part::Name(_) => Part::Word,
-        Part::Attribute(_) | Part::Digits(_) | Part::Fixed(_) | Part::Hard(_) | Part::Soft(_) | Part::Word => {
-            part.clone()
-        }
-    }
+    if matches!(part, Part::Name(_)) { Part::Word } else { without_number(part, style) }
+}
+
+fn without_number(part: &Part, style: Style) -> Part {
+    let is_number = matches!(part, Part::Digits(_)) && style != Style::Dial;
+    if is_number { Part::Word } else { part.clone() }
 }

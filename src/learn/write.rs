@@ -40,26 +40,15 @@ impl Draft {
     fn preface(&self, yaml: &mut Yaml) {
         let basis = &self.basis;
         let times = basis.times.map(|(first, last)| format!(", {first:.0} to {last:.0}")).unwrap_or_default();
-        yaml.comment(0, "A draft, learned from an audit log by `amiwall learn`. Nothing of it is in force.");
-        yaml.comment(
-            0,
-            &format!(
-                "It rests on {} of actions and events{times}; the chain was verified on the way.",
-                count(basis.records, "record")
-            ),
-        );
-        yaml.comment(
-            0,
+        let records = count(basis.records, "record");
+        let lines = [
+            "A draft, learned from an audit log by `amiwall learn`. Nothing of it is in force.",
+            &format!("It rests on {records} of actions and events{times}; the chain was verified on the way."),
             "It says what was done, not what is right: what did not happen in this time is missing (month's end,",
-        );
-        yaml.comment(
-            0,
             "holidays, failures), and what did happen may not be wanted. Read every line; wildcards say so.",
-        );
-        yaml.comment(
-            0,
             "Then put it into a policy, and try it: `amiwall check`, `amiwall test`, `mode: shadow` (docs/rollout.md).",
-        );
+        ];
+        lines.iter().for_each(|line| yaml.comment(0, line));
         if basis.lacks_events {
             yaml.comment(
                 0,
@@ -175,6 +164,8 @@ impl Check {
         }
         if refused > 0 {
             text += &format!(", {} would be REFUSED:", thousands(refused));
+        } else if self.hidden > 0 {
+            text.push('.');
         }
         text
     }

@@ -53,8 +53,8 @@ fn numbers_are_dialplan_patterns() {
 #[test]
 fn a_channel_keeps_its_technology_and_what_it_dials_into() {
     let phones = (0..30).map(|n| format!("PJSIP/{}", 1000 + n));
-    assert_eq!(learned("Originate", "Channel", phones), ["PJSIP/10??"]);
-    let locals = (0..30).map(|n| format!("Local/{}@internal/n", 1000 + n));
+    assert_eq!(learned("Originate", "Channel", phones), ["PJSIP/100?", "PJSIP/101?", "PJSIP/102?"]);
+    let locals = (0..30).map(|n| format!("Local/{}@internal/n", 1000 + 3 * n));
     assert_eq!(learned("Originate", "Channel", locals), ["Local/10??@internal/n"]);
     let trunk = (0..30).map(|n| format!("SIP/trunk-a/1212555{:04}", n * 31));
     assert_eq!(learned("Originate", "Channel", trunk), ["SIP/trunk-a/12125550???"]);
@@ -117,6 +117,16 @@ fn caller_ids_are_a_name_and_a_number() {
 }
 
 #[test]
+fn numbers_that_grow_are_words() {
+    assert_eq!(learned("SendText", "Message", (0..30).map(|n| format!("call {n}"))), ["call *"]);
+    assert_eq!(learned("SendText", "Message", (10..40).map(|n| format!("call {n}"))), ["call ??"]);
+    assert_eq!(learned("Originate", "Channel", (90..110).map(|n| format!("PJSIP/{n}"))), ["PJSIP/10?", "PJSIP/9?"]);
+    let mut penalties = (0..30).map(|n| n.to_string()).collect::<Vec<_>>();
+    penalties.push("x".to_owned());
+    assert_eq!(learned("QueueAdd", "Penalty", &penalties)[8..12], ["8", "9", "10", "11"]);
+}
+
+#[test]
 fn attributes_of_the_identity_are_seen() {
     let own = [("extension", "1001"), ("name", "Alice Smith"), ("digit", "1")];
     let learned = |action, param, values: &[&str]| learned_with(&own, action, param, values);
@@ -140,4 +150,13 @@ fn a_value_with_a_function_or_an_expansion_stays_as_it_is() {
     let draft = log.learn();
     assert_eq!(patterns(&draft.roles[0], "Originate", "Data"), [r"$\{EXTEN\}"]);
     assert_eq!(draft.roles[0].check.allowed, 1);
+}
+
+#[test]
+fn a_hostile_channel_is_no_work() {
+    let channels = (0..40).map(|n| format!("PJSIP/{}", format!("{}.", n % 4).repeat(100)));
+    assert_eq!(learned("Originate", "Channel", channels).len(), 4);
+    let digits = |n: u64| (0..60).map(|at| format!("{}.", (n.pow(3) >> (at % 20)) & 3)).collect::<String>();
+    let channels = (0..40).map(|n| format!("PJSIP/{}", digits(n)));
+    assert_eq!(learned("Originate", "Channel", channels).len(), 1);
 }

@@ -40,7 +40,7 @@ fn value() -> impl Strategy<Value = Vec<u8>> {
 
 /// Words that a pattern cannot spell, because they are the names of types.
 fn is_type_name(value: &[u8]) -> bool {
-    matches!(value, b"integer" | b"boolean" | b"callerid")
+    matches!(value, b"integer" | b"boolean")
 }
 
 type Call = (&'static str, Vec<(&'static str, Vec<u8>)>);
