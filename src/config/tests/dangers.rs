@@ -50,8 +50,8 @@ fn a_free_originate_is_a_shell() {
             "allow: [{{ Originate: {{ Channel: \"Local/1?@agents\", \"Variable?\": {{ \"*\": \"1\", \"F(x)\": a }} }} }}], {LIMITS}"
         ),
         &[
-            "6:75 any variable may be set: a dialplan trusts its own",
-            "6:85 `F(x)` is a dialplan function: what it does happens at once",
+            "6:74 any variable may be set: a dialplan trusts its own",
+            "6:84 `F(x)` is a dialplan function: what it does happens at once",
         ],
     );
     check(&format!("allow: [{{ Originate: {{ Channel: \"Local/*@agents\", Application: [Wait] }} }}], {LIMITS}"), &[]);
