@@ -7,6 +7,7 @@
 //! its kind is `text` unless said, and `bytes` is how much of its value Asterisk keeps. A `#` in a name stands for digits
 //! (`Action-#` is `Action-000000`). `events.tsv`: name, classes, `event` | `answer` | `both`.
 
+mod declared;
 mod nearest;
 mod parse;
 mod sentences;
@@ -16,6 +17,7 @@ use std::sync::LazyLock;
 
 use crate::ami::PrivilegeClass;
 
+pub use declared::{Declared, KINDS};
 pub use nearest::nearest;
 
 /// What an action can do to the system beyond its purpose.

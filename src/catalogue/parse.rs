@@ -19,7 +19,8 @@ fn lines(text: &'static str) -> impl Iterator<Item = &'static str> {
     text.lines().filter(|line| !line.starts_with('#'))
 }
 
-fn action(line: &'static str) -> Option<ActionEntry> {
+/// Reads one line of it.
+pub(super) fn action(line: &'static str) -> Option<ActionEntry> {
     let mut columns = line.split('\t');
     let name = columns.next()?;
     let classes = classes(columns.next()?)?;

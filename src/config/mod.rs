@@ -30,7 +30,7 @@ use crate::identity::{FailedLogins, Identities, Identity};
 use crate::listener::{ConnectionLimits, ListenerConfig};
 use crate::networks::{Network, NetworkAcl};
 use crate::policy::Policy;
-use crate::policy::spec::{ClientSpec, LimitSpec, PolicySpec, Position, RoleSpec};
+use crate::policy::spec::{ActionSpec, ClientSpec, LimitSpec, PolicySpec, Position, RoleSpec};
 use crate::upstream::UpstreamConfig;
 
 pub use cases::{Direction, Expect, TestCase, test_cases};
@@ -189,6 +189,7 @@ struct Sections<Audit = AuditConfig> {
     roles: Vec<RoleSpec>,
     identities: Vec<Identity>,
     clients: Vec<ClientSpec>,
+    actions: Vec<ActionSpec>,
 }
 
 /// `limits:`.
@@ -221,6 +222,7 @@ fn read(path: &Path, files: Files) -> Result<Read, Diagnostics> {
         roles: sections.roles.clone(),
         clients: sections.clients.clone(),
         shared_limits: sections.limits.shared.clone(),
+        actions: sections.actions.clone(),
     };
     let policy = match Policy::compile(spec) {
         Ok((policy, warnings)) => {
@@ -238,10 +240,10 @@ fn read(path: &Path, files: Files) -> Result<Read, Diagnostics> {
     }
     check_permissions(path, &mut problems);
     let (errors, warnings) = problems.into_diagnostics(path, &text, &hidden);
-    let Sections { listeners, upstreams, audit, limits, roles, identities, clients } = sections;
+    let Sections { listeners, upstreams, audit, limits, roles, identities, clients, actions } = sections;
     match audit {
         Some(audit) if errors.is_empty() => {
-            let sections = Sections { listeners, upstreams, audit, limits, roles, identities, clients };
+            let sections = Sections { listeners, upstreams, audit, limits, roles, identities, clients, actions };
             Ok(Read { digest, text: PolicyText { text, hidden }, sections, policy, warnings })
         }
         _ => Err(errors.with(warnings)),
@@ -249,9 +251,10 @@ fn read(path: &Path, files: Files) -> Result<Read, Diagnostics> {
 }
 
 /// Keys of the file.
-const KEYS: [&str; 8] = ["version", "listeners", "upstreams", "audit", "networks", "limits", "roles", "identities"];
+const KEYS: [&str; 9] =
+    ["version", "listeners", "upstreams", "audit", "networks", "limits", "actions", "roles", "identities"];
 /// Keys that later versions have.
-const KEYS_LATER: [&str; 3] = ["actions", "admin", "cluster"];
+const KEYS_LATER: [&str; 2] = ["admin", "cluster"];
 
 fn read_sections(
     node: &Node,
@@ -283,6 +286,7 @@ fn read_sections(
         upstreams: upstreams.map(|node| upstreams::upstreams(node, &context, problems)).unwrap_or_default(),
         audit: audit.and_then(|node| audit::audit(node, &context, problems)),
         limits: fields.take("limits").map(|node| values::limits(node, problems)).unwrap_or_default(),
+        actions: fields.take("actions").map(|node| roles::actions(node, problems)).unwrap_or_default(),
         roles: roles.map(|node| roles::roles(node, problems)).unwrap_or_default(),
         identities,
         clients,

@@ -3,11 +3,32 @@
 use super::fields::{Fields, Problems};
 use super::node::{Node, Value};
 use super::values;
-use crate::policy::spec::{EventsSpec, RoleSpec, RuleSpec, SetSpec, SetValueSpec, Spanned, ValueSpec};
+use crate::policy::spec::{ActionSpec, EventsSpec, RoleSpec, RuleSpec, SetSpec, SetValueSpec, Spanned, ValueSpec};
 
 /// All roles.
 pub(super) fn roles(node: &Node, problems: &mut Problems) -> Vec<RoleSpec> {
     node.map(problems).iter().map(|(name, node)| role(name, node, problems)).collect()
+}
+
+/// `actions:`: `UcmDial: [Channel, { Number: dialable }]`. A parameter without a kind is a text.
+pub(super) fn actions(node: &Node, problems: &mut Problems) -> Vec<ActionSpec> {
+    let mut all = Vec::new();
+    for (name, node) in node.map(problems) {
+        let mut params = Vec::new();
+        for element in node.list(problems) {
+            match &element.value {
+                Value::Map(map) => {
+                    params.extend(map.iter().filter_map(|(name, kind)| Some((name.clone(), kind.text(problems)?))));
+                }
+                Value::Empty | Value::List(_) | Value::Scalar(_) => {
+                    let kind = Spanned { text: "text".to_owned(), at: element.at };
+                    params.extend(element.text(problems).map(|name| (name, kind)));
+                }
+            }
+        }
+        all.push(ActionSpec { name: name.clone(), params });
+    }
+    all
 }
 
 fn role(name: &Spanned, node: &Node, problems: &mut Problems) -> RoleSpec {

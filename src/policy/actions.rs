@@ -27,7 +27,9 @@ static SESSION_RULE: LazyLock<Arc<str>> = LazyLock::new(|| "session".into());
 pub(super) struct ActionRules {
     pub(super) allow: Vec<Arc<Rule>>,
     pub(super) deny: Vec<Arc<Rule>>,
-    /// Where the catalogue lacks the action: all parameters that the rules name.
+    /// What the catalogue or the policy's own declarations know of the action.
+    pub(super) entry: Option<&'static ActionEntry>,
+    /// Where nobody knows the action: all parameters that the rules name.
     pub(super) names: Vec<String>,
     pub(super) set: SetRules,
 }
@@ -67,11 +69,11 @@ impl Shadow {
 impl ClientPolicy {
     /// Judges an action whose record will have this id.
     pub(super) fn decide(&self, action: Action, record_id: &str) -> Decision {
-        let entry = catalogue::action(action.key());
         if action.key() == NEVER_FORWARDED {
             return deny(action, Reason::ActionsNever, None);
         }
         let rules = self.actions.get(action.key());
+        let entry = entry_of(rules, action.key());
         let names = rules.map_or(&[][..], |rules| &rules.names);
         let params::Params { kept, dropped } = params::params(&action, entry, names);
         let (rule, would_deny) = match (judge(rules, entry, &kept), &self.shadow) {
@@ -101,12 +103,17 @@ impl ClientPolicy {
     pub(super) fn may_ever(&self, key: &str) -> bool {
         let rules = self.actions.get(key);
         let is_denied = rules.is_some_and(|rules| rules.deny.iter().any(|rule| rule.params.is_none()));
-        let entry = catalogue::action(key);
+        let entry = entry_of(rules, key);
         let is_shadowed =
             self.shadow.as_ref().is_some_and(|shadow| shadow.lets_pass(&Reason::ActionsUnlisted, entry, &[]));
         let is_allowed = is_local(entry) || rules.is_some_and(|rules| !rules.allow.is_empty()) || is_shadowed;
         key != NEVER_FORWARDED && is_allowed && !is_denied
     }
+}
+
+/// What is known of an action.
+pub(super) fn entry_of(rules: Option<&ActionRules>, key: &str) -> Option<&'static ActionEntry> {
+    rules.map_or_else(|| catalogue::action(key), |rules| rules.entry)
 }
 
 /// Whether amiwall answers the action itself.

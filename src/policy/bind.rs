@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use crate::catalogue::{self, ActionEntry, ParamEntry, ParamKind};
+use crate::catalogue::{self, ActionEntry, Declared, ParamEntry, ParamKind};
 
 use super::alike;
 use super::caller_id::CallerIdPattern;
@@ -22,12 +22,13 @@ pub(super) struct Binding<'a> {
     pub(super) client: Option<&'a str>,
     pub(super) attributes: Attributes<'a>,
     pub(super) side: Side,
+    pub(super) declared: &'a Declared,
 }
 
 /// Makes a rule of an entry; none if something is wrong with it, which `report` then holds.
 pub(super) fn rule(spec: &RuleSpec, id: RuleId, binding: Binding<'_>, report: &mut Report) -> Option<Rule> {
     let key = spec.action.text.to_ascii_lowercase();
-    let entry = catalogue::action(&key);
+    let entry = binding.declared.action(&key);
     if binding.side == Side::Allow {
         check_allowed_action(spec, &key, entry, report);
     } else if entry.is_none() {

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::catalogue;
+use crate::catalogue::{self, Declared, KINDS};
 
 use super::actions::{ClientPolicy, Shadow};
 use super::bind::{self, Binding};
@@ -16,7 +16,9 @@ use super::params::Rule;
 use super::pattern::{Attributes, Side};
 use super::report::Report;
 use super::set;
-use super::spec::{ClientSpec, LimitSpec, PolicySpec, Problem, RoleSpec, RuleSpec, ShadowSpec, Spanned, ValueSpec};
+use super::spec::{
+    ActionSpec, ClientSpec, LimitSpec, PolicySpec, Problem, RoleSpec, RuleSpec, ShadowSpec, Spanned, ValueSpec,
+};
 use super::{ClientLimits, Policy, SharedLimits, View};
 
 /// Names of identities and values of attributes are at most this long.
@@ -30,8 +32,9 @@ impl Policy {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn compile(spec: PolicySpec) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
-        let PolicySpec { roles, clients, shared_limits } = spec;
+        let PolicySpec { roles, clients, shared_limits, actions } = spec;
         let mut compiler = Compiler::new(roles);
+        compiler.declare(&actions);
         compiler.check_roles();
         compiler.check_limited(&shared_limits);
         compiler.check_clients(&clients);
@@ -54,6 +57,7 @@ struct Compiler {
     index: HashMap<String, usize>,
     /// Rules without attributes.
     shared: HashMap<RuleKey, Arc<Rule>>,
+    declared: Declared,
     report: Report,
 }
 
@@ -66,7 +70,34 @@ impl Compiler {
                 report.error(role.name.at, format!("the role `{}` stands twice", role.name.text), None);
             }
         }
-        Self { roles: roles.into_iter().map(Arc::new).collect(), index, shared: HashMap::new(), report }
+        Self {
+            roles: roles.into_iter().map(Arc::new).collect(),
+            index,
+            shared: HashMap::new(),
+            declared: Declared::default(),
+            report,
+        }
+    }
+
+    fn declare(&mut self, actions: &[ActionSpec]) {
+        for ActionSpec { name, params } in actions {
+            let kind = |kind: &Spanned| KINDS.contains(&kind.text.as_str());
+            for (param, kind) in params.iter().filter(|(_, one)| !kind(one)) {
+                let message = format!("`{}` is no kind of the parameter `{}`", kind.text, param.text);
+                self.report.error(kind.at, message, Some(format!("one of {}", KINDS.join(", "))));
+            }
+            let texts: Vec<(&str, &str)> =
+                params.iter().map(|(param, kind)| (param.text.as_str(), kind.text.as_str())).collect();
+            if params.iter().all(|(_, one)| kind(one)) && !self.declared.add(&name.text, &texts) {
+                let is_there = self.declared.action(&name.text.to_ascii_lowercase()).is_some();
+                let what = if is_there {
+                    "is known already"
+                } else {
+                    "and its parameters have letters, digits, `-` and `_` only"
+                };
+                self.report.error(name.at, format!("the action `{}` {what}", name.text), None);
+            }
+        }
     }
 
     /// Looks at every role, used or not.
@@ -82,13 +113,14 @@ impl Compiler {
                 self.role(name);
             }
             // Of a role that nobody has, this too has to be right.
-            set::add(&mut BTreeMap::new(), &role, &|_| Some(ANY_ATTRIBUTE), &mut self.report);
+            set::add(&mut BTreeMap::new(), &role, &|_| Some(ANY_ATTRIBUTE), &self.declared, &mut self.report);
             self.report.take(View::compile(&[&role], &|_| Some(ANY_ATTRIBUTE)).map(drop));
             self.report.take(ClientLimits::compile(&[&role]).map(drop));
             self.check_limited(&role.limits);
             for (side, list) in [(Side::Allow, &role.allow), (Side::Deny, &role.deny)] {
                 for (number, spec) in list.iter().enumerate() {
-                    let binding = Binding { client: None, attributes: &|_| Some(ANY_ATTRIBUTE), side };
+                    let binding =
+                        Binding { client: None, attributes: &|_| Some(ANY_ATTRIBUTE), side, declared: &self.declared };
                     let id = rule_id(&role, side, number, spec);
                     let rule = bind::rule(spec, id, binding, &mut self.report);
                     if let Some(rule) = rule.filter(|_| !has_attribute(spec)) {
@@ -103,7 +135,7 @@ impl Compiler {
     fn check_limited(&mut self, limits: &[LimitSpec]) {
         for action in limits.iter().map(|limit| &limit.action) {
             let key = action.text.to_ascii_lowercase();
-            if key == "*" || catalogue::action(&key).is_some() {
+            if key == "*" || self.declared.action(&key).is_some() {
                 continue;
             }
             let message = format!("Asterisk has no action `{}`", action.text.escape_debug());
@@ -155,12 +187,17 @@ impl Compiler {
             "identity" => Some(client.name.text.as_str()),
             name => client.attributes.get(name).map(|value| value.text.as_str()),
         };
+        let declared = self.declared.clone();
         let mut policy = ClientPolicy::default();
+        for entry in self.declared.iter() {
+            policy.actions.entry(entry.key.clone()).or_default().entry = Some(entry);
+        }
         for place in places {
             let Some(role) = self.roles.get(place).cloned() else { continue };
             for (side, list) in [(Side::Allow, &role.allow), (Side::Deny, &role.deny)] {
                 for (number, spec) in list.iter().enumerate() {
-                    let binding = Binding { client: Some(&client.name.text), attributes: &attributes, side };
+                    let binding =
+                        Binding { client: Some(&client.name.text), attributes: &attributes, side, declared: &declared };
                     let rule = match self.shared.get(&(place, side, number)) {
                         Some(rule) => rule.clone(),
                         None => {
@@ -169,7 +206,7 @@ impl Compiler {
                             Arc::new(rule)
                         }
                     };
-                    add(&mut policy, &spec.action.text, side, rule);
+                    add(&mut policy, &spec.action.text, side, rule, &self.declared);
                 }
             }
             policy.roles.push(role);
@@ -185,7 +222,7 @@ impl Compiler {
     fn shadow(&mut self, client: &ClientSpec, spec: &ShadowSpec) -> Shadow {
         for action in &spec.also {
             let key = action.text.to_ascii_lowercase();
-            if catalogue::action(&key).is_none() {
+            if self.declared.action(&key).is_none() {
                 let help = catalogue::nearest_action(&key).map(|near| format!("did you mean `{near}`?"));
                 self.report.error(action.at, format!("Asterisk has no action `{}`", action.text), help);
             }
@@ -198,10 +235,12 @@ impl Compiler {
     fn set(&mut self, attributes: Attributes<'_>, policy: &mut ClientPolicy) {
         let mut all = BTreeMap::new();
         for role in &policy.roles {
-            set::add(&mut all, role, attributes, &mut self.report);
+            set::add(&mut all, role, attributes, &self.declared, &mut self.report);
         }
         for (action, rules) in all {
-            policy.actions.entry(action).or_default().set = rules;
+            let entry = self.declared.action(&action);
+            let own = policy.actions.entry(action).or_default();
+            (own.set, own.entry) = (rules, entry);
         }
     }
 
@@ -221,11 +260,12 @@ impl Compiler {
     }
 }
 
-fn add(policy: &mut ClientPolicy, action: &str, side: Side, rule: Arc<Rule>) {
+fn add(policy: &mut ClientPolicy, action: &str, side: Side, rule: Arc<Rule>, declared: &Declared) {
     let key = action.to_ascii_lowercase();
-    let is_unknown = catalogue::action(&key).is_none();
+    let entry = declared.action(&key);
     let rules = policy.actions.entry(key).or_default();
-    if is_unknown {
+    rules.entry = entry;
+    if entry.is_none() {
         rules.names.extend(rule.params.iter().flatten().map(|param| param.name.clone()));
     }
     match side {

@@ -2,7 +2,6 @@
 //! decide, so the two cannot tell different stories.
 
 use crate::ami::Action;
-use crate::catalogue;
 use crate::identity::ClientName;
 
 use super::Policy;
@@ -85,7 +84,7 @@ impl Policy {
         let (mut considered, mut unallowable) = (Vec::new(), None);
         let rules = self.client(client).and_then(|client| client.actions.get(action.key()));
         if let Some(rules) = rules {
-            let entry = catalogue::action(action.key());
+            let entry = rules.entry;
             let params = params::params(&action, entry, &rules.names);
             unallowable = params::never_allowed(entry, &params.kept).map(str::to_owned);
             let deny = rules.deny.iter().map(|rule| (rule, Effect::Deny));

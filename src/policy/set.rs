@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::ami::{Action, Message, Rewrite};
-use crate::catalogue::{self, ParamEntry, ParamKind};
+use crate::catalogue::{self, Declared, ParamEntry, ParamKind};
 
 use super::pattern::Attributes;
 use super::report::Report;
@@ -48,11 +48,12 @@ pub(super) fn add(
     all: &mut BTreeMap<String, SetRules>,
     role: &RoleSpec,
     attributes: Attributes<'_>,
+    declared: &Declared,
     report: &mut Report,
 ) {
     for set in &role.set {
         let key = set.action.text.to_ascii_lowercase();
-        let Some(params) = known(set, &key, report) else { continue };
+        let Some(params) = known(set, (&key, declared), report) else { continue };
         let rules = all.entry(key).or_default();
         for (name, entry, value) in params {
             if let Some(value) = compile(name, entry, value, attributes, report) {
@@ -65,9 +66,9 @@ pub(super) fn add(
 type Param<'s> = (&'s Spanned, &'static ParamEntry, &'s SetValueSpec);
 
 /// The parameters of one entry, as the catalogue knows them.
-fn known<'s>(set: &'s SetSpec, key: &str, report: &mut Report) -> Option<Vec<Param<'s>>> {
+fn known<'s>(set: &'s SetSpec, (key, declared): (&str, &Declared), report: &mut Report) -> Option<Vec<Param<'s>>> {
     let (name, at) = (&set.action.text, set.action.at);
-    let Some(entry) = catalogue::action(key) else {
+    let Some(entry) = declared.action(key) else {
         let help = catalogue::nearest_action(key).map(|near| format!("did you mean `{near}`?"));
         report.error(at, format!("Asterisk has no action `{name}`"), help);
         return None;

@@ -124,6 +124,15 @@ pub struct ShadowSpec {
     pub also: Vec<Spanned>,
 }
 
+/// An action that a site has beside Asterisk's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActionSpec {
+    /// Its name.
+    pub name: Spanned,
+    /// Its parameters and their kinds.
+    pub params: Vec<(Spanned, Spanned)>,
+}
+
 /// Everything the policy is made of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PolicySpec {
@@ -133,6 +142,8 @@ pub struct PolicySpec {
     pub clients: Vec<ClientSpec>,
     /// `limits.actions`, shared by all clients.
     pub shared_limits: Vec<LimitSpec>,
+    /// `actions`: what a site has beside Asterisk's own.
+    pub actions: Vec<ActionSpec>,
 }
 
 /// Something wrong with the policy file, or worth a warning.

@@ -145,6 +145,35 @@ fn patterns_are_looked_at() {
 }
 
 #[test]
+fn a_declared_action_is_one_like_others() {
+    let declare = |name: &str, params: &[(&str, &str)]| {
+        let params = params.iter().map(|(name, kind)| (spanned(name), spanned(kind))).collect();
+        vec![crate::policy::spec::ActionSpec { name: spanned(name), params }]
+    };
+    let compiled = |role: Role, actions| {
+        let mut spec = spec(vec![role], vec![client("alice", &["r"], &[])]);
+        spec.actions = actions;
+        Policy::compile(spec)
+    };
+    let ucm = || declare("UcmDial", &[("Channel", "text"), ("Number", "dialable")]);
+    let (policy, warnings) = compiled(Role::new("r").allow_bare("ucmdial"), ucm()).expect("a policy");
+    assert!(warnings.is_empty(), "{warnings:?}");
+    super::check(&policy, "UcmDial", &[("Channel", "a"), ("Number", "123"), ("Other", "x")], "allow");
+    super::check(&policy, "UcmDial", &[("Number", "1x")], "params.Number");
+    let role = Role::new("r").allow("UcmDial", &[("Number", "_1X")]);
+    super::check(&compiled(role, ucm()).expect("a policy").0, "UcmDial", &[("Number", "12"), ("Other", "x")], "allow");
+    let typing_error = compiled(Role::new("r").deny("UcmDial", &[("Numbr", "1")]), ucm()).expect_err("a problem");
+    assert_eq!(typing_error[0].message, "`UcmDial` has no parameter `Numbr`");
+    for (actions, message) in [
+        (declare("Ping", &[]), "the action `Ping` is known already"),
+        (declare("a b", &[]), "the action `a b` and its parameters have letters, digits, `-` and `_` only"),
+        (declare("X", &[("A", "number")]), "`number` is no kind of the parameter `A`"),
+    ] {
+        assert_eq!(compiled(Role::new("r"), actions).expect_err("a problem")[0].message, message);
+    }
+}
+
+#[test]
 fn patterns_of_other_languages_are_told() {
     let warnings = |name, text| problems(Role::new("r").allow("Originate", &[(name, text)])).expect("a policy");
     for (name, text) in [

@@ -86,7 +86,12 @@ pub(super) fn client(name: &str, roles: &[&str], attributes: &[(&str, &str)]) ->
 }
 
 pub(super) fn spec(roles: Vec<Role>, clients: Vec<ClientSpec>) -> PolicySpec {
-    PolicySpec { roles: roles.into_iter().map(|role| role.0).collect(), clients, shared_limits: Vec::new() }
+    PolicySpec {
+        roles: roles.into_iter().map(|role| role.0).collect(),
+        clients,
+        shared_limits: Vec::new(),
+        actions: Vec::new(),
+    }
 }
 
 /// A policy in which alice has the one role.
