@@ -1,6 +1,7 @@
 //! Warnings about what is valid and yet more than its author may think: what a reviewer would ask about, each with the
 //! line and what to write instead. What a rule means is the policy's business; this looks at what it amounts to.
 
+mod events;
 mod roles;
 mod rules;
 
@@ -13,6 +14,9 @@ use crate::policy::spec::{ClientSpec, RoleSpec, Spanned, effective_roles};
 pub(super) fn look(sections: &Sections<Option<AuditConfig>>, problems: &mut Problems) {
     for rule in sections.roles.iter().flat_map(|role| &role.allow) {
         rules::look(rule, problems);
+    }
+    for role in &sections.roles {
+        events::look(&role.events, problems);
     }
     let people: Vec<Person<'_>> = sections
         .clients

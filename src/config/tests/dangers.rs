@@ -121,3 +121,15 @@ fn roles_and_identities_are_looked_at_together() {
     assert_eq!(open("").last().map(String::as_str), Some("8:3 `alice` may log in from any address"));
     assert_eq!(open(", networks: [10.0.0.0/8]").len(), 1, "only that it is plain text");
 }
+
+#[test]
+fn a_typing_error_in_events_is_told() {
+    check(
+        "events: { allow: [OriginateRespons, Call, call, Hangup, MyModulesEvent] }, allow: [Ping]",
+        &["6:26 Asterisk has no event `OriginateRespons`", "6:44 Asterisk has no event `Call`"],
+    );
+    check(
+        "events: { allow: [call], mask: { CalerIDNum: last4, CallerIDNum: last4, \"*PIN*\": hide, X-Own: hide } }, allow: [Ping]",
+        &["6:41 `CalerIDNum` is like the name of a header, and is none of those that are known"],
+    );
+}
