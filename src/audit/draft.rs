@@ -291,7 +291,7 @@ impl Judged<'_> {
     fn write(&self, out: &mut Vec<u8>) {
         let decision = match self.reason {
             None => "allow",
-            Some(Reason::LimitsRate { .. }) => "limit",
+            Some(Reason::Limits { .. }) => "limit",
             Some(_) => "deny",
         };
         json::plain(out, "decision", decision);
@@ -304,8 +304,8 @@ impl Judged<'_> {
                 json::number(out, "line", rule.line);
             }
         }
-        if let Some(Reason::LimitsRate { bucket, retry }) = self.reason {
-            json::text(out, "limit", bucket);
+        if let Some(Reason::Limits { limit, retry, .. }) = self.reason {
+            json::text(out, "limit", limit);
             json::number(out, "retry_ms", retry.as_millis());
         }
         if !self.dropped.is_empty() {

@@ -5,6 +5,8 @@
 pub enum Kind {
     /// A packet from a client, with the decision on it.
     Action,
+    /// The state of quotas, so that a start goes on with it.
+    Checkpoint,
     /// A connection was accepted.
     Connect,
     /// A session ended.
@@ -37,6 +39,7 @@ impl Kind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Action => "action",
+            Self::Checkpoint => "checkpoint",
             Self::Connect => "connect",
             Self::End => "end",
             Self::Event => "event",

@@ -15,6 +15,7 @@ mod lines;
 mod packet;
 mod recover;
 mod redact;
+mod replay;
 mod segment;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -28,6 +29,7 @@ pub use config::{AuditConfig, AuditError, Packets};
 pub use draft::{Claimed, Draft, SessionContext, SessionCounts};
 pub use handle::Audit;
 pub use kind::Kind;
+pub use replay::{Replay, replay};
 pub use verify::{Summary, VerifyError, verify};
 
 /// The log cannot be written now.

@@ -156,7 +156,7 @@ fn failed_logins(node: &Node, problems: &mut Problems) -> Option<FailedLogins> {
     Some(FailedLogins { count, per, lockout })
 }
 
-/// Rates by action: `Originate: { rate: 10/minute, burst: 3 }`.
+/// Limits by action: `Originate: { rate: 10/minute, burst: 3, per_day: 200 }`.
 pub(super) fn rates(node: &Node, problems: &mut Problems) -> Vec<LimitSpec> {
     let mut limits = Vec::new();
     for (action, value) in node.map(problems) {
@@ -165,13 +165,15 @@ pub(super) fn rates(node: &Node, problems: &mut Problems) -> Vec<LimitSpec> {
             problems.error(value.at, "expected `{ rate: … }`", help);
             continue;
         }
-        let later = ["per_day", "concurrent", "distinct_destinations"];
-        let fields = Fields::of(value, format!("the limit of `{}`", action.text), &["rate", "burst"], &later, problems);
-        let rate = fields.need("rate", problems).and_then(|node| node.text(problems));
-        let burst = fields.take("burst").and_then(|node| node.text(problems));
-        if let Some(rate) = rate {
-            limits.push(LimitSpec { action: action.clone(), rate, burst });
+        let later = ["concurrent", "distinct_destinations"];
+        let known = ["rate", "burst", "per_day"];
+        let fields = Fields::of(value, format!("the limit of `{}`", action.text), &known, &later, problems);
+        if known.iter().all(|key| fields.take(key).is_none()) {
+            fields.need("rate", problems);
         }
+        let mut text = |key| fields.take(key).and_then(|node| node.text(problems));
+        let (rate, burst, per_day) = (text("rate"), text("burst"), text("per_day"));
+        limits.push(LimitSpec { action: action.clone(), rate, burst, per_day });
     }
     limits
 }

@@ -4,6 +4,7 @@
 //! End: no more accepting, sessions finish within a deadline, the log is closed with a `stop` record.
 
 mod notify;
+mod quotas;
 mod signals;
 
 use std::collections::{BTreeMap, HashMap};
@@ -94,10 +95,10 @@ impl Daemon {
     /// If the audit log cannot be opened or an address cannot be bound.
     pub async fn start(config: &Config) -> Result<Self, DaemonError> {
         let audit = Audit::open(&config.audit).map_err(|error| DaemonError::Audit(error.to_string()))?;
-        Self::start_with(config, audit).await
+        Self::start_with(config, audit, quotas::restored(config)?).await
     }
 
-    async fn start_with(config: &Config, audit: Audit) -> Result<Self, DaemonError> {
+    async fn start_with(config: &Config, audit: Audit, buckets: Arc<Buckets>) -> Result<Self, DaemonError> {
         let unavailable = |error: crate::audit::AuditUnavailable| DaemonError::Audit(error.to_string());
         audit
             .commit(Draft::policy(&config.digest, &config.path, config.identities.iter().count(), "start"))
@@ -109,7 +110,7 @@ impl Daemon {
             snapshot: receiver,
             audit,
             memory: Arc::new(LoginMemory::new(config.failed_logins)),
-            buckets: Buckets::default(),
+            buckets,
             action_ids: ActionIds::default(),
             hash_slots: Arc::new(Semaphore::new(hash_slots)),
             shutdown: CancellationToken::new(),
@@ -125,6 +126,7 @@ impl Daemon {
         };
         daemon.add_connectors(&config.upstreams);
         let bound = daemon.bind_new(config).await?;
+        daemon.run(quotas::keep(daemon.shared.audit.clone(), daemon.shared.buckets.clone()));
         daemon.start_listeners(bound);
         Ok(daemon)
     }
@@ -183,7 +185,14 @@ impl Daemon {
         if drained.is_err() {
             tracing::warn!("some sessions did not finish within {} s", DRAIN_TIMEOUT.as_secs());
         }
+        quotas::checkpoint(&self.shared.audit, &self.shared.buckets).await;
         best_effort(self.shared.audit.clone().close().await);
+    }
+
+    /// Runs something until the process ends.
+    fn run(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.shared.shutdown.clone();
+        tokio::spawn(async move { stop.run_until_cancelled(task).await });
     }
 
     /// Makes connectors for upstreams that are new.
@@ -193,9 +202,7 @@ impl Daemon {
                 continue;
             }
             let connector = Arc::new(Connector::new(Arc::new(config.clone())));
-            let stop = self.shared.shutdown.clone();
-            let probed = connector.clone();
-            tokio::spawn(async move { stop.run_until_cancelled(reach(probed)).await });
+            self.run(reach(connector.clone()));
             self.connectors.insert(name.clone(), connector);
         }
     }

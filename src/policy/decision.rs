@@ -34,10 +34,12 @@ pub enum Reason {
     ActionsUnlisted,
     /// The audit log cannot be written: `audit.unavailable`.
     AuditUnavailable,
-    /// A rate limit: `limits.rate`. Tells which, and when there is room again.
-    LimitsRate {
+    /// A limit has no room: `limits.<what>`. Tells which, and when there is room again.
+    Limits {
+        /// Which kind of limit.
+        what: Limited,
         /// `limits.actions.Originate`, `roles.x.limits.Originate`, `roles.x.limits.*`.
-        bucket: String,
+        limit: String,
         /// When to try again.
         retry: Duration,
     },
@@ -61,10 +63,29 @@ impl Reason {
             Self::ActionsNever => "actions.never".to_owned(),
             Self::ActionsUnlisted => "actions.unlisted".to_owned(),
             Self::AuditUnavailable => "audit.unavailable".to_owned(),
-            Self::LimitsRate { .. } => "limits.rate".to_owned(),
+            Self::Limits { what, .. } => format!("limits.{}", what.word()),
             Self::Message(violation) => format!("message.{violation}"),
             Self::Params(name) | Self::ParamsDenied(name) => format!("params.{name}"),
             Self::UpstreamLost => "upstream.lost".to_owned(),
+        }
+    }
+}
+
+/// The kinds of limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limited {
+    /// So many in a day of UTC.
+    PerDay,
+    /// So many in a time.
+    Rate,
+}
+
+impl Limited {
+    /// What stands behind `limits.` in the code.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::PerDay => "per_day",
+            Self::Rate => "rate",
         }
     }
 }
@@ -218,7 +239,7 @@ impl Denial {
 
 fn client_message(reason: &Reason) -> String {
     match reason {
-        Reason::LimitsRate { retry, .. } => {
+        Reason::Limits { retry, .. } => {
             format!("Rate limit exceeded, retry in {} s", retry.as_millis().div_ceil(1_000).max(1))
         }
         Reason::AuditUnavailable => "Temporarily unavailable, retry later".to_owned(),

@@ -3,9 +3,12 @@
 mod actions;
 mod alike;
 mod bind;
+mod bucket;
+mod buckets;
 mod caller_id;
 mod command;
 mod compile;
+mod days;
 mod decision;
 mod include;
 mod limits;
@@ -14,6 +17,7 @@ mod originate;
 mod params;
 pub mod pattern;
 mod quota;
+mod quota_state;
 mod report;
 pub mod spec;
 #[cfg(test)]
@@ -28,9 +32,11 @@ use std::sync::Arc;
 use crate::ami::Action;
 use crate::identity::ClientName;
 
-pub use decision::{Decision, Denial, Permit, Reason, Refused, RuleId};
-pub use limits::{Buckets, ClientLimits, SharedLimits};
+pub use buckets::{Asking, Buckets};
+pub use decision::{Decision, Denial, Limited, Permit, Reason, Refused, RuleId};
+pub use limits::{ClientLimits, SharedLimits};
 pub use quota::{Quota, QuotaError};
+pub use quota_state::{DayCount, Past, PastEvent, QuotaState};
 pub use view::View;
 
 /// What every identity may do and see.
@@ -77,6 +83,20 @@ impl Policy {
     #[must_use]
     pub const fn shared_limits(&self) -> &SharedLimits {
         &self.shared_limits
+    }
+
+    /// Whether any limit of it survives a restart.
+    #[must_use]
+    pub fn has_quotas(&self) -> bool {
+        let own = self.clients.values().flat_map(|client| client.limits.all());
+        limits::has_quota(own.chain(self.shared_limits.all()))
+    }
+
+    /// Whether a quota that survives a restart counts the client's actions of that name (in lower case).
+    #[must_use]
+    pub fn is_counted(&self, client: &ClientName, action: &str) -> bool {
+        let own = self.limits(client).of_action(action);
+        limits::has_quota(own.iter().chain(self.shared_limits.of_action(action)))
     }
 
     /// The names of the client's roles, those that they include among them.

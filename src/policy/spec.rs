@@ -50,15 +50,17 @@ pub struct EventsSpec {
     pub mask: Vec<(Spanned, Spanned)>,
 }
 
-/// One rate: `10/minute`, with a burst.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What bounds one action: at least one of these.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LimitSpec {
     /// An action's name or `*`.
     pub action: Spanned,
     /// `10/minute`.
-    pub rate: Spanned,
+    pub rate: Option<Spanned>,
     /// How many at once; as many as the rate's count when absent.
     pub burst: Option<Spanned>,
+    /// How many in a day of UTC.
+    pub per_day: Option<Spanned>,
 }
 
 /// One role.

@@ -17,7 +17,8 @@ use super::{Live, SessionEnd, Snapshot, local, lock};
 use crate::ami::{Action, Malformed, Message};
 use crate::audit::{Recorded, Split};
 use crate::catalogue;
-use crate::policy::{Decision, Denial, Permit, Reason};
+use crate::identity::Now;
+use crate::policy::{Asking, Decision, Denial, Permit, Reason};
 use crate::upstream::{Correlation, Outlet, Sent};
 
 /// Packets judged and recorded together.
@@ -160,7 +161,8 @@ fn judge(live: &Live, snapshot: &Snapshot, packet: Packet) -> Decision {
         Err(denial) => Decision::Deny(denial),
     };
     let (limits, shared) = (snapshot.policy.limits(&live.client), snapshot.policy.shared_limits());
-    live.shared.buckets.take(limits, shared, &live.client, decision)
+    let asking = Asking { client: &live.client, wall: Now::read().wall };
+    live.shared.buckets.take(limits, shared, asking, decision)
 }
 
 async fn handle<S: AsyncRead + Unpin>(

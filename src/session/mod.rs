@@ -60,8 +60,8 @@ pub struct Shared {
     pub audit: Audit,
     /// Remembered secrets, failed logins, session counts.
     pub memory: Arc<LoginMemory>,
-    /// Rate limits.
-    pub buckets: Buckets,
+    /// What is left of the limits.
+    pub buckets: Arc<Buckets>,
     /// Broadcast ids.
     pub action_ids: ActionIds,
     /// Argon2 computations at once.

@@ -6,6 +6,7 @@ use super::super::redact::Redactor;
 use super::super::{Claimed, Kind, Packets, SessionCounts};
 use super::*;
 use crate::ami::{ActionError, Decoder, Limits};
+use crate::policy::Limited;
 
 fn encoded(draft: &Draft) -> String {
     let mut out = Vec::new();
@@ -31,7 +32,11 @@ fn an_action_has_the_members_of_the_design_in_their_order() {
 
 #[test]
 fn a_limit_is_told_apart_from_a_denial() {
-    let reason = Reason::LimitsRate { bucket: "roles.x.limits.*".to_owned(), retry: Duration::from_millis(1_500) };
+    let reason = Reason::Limits {
+        what: Limited::Rate,
+        limit: "roles.x.limits.*".to_owned(),
+        retry: Duration::from_millis(1_500),
+    };
     let decision = Decision::Deny(Denial::of_unavailable(action(&[("Action", b"Ping")]), reason));
     let text = encoded(&Draft::action(&session(), "1", &decision));
     let expected = r#""decision":"limit","reason":"limits.rate","limit":"roles.x.limits.*","retry_ms":1500,"policy""#;

@@ -162,8 +162,10 @@ fn values(value: &ValueSpec, bind: &impl Fn(&str) -> String) -> String {
 
 fn limit(limit: &LimitSpec) -> String {
     let what = if limit.action.text == "*" { "packets of any kind" } else { &limit.action.text };
-    let burst = limit.burst.as_ref().map(|burst| format!(", {} at once", burst.text)).unwrap_or_default();
-    format!("{what}: {}{burst}", limit.rate.text)
+    let rate = limit.rate.as_ref().map(|rate| rate.text.clone());
+    let burst = limit.burst.as_ref().map(|burst| format!("{} at once", burst.text));
+    let per_day = limit.per_day.as_ref().map(|per_day| format!("{} a day (UTC)", per_day.text));
+    format!("{what}: {}", [rate, burst, per_day].into_iter().flatten().collect::<Vec<_>>().join(", "))
 }
 
 fn sees(roles: &[&RoleSpec]) -> Vec<String> {

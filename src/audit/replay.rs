@@ -1,0 +1,109 @@
+//! What a log says of quotas: its last checkpoint, and what was let through behind it. Read backwards, segment by
+//! segment, so that a start reads little of a long log.
+
+use std::fs::File;
+use std::io::{self, BufReader};
+use std::path::Path;
+
+use super::chain::Record;
+use super::kind::Kind;
+use super::lines::{Line, Lines};
+use super::segment::{Segment, list_segments};
+use crate::policy::{Past, PastEvent, QuotaState};
+
+/// No quota looks further back than this, but for what a checkpoint holds.
+const LOOK_BACK_SECONDS: i64 = 2 * 86_400;
+
+/// What a log says of quotas.
+#[derive(Debug, Default)]
+pub struct Replay {
+    /// The last checkpoint's.
+    pub saved: QuotaState,
+    /// What the records behind it say, in order.
+    pub since: Vec<Past>,
+}
+
+/// Reads the end of the log in a directory. `is_counted` says whether the actions of that name of an identity are needed.
+///
+/// # Errors
+/// If the log cannot be read.
+pub fn replay(directory: &Path, is_counted: impl Fn(&str, &str) -> bool) -> io::Result<Replay> {
+    let mut replay = Replay::default();
+    let (mut following, mut newest) = (u64::MAX, None);
+    for segment in list_segments(directory)?.iter().rev() {
+        let mut part = read_segment(directory, segment, following, &is_counted)?;
+        part.since.append(&mut replay.since);
+        replay.since = part.since;
+        if let Some(saved) = part.saved {
+            replay.saved = saved;
+            break;
+        }
+        newest = newest.max(part.last);
+        if newest.zip(part.first).is_some_and(|(newest, first)| newest - first > LOOK_BACK_SECONDS) {
+            break;
+        }
+        following = segment.first;
+    }
+    Ok(replay)
+}
+
+/// What one segment says.
+#[derive(Debug, Default)]
+struct Part {
+    saved: Option<QuotaState>,
+    since: Vec<Past>,
+    /// The times of its first and last record.
+    first: Option<i64>,
+    last: Option<i64>,
+}
+
+/// `following` is the first seq of the next segment: what a given-up segment has of that stands there again.
+fn read_segment(
+    directory: &Path,
+    segment: &Segment,
+    following: u64,
+    is_counted: &impl Fn(&str, &str) -> bool,
+) -> io::Result<Part> {
+    let mut part = Part::default();
+    let file = File::open(directory.join(&segment.name))?;
+    let mut lines = Lines::new(BufReader::with_capacity(256 * 1024, file));
+    while lines.read()? == Line::Whole {
+        // A line that is no record is `verify`'s to tell; here it cannot give anybody more than he has.
+        let Ok(record) = Record::read(lines.line()) else { continue };
+        if segment.is_suspect() && record.seq >= following {
+            break;
+        }
+        let wall = seconds(record.time);
+        part.first = part.first.or(wall);
+        part.last = wall.or(part.last);
+        let is = |kind: Kind| record.kind == kind.name().as_bytes();
+        if is(Kind::Checkpoint) {
+            let members: Checkpoint = serde_json::from_slice(lines.line()).map_err(io::Error::other)?;
+            part.saved = Some(members.quotas);
+            part.since.clear();
+        } else if is(Kind::Action) {
+            part.since.extend(wall.and_then(|wall| allowed(lines.line(), wall, is_counted)));
+        }
+    }
+    Ok(part)
+}
+
+#[derive(serde::Deserialize)]
+struct Checkpoint {
+    quotas: QuotaState,
+}
+
+fn allowed(line: &[u8], wall: i64, is_counted: impl Fn(&str, &str) -> bool) -> Option<Past> {
+    let record: serde_json::Value = serde_json::from_slice(line).ok()?;
+    let text = |key: &str| record.get(key)?.as_str();
+    let (identity, action) = (text("identity")?, text("name")?.to_ascii_lowercase());
+    if text("decision")? != "allow" || !is_counted(identity, &action) {
+        return None;
+    }
+    Some(Past { wall, identity: identity.to_owned(), event: PastEvent::Allowed { action } })
+}
+
+fn seconds(time: &[u8]) -> Option<i64> {
+    let time: jiff::Timestamp = std::str::from_utf8(time).ok()?.parse().ok()?;
+    Some(time.as_second())
+}
