@@ -13,8 +13,8 @@ pub(super) fn identities(node: &Node, context: &Context<'_>, problems: &mut Prob
 }
 
 fn identity(name: &Spanned, node: &Node, context: &Context<'_>, problems: &mut Problems) -> (Identity, ClientSpec) {
-    let known = ["roles", "secret", "challenge", "certificate", "networks", "attributes", "sessions", "valid"];
-    let later = ["mode", "shadow_also", "hours", "upstream"];
+    let known = ["roles", "secret", "challenge", "certificate", "networks", "attributes", "sessions", "valid", "hours"];
+    let later = ["mode", "shadow_also", "upstream"];
     let what = format!("the identity `{}`", name.text);
     let fields = Fields::of(node, what, &known, &later, problems);
     let roles = fields.need("roles", problems).map(|node| values::texts(node, problems)).unwrap_or_default();
@@ -48,7 +48,8 @@ fn identity(name: &Spanned, node: &Node, context: &Context<'_>, problems: &mut P
         valid_until,
         sessions_max: fields.take("sessions").and_then(|node| values::count(node, problems)),
     };
-    (identity, ClientSpec { name: name.clone(), roles, attributes })
+    let hours = fields.take("hours").map(|node| values::windows(node, problems)).unwrap_or_default();
+    (identity, ClientSpec { name: name.clone(), roles, attributes, hours })
 }
 
 /// A challenge is proved with the secret itself: only where that is kept, and it is kept for nothing else.

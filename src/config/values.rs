@@ -166,14 +166,25 @@ pub(super) fn rates(node: &Node, problems: &mut Problems) -> Vec<LimitSpec> {
             continue;
         }
         let later = ["concurrent", "distinct_destinations"];
-        let known = ["rate", "burst", "per_day"];
+        let known = ["rate", "burst", "per_day", "hours"];
         let fields = Fields::of(value, format!("the limit of `{}`", action.text), &known, &later, problems);
         if known.iter().all(|key| fields.take(key).is_none()) {
             fields.need("rate", problems);
         }
         let mut text = |key| fields.take(key).and_then(|node| node.text(problems));
         let (rate, burst, per_day) = (text("rate"), text("burst"), text("per_day"));
-        limits.push(LimitSpec { action: action.clone(), rate, burst, per_day });
+        let hours = fields.take("hours").map(|node| windows(node, problems)).unwrap_or_default();
+        limits.push(LimitSpec { action: action.clone(), rate, burst, per_day, hours });
     }
     limits
+}
+
+/// `hours:`, one window or a list of them.
+pub(super) fn windows(node: &Node, problems: &mut Problems) -> Vec<Spanned> {
+    let windows = texts(node, problems);
+    if windows.is_empty() {
+        let help = Some("`hours: mon-fri 08:00-20:00 Europe/Madrid`; leave the key out for any time".to_owned());
+        problems.error(node.at, "`hours` without a window", help);
+    }
+    windows
 }

@@ -227,6 +227,9 @@ impl<C: Clock + Clone> Charge<'_, C> {
     fn ask<'l>(&mut self, longest: Option<Exhausted<'l>>, whose: &str, limit: &'l Limit) -> Option<Exhausted<'l>> {
         let Asking { client, wall } = self.asking;
         let (what, outcome) = match &limit.bound {
+            // Going is always right.
+            Bound::Hours(_) if self.action == "logoff" => return longest,
+            Bound::Hours(hours) => (Limited::Hours, hours.ask(wall)),
             Bound::PerDay(max) => {
                 let days = &self.state.days;
                 let has_room = days.count(whose, self.action) < *max;

@@ -157,7 +157,7 @@ impl Compiler {
         }
         let roles: Vec<&RoleSpec> = policy.roles.iter().map(Arc::as_ref).collect();
         policy.view = Arc::new(self.report.take(View::compile(&roles)));
-        policy.limits = self.report.take(ClientLimits::compile(&roles));
+        policy.limits = self.report.take(ClientLimits::of_client(client, &roles));
         policy
     }
 

@@ -74,6 +74,8 @@ impl Reason {
 /// The kinds of limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limited {
+    /// Not at this time.
+    Hours,
     /// So many in a day of UTC.
     PerDay,
     /// So many in a time.
@@ -84,6 +86,7 @@ impl Limited {
     /// What stands behind `limits.` in the code.
     const fn word(self) -> &'static str {
         match self {
+            Self::Hours => "hours",
             Self::PerDay => "per_day",
             Self::Rate => "rate",
         }

@@ -4,8 +4,9 @@
 use std::collections::HashMap;
 
 use super::RuleId;
+use super::hours::Hours;
 use super::quota::{Quota, parse_count};
-use super::spec::{LimitSpec, Problem, RoleSpec, Spanned};
+use super::spec::{ClientSpec, LimitSpec, Problem, RoleSpec, Spanned};
 
 /// The name that stands for every packet.
 pub(super) const EVERY: &str = "*";
@@ -35,6 +36,8 @@ pub(super) struct Limit {
 /// What a limit bounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Bound {
+    /// `hours`: only then.
+    Hours(Hours),
     /// `per_day`: so many in a day of UTC.
     PerDay(u32),
     /// `rate` and `burst`.
@@ -63,6 +66,19 @@ impl ClientLimits {
             }
         }
         if problems.is_empty() { Ok(limits) } else { Err(problems) }
+    }
+
+    /// As [`Self::compile`], with what the identity itself says.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn of_client(client: &ClientSpec, roles: &[&RoleSpec]) -> Result<Self, Vec<Problem>> {
+        let mut limits = Self::compile(roles)?;
+        if let Some(first) = client.hours.first() {
+            let rule = RuleId { path: format!("identities.{}.hours", client.name.text).into(), line: first.at.line };
+            limits.every.push(Limit { rule, bound: Bound::Hours(Hours::compile(&client.hours)?) });
+        }
+        Ok(limits)
     }
 
     pub(super) fn of_action(&self, key: &str) -> &[Limit] {
@@ -109,7 +125,7 @@ impl SharedLimits {
 pub(super) fn has_quota<'l>(mut limits: impl Iterator<Item = &'l Limit>) -> bool {
     limits.any(|limit| match limit.bound {
         Bound::PerDay(_) => true,
-        Bound::Rate(_) => false,
+        Bound::Hours(_) | Bound::Rate(_) => false,
     })
 }
 
@@ -151,6 +167,12 @@ fn read_bounds(spec: &LimitSpec, problems: &mut Vec<Problem>) -> Vec<(&'static s
         Ok(quota) => bounds.extend(quota.map(|quota| ("", Bound::Rate(quota)))),
         Err(found) => problems.extend(found),
     }
+    if !spec.hours.is_empty() {
+        match Hours::compile(&spec.hours) {
+            Ok(hours) => bounds.push((".hours", Bound::Hours(hours))),
+            Err(found) => problems.extend(found),
+        }
+    }
     if let Some(per_day) = &spec.per_day {
         let count = count_of(spec, per_day, "write how many a day (UTC), such as `200`", problems);
         bounds.extend(count.map(|count| (".per_day", Bound::PerDay(count))));
@@ -163,7 +185,7 @@ fn count_of(spec: &LimitSpec, text: &Spanned, help: &str, problems: &mut Vec<Pro
     let mut problem =
         |message, help: &str| problems.push(Problem { at: text.at, message, help: Some(help.to_owned()) });
     if spec.action.text == EVERY {
-        problem("only a rate can be of `*`".to_owned(), "name the action that is meant");
+        problem("only a rate and hours can be of `*`".to_owned(), "name the action that is meant");
         return None;
     }
     match parse_count(&text.text) {

@@ -10,6 +10,7 @@ mod command;
 mod compile;
 mod days;
 mod decision;
+mod hours;
 mod include;
 mod limits;
 mod mask;

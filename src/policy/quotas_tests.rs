@@ -185,9 +185,31 @@ fn what_is_no_quota_is_refused_with_what_is_wrong() {
         let problems = ClientLimits::compile(&[&role]).expect_err("a problem");
         problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>()
     };
-    assert_eq!(problems(per_day("*", "5")), ["only a rate can be of `*`"]);
+    assert_eq!(problems(per_day("*", "5")), ["only a rate and hours can be of `*`"]);
     assert!(problems(per_day("Originate", "0"))[0].starts_with("a limit of 0"));
     assert_eq!(problems(per_day("Originate", "many")), ["`many` is not a whole number"]);
     let burst = LimitSpec { action: spanned("Ping"), burst: Some(spanned("3")), ..LimitSpec::default() };
     assert_eq!(problems(burst), ["`burst` without `rate` bounds nothing"]);
+}
+
+#[test]
+fn outside_its_hours_an_identity_may_only_go() {
+    let hours = vec![spanned("daily 08:00-12:00 UTC")];
+    let role = RoleSpec {
+        name: spanned("r"),
+        limits: vec![LimitSpec { action: spanned("Originate"), hours: hours.clone(), ..LimitSpec::default() }],
+        ..RoleSpec::default()
+    };
+    let rig = Rig::at(NOON - 1);
+    let by_rule = ClientLimits::compile(&[&role]).expect("limits");
+    let bob = ClientSpec { name: spanned("bob"), hours, ..ClientSpec::default() };
+    let by_identity = ClientLimits::of_client(&bob, &[]).expect("limits");
+    assert_eq!((rig.count(&by_rule, "alice", "Originate", 3), rig.count(&by_identity, "bob", "Ping", 3)), (3, 3));
+    rig.pass(1);
+    assert_eq!((rig.count(&by_rule, "alice", "Originate", 3), rig.count(&by_identity, "bob", "Ping", 3)), (0, 0));
+    assert_eq!((rig.count(&by_rule, "alice", "Ping", 3), rig.count(&by_identity, "bob", "Logoff", 1)), (3, 1));
+    let Decision::Deny(denial) = rig.take(&by_identity, "bob", "Ping") else { panic!("allowed") };
+    assert_eq!(denial.reason().code(), "limits.hours");
+    assert_eq!(denial.message(), "Rate limit exceeded, retry in 72000 s");
+    assert_eq!(denial.rule().map(|rule| &*rule.path), Some("identities.bob.hours"));
 }

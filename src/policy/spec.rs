@@ -61,6 +61,8 @@ pub struct LimitSpec {
     pub burst: Option<Spanned>,
     /// How many in a day of UTC.
     pub per_day: Option<Spanned>,
+    /// When: any of these windows; always when empty.
+    pub hours: Vec<Spanned>,
 }
 
 /// One role.
@@ -89,6 +91,8 @@ pub struct ClientSpec {
     pub roles: Vec<Spanned>,
     /// Its attributes, by name.
     pub attributes: BTreeMap<String, Spanned>,
+    /// When it may do anything: any of these windows; always when empty.
+    pub hours: Vec<Spanned>,
 }
 
 /// Everything the policy is made of.

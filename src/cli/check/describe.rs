@@ -60,7 +60,8 @@ fn topics(identity: &Identity, client: &ClientSpec, all_roles: &[RoleSpec]) -> V
     let bind = |text: &str| bind(text, client);
     let may: Vec<String> = roles.iter().flat_map(|role| &role.allow).flat_map(|rule| allowed(rule, &bind)).collect();
     let never: Vec<String> = roles.iter().flat_map(|role| &role.deny).map(|rule| denied(rule, &bind)).collect();
-    let limits: Vec<String> = roles.iter().flat_map(|role| &role.limits).map(limit).collect();
+    let hours = (!client.hours.is_empty()).then(|| format!("anything: only {}", windows(&client.hours)));
+    let limits: Vec<String> = hours.into_iter().chain(roles.iter().flat_map(|role| &role.limits).map(limit)).collect();
     let or_nothing = |lines: Vec<String>| if lines.is_empty() { vec!["nothing".to_owned()] } else { lines };
     let topics = [
         Topic { label: "has", key: "roles", lines: vec![names.join(", ")] },
@@ -165,7 +166,12 @@ fn limit(limit: &LimitSpec) -> String {
     let rate = limit.rate.as_ref().map(|rate| rate.text.clone());
     let burst = limit.burst.as_ref().map(|burst| format!("{} at once", burst.text));
     let per_day = limit.per_day.as_ref().map(|per_day| format!("{} a day (UTC)", per_day.text));
-    format!("{what}: {}", [rate, burst, per_day].into_iter().flatten().collect::<Vec<_>>().join(", "))
+    let hours = (!limit.hours.is_empty()).then(|| format!("only {}", windows(&limit.hours)));
+    format!("{what}: {}", [rate, burst, per_day, hours].into_iter().flatten().collect::<Vec<_>>().join(", "))
+}
+
+fn windows(hours: &[Spanned]) -> String {
+    hours.iter().map(|window| window.text.as_str()).collect::<Vec<_>>().join(" or ")
 }
 
 fn sees(roles: &[&RoleSpec]) -> Vec<String> {
