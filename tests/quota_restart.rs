@@ -1,4 +1,4 @@
-//! The built program, killed and started again: a quota of a day holds over it.
+//! The built program, killed and started again: quotas and suspensions hold over it.
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -21,14 +21,14 @@ fn write(path: &Path, text: &str) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("its mode is set");
 }
 
-fn write_policy(folder: &Path, upstream: SocketAddr) {
+fn write_policy(folder: &Path, upstream: SocketAddr, role: &str) {
     write(&folder.join("secret"), "s3cret\n");
     let policy = format!(
         r#"version: 1
 listeners: [{{ address: "127.0.0.1:0", plaintext: true }}]
 upstreams: {{ pbx: {{ address: "{upstream}", username: amiwall, secret: {{ file: secret }} }} }}
 audit: {{ directory: audit }}
-roles: {{ dialer: {{ allow: [Originate], limits: {{ Originate: {{ per_day: {QUOTA} }} }} }} }}
+roles: {{ dialer: {{ allow: [Originate, Ping], {role} }} }}
 identities: {{ dialer: {{ roles: [dialer], secret: {{ file: secret }}, challenge: true }} }}
 "#
     );
@@ -91,6 +91,13 @@ async fn dial(address: SocketAddr, tries: usize) -> usize {
     queued
 }
 
+async fn simulator() -> (SocketAddr, SimHandle) {
+    let sim = Sim::bind("127.0.0.1:0", SimConfig::with_secret(b"s3cret")).await.expect("the simulator binds");
+    let (upstream, asterisk) = (sim.local_addr(), sim.handle());
+    tokio::spawn(sim.run(CancellationToken::new()));
+    (upstream, asterisk)
+}
+
 fn originated(asterisk: &SimHandle) -> usize {
     asterisk.executed().iter().filter(|action| action.is("Originate")).count()
 }
@@ -98,10 +105,9 @@ fn originated(asterisk: &SimHandle) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killing_amiwall_gives_no_call_more() {
     let folder = tempfile::tempdir().expect("a folder");
-    let sim = Sim::bind("127.0.0.1:0", SimConfig::with_secret(b"s3cret")).await.expect("the simulator binds");
-    let (upstream, asterisk) = (sim.local_addr(), sim.handle());
-    tokio::spawn(sim.run(CancellationToken::new()));
-    write_policy(folder.path(), upstream);
+    let (upstream, asterisk) = simulator().await;
+    let role = format!("limits: {{ Originate: {{ per_day: {QUOTA} }} }}");
+    write_policy(folder.path(), upstream, &role);
     // Killed in the middle of the calls, each time a little later.
     for so_many in [1, 4, 9] {
         let (mut amiwall, address) = start(folder.path()).await;
@@ -132,4 +138,47 @@ async fn killing_amiwall_gives_no_call_more() {
     let (_amiwall, address) = start(folder.path()).await;
     assert_eq!(dial(address, 5).await, 0, "nor after a checkpoint");
     assert_eq!(originated(&asterisk), first);
+}
+
+async fn ask(address: SocketAddr, action: &str) -> String {
+    let mut stream = login(address).await.expect("it is there");
+    stream.write_all(action.as_bytes()).await.expect("sent");
+    read_packet(&mut stream).await.expect("an answer")
+}
+
+async fn resume(folder: &Path, identity: &str) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_amiwall"));
+    let output = command.arg("resume").arg(identity).arg(folder.join("policy.yaml")).output().await.expect("it runs");
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8_lossy(&text).into_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_suspension_holds_until_somebody_resumes_the_identity() {
+    const PING: &str = "Action: Ping\r\n\r\n";
+    let folder = tempfile::tempdir().expect("a folder");
+    let (upstream, asterisk) = simulator().await;
+    write_policy(folder.path(), upstream, "limits: { Originate: { rate: 2/hour } }, trip: { exceeded: 5/hour }");
+    let (mut amiwall, address) = start(folder.path()).await;
+    assert!(ask(address, PING).await.contains("Pong"));
+    assert_eq!(dial(address, 10).await, 2);
+    assert!(ask(address, PING).await.contains("Message: Permission denied"));
+    amiwall.kill().await.expect("it is killed");
+    let (_amiwall, address) = start(folder.path()).await;
+    assert!(ask(address, PING).await.contains("Message: Permission denied"), "it survives a kill");
+    let (code, text) = resume(folder.path(), "nobody").await;
+    assert!(code == Some(2) && text.contains("there is no identity `nobody`"), "{code:?}: {text}");
+    let (code, text) = resume(folder.path(), "Dialer").await;
+    assert!(code == Some(0) && text.contains("`dialer` may act again"), "{code:?}: {text}");
+    assert!(ask(address, PING).await.contains("Pong"));
+    let records = std::fs::read_dir(folder.path().join("audit")).expect("a log");
+    let segments = records
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|e| e == "jsonl"));
+    let log: String = segments.map(|path| std::fs::read_to_string(path).expect("a segment")).collect();
+    let count = |text: &str| log.lines().filter(|line| line.contains(text)).count();
+    assert_eq!(count(r#""kind":"limit""#), 1);
+    assert_eq!(count(r#""reason":"limits.tripped","limit":"roles.dialer.trip","count":5"#), 1);
+    assert_eq!(count(r#""kind":"admin","identity":"dialer","name":"resume","outcome":"resumed""#), 1);
+    assert_eq!(originated(&asterisk), 2);
 }

@@ -236,6 +236,7 @@ impl Shared {
             }
             Kind::Response
             | Kind::Action
+            | Kind::Admin
             | Kind::Checkpoint
             | Kind::Connect
             | Kind::End

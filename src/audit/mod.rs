@@ -16,6 +16,7 @@ mod packet;
 mod recover;
 mod redact;
 mod replay;
+mod requests;
 mod segment;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -30,6 +31,7 @@ pub use draft::{Claimed, Draft, SessionContext, SessionCounts};
 pub use handle::Audit;
 pub use kind::Kind;
 pub use replay::{Replay, replay};
+pub use requests::{ResumeRequest, writer_of};
 pub use verify::{Summary, VerifyError, verify};
 
 /// The log cannot be written now.

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use crate::ami::{Header, Message};
 
 /// What stands for a hidden value.
-const HIDDEN: &[u8] = b"[redacted]";
+pub(super) const HIDDEN: &[u8] = b"[redacted]";
 
 /// A name with `*`, in lower case.
 #[derive(Clone, Debug)]

@@ -8,8 +8,9 @@ use std::path::Path;
 use super::chain::Record;
 use super::kind::Kind;
 use super::lines::{Line, Lines};
+use super::redact::HIDDEN;
 use super::segment::{Segment, list_segments};
-use crate::policy::{Past, PastEvent, QuotaState};
+use crate::policy::{Past, PastEvent, QuotaState, Suspended, destination};
 
 /// No quota looks further back than this, but for what a checkpoint holds.
 const LOOK_BACK_SECONDS: i64 = 2 * 86_400;
@@ -81,8 +82,8 @@ fn read_segment(
             let members: Checkpoint = serde_json::from_slice(lines.line()).map_err(io::Error::other)?;
             part.saved = Some(members.quotas);
             part.since.clear();
-        } else if is(Kind::Action) {
-            part.since.extend(wall.and_then(|wall| allowed(lines.line(), wall, is_counted)));
+        } else if is(Kind::Action) || is(Kind::Limit) || is(Kind::Admin) {
+            part.since.extend(wall.and_then(|wall| past(lines.line(), wall, is_counted)));
         }
     }
     Ok(part)
@@ -93,14 +94,40 @@ struct Checkpoint {
     quotas: QuotaState,
 }
 
-fn allowed(line: &[u8], wall: i64, is_counted: impl Fn(&str, &str) -> bool) -> Option<Past> {
+fn past(line: &[u8], wall: i64, is_counted: impl Fn(&str, &str) -> bool) -> Option<Past> {
     let record: serde_json::Value = serde_json::from_slice(line).ok()?;
     let text = |key: &str| record.get(key)?.as_str();
-    let (identity, action) = (text("identity")?, text("name")?.to_ascii_lowercase());
-    if text("decision")? != "allow" || !is_counted(identity, &action) {
-        return None;
+    let identity = text("identity")?;
+    let event = match text("kind")? {
+        "admin" if text("name") == Some("resume") => PastEvent::Resumed,
+        "limit" if text("reason") == Some("limits.tripped") => {
+            let seconds = record.get("seconds").and_then(serde_json::Value::as_u64);
+            PastEvent::Tripped(Suspended { limit: text("limit")?.to_owned(), seconds })
+        }
+        "action" if text("decision") == Some("allow") => {
+            let action = text("name")?.to_ascii_lowercase();
+            if !is_counted(identity, &action) {
+                return None;
+            }
+            PastEvent::Allowed { action, destination: destination_in(&record) }
+        }
+        _ => return None,
+    };
+    Some(Past { wall, identity: identity.to_owned(), event })
+}
+
+/// What the recorded action dialled, unless something of it is hidden or was not text.
+fn destination_in(record: &serde_json::Value) -> Option<Vec<u8>> {
+    let headers = record.get("headers")?.as_array()?;
+    let mut values = Vec::with_capacity(headers.len());
+    for header in headers {
+        let [name, value] = header.as_array()?.as_slice() else { return None };
+        values.push((name.as_str()?, value.as_str()?));
     }
-    Some(Past { wall, identity: identity.to_owned(), event: PastEvent::Allowed { action } })
+    let value =
+        |name: &str| values.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_bytes());
+    let destination = destination(value);
+    memchr::memmem::find(&destination, HIDDEN).is_none().then_some(destination)
 }
 
 fn seconds(time: &[u8]) -> Option<i64> {

@@ -6,6 +6,7 @@ mod check;
 mod demo;
 mod hash_secret;
 mod init;
+mod resume;
 mod run;
 mod simulate;
 
@@ -77,6 +78,8 @@ enum Command {
     Run(run::Args),
     /// Validate a policy, and say in plain words what each identity may do.
     Check(check::Args),
+    /// Let an identity act again that a `trip` of the policy has suspended.
+    Resume(resume::Args),
     /// Print the argon2id line of a secret, read from a prompt or standard input.
     HashSecret(hash_secret::Args),
     /// Make a certificate authority, a server certificate and a client certificate.
@@ -95,6 +98,7 @@ pub fn run() -> Exit {
         Command::Init(args) => init::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Resume(args) => resume::run(&args),
         Command::HashSecret(args) => hash_secret::run(&args),
         Command::Certs(args) => certs::run(&args),
         Command::Audit(args) => audit::run(&args),

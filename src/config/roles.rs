@@ -3,7 +3,7 @@
 use super::fields::{Fields, Problems};
 use super::node::{Node, Value};
 use super::values;
-use crate::policy::spec::{EventsSpec, RoleSpec, RuleSpec, Spanned, ValueSpec};
+use crate::policy::spec::{EventsSpec, RoleSpec, RuleSpec, Spanned, TripSpec, ValueSpec};
 
 /// All roles.
 pub(super) fn roles(node: &Node, problems: &mut Problems) -> Vec<RoleSpec> {
@@ -11,8 +11,8 @@ pub(super) fn roles(node: &Node, problems: &mut Problems) -> Vec<RoleSpec> {
 }
 
 fn role(name: &Spanned, node: &Node, problems: &mut Problems) -> RoleSpec {
-    let known = ["include", "allow", "deny", "events", "limits"];
-    let fields = Fields::of(node, format!("the role `{}`", name.text), &known, &["hours", "set", "trip"], problems);
+    let known = ["include", "allow", "deny", "events", "limits", "trip"];
+    let fields = Fields::of(node, format!("the role `{}`", name.text), &known, &["hours", "set"], problems);
     RoleSpec {
         name: name.clone(),
         include: fields.take("include").map(|node| values::texts(node, problems)).unwrap_or_default(),
@@ -20,7 +20,15 @@ fn role(name: &Spanned, node: &Node, problems: &mut Problems) -> RoleSpec {
         deny: fields.take("deny").map(|node| rules(node, problems)).unwrap_or_default(),
         events: fields.take("events").map(|node| events(node, problems)).unwrap_or_default(),
         limits: fields.take("limits").map(|node| values::rates(node, problems)).unwrap_or_default(),
+        trip: fields.take("trip").and_then(|node| trip(node, problems)),
     }
+}
+
+fn trip(node: &Node, problems: &mut Problems) -> Option<TripSpec> {
+    let fields = Fields::of(node, "`trip`", &["exceeded", "for"], &[], problems);
+    let exceeded = fields.need("exceeded", problems).and_then(|node| node.text(problems));
+    let lasts = fields.take("for").map(|node| values::duration(node, problems).map(|lasts| (node.at, lasts)));
+    Some(TripSpec { at: node.at, exceeded: exceeded?, lasts: lasts.map_or(Some(None), |lasts| lasts.map(Some))? })
 }
 
 fn rules(node: &Node, problems: &mut Problems) -> Vec<RuleSpec> {

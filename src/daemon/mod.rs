@@ -126,6 +126,7 @@ impl Daemon {
         };
         daemon.add_connectors(&config.upstreams);
         let bound = daemon.bind_new(config).await?;
+        daemon.take_requests().await;
         daemon.run(quotas::keep(daemon.shared.audit.clone(), daemon.shared.buckets.clone()));
         daemon.start_listeners(bound);
         Ok(daemon)
@@ -172,6 +173,11 @@ impl Daemon {
     pub async fn record_failed_reload(&self, path: &std::path::Path, why: &str) {
         let in_force = self.snapshot.borrow().digest.clone();
         best_effort(self.shared.audit.commit(Draft::policy_refused(&in_force, path, why)).await);
+    }
+
+    /// Does what was asked for by files in the audit directory.
+    pub async fn take_requests(&self) {
+        quotas::resume_requested(&self.shared.audit, &self.shared.buckets, &self.audit_directory).await;
     }
 
     /// Stops accepting, lets sessions finish, closes the log.

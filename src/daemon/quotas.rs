@@ -1,12 +1,13 @@
 //! Quotas over restarts: what the log says of them at start, and the checkpoints that make it say so.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::DaemonError;
-use crate::audit::{Audit, best_effort, replay};
+use crate::audit::{Audit, Draft, ResumeRequest, best_effort, replay};
 use crate::config::Config;
-use crate::identity::ClientName;
+use crate::identity::{ClientName, Now};
 use crate::policy::Buckets;
 
 /// A start reads what the log got in this time, at the most.
@@ -23,7 +24,7 @@ pub(super) fn restored(config: &Config) -> Result<Arc<Buckets>, DaemonError> {
             let directory = directory.display();
             DaemonError::Audit(format!("cannot read the state of quotas from the audit log in `{directory}`: {error}"))
         })?;
-        buckets.restore(&found.saved, &found.since, policy);
+        buckets.restore(&found.saved, &found.since, policy, Now::read().wall);
     }
     Ok(Arc::new(buckets))
 }
@@ -38,8 +39,31 @@ pub(super) async fn keep(audit: Audit, buckets: Arc<Buckets>) {
 
 /// Writes a checkpoint, if there is anything to keep.
 pub(super) async fn checkpoint(audit: &Audit, buckets: &Arc<Buckets>) {
-    if !buckets.save().is_empty() {
+    if !buckets.save(Now::read().wall).is_empty() {
         let buckets = buckets.clone();
-        best_effort(audit.checkpoint(move || buckets.save()).await);
+        best_effort(audit.checkpoint(move || buckets.save(Now::read().wall)).await);
+    }
+}
+
+/// Resumes the identities for whom somebody has asked it. It is on record before it is done, and a request that cannot be
+/// recorded waits for the next time.
+pub(super) async fn resume_requested(audit: &Audit, buckets: &Arc<Buckets>, directory: &Path) {
+    let requests = match ResumeRequest::waiting(directory) {
+        Ok(requests) => requests,
+        // Without a directory there is no request.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
+        Err(error) => return tracing::error!(%error, "requests in the audit directory cannot be read"),
+    };
+    for request in requests {
+        let client = ClientName::for_explain(&request.identity);
+        let was_suspended = buckets.is_suspended(&client);
+        if let Err(error) = audit.commit(Draft::resumed(&request.identity, was_suspended)).await {
+            return tracing::error!(%error, "an identity is not resumed, since that cannot be put on record");
+        }
+        buckets.resume(&client);
+        tracing::info!(identity = request.identity, was_suspended, "resumed");
+        if let Err(error) = request.done() {
+            tracing::error!(%error, "a request in the audit directory cannot be removed");
+        }
     }
 }

@@ -7,17 +7,21 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock, Reference as _};
 
 use super::bucket::{Bucket, BucketSet};
+use super::client_state::{ClientState, longest_window};
 use super::days::Days;
-use super::limits::{Bound, ClientLimits, Limit, SharedLimits, has_quota};
+use super::limits::{Bound, ClientLimits, Limit, SharedLimits};
 use super::quota::Quota;
-use super::quota_state::{Past, PastEvent, QuotaState};
-use super::{Decision, Denial, Limited, Policy, Reason};
+use super::quota_state::{Past, PastEvent, QuotaState, Suspended};
+use super::trip::{Trip, Tripped};
+use super::window::{Millis, destination};
+use super::{Decision, Denial, Limited, Policy, Reason, RuleId};
 use crate::identity::ClientName;
 
 /// Under this name is counted what all clients share.
@@ -28,6 +32,8 @@ pub struct Buckets<C: Clock = DefaultClock> {
     clock: C,
     made: C::Instant,
     state: Mutex<State<C>>,
+    /// Whether it is worth to look whether a client is suspended.
+    is_any_suspended: AtomicBool,
 }
 
 /// Whose packet it is, and when.
@@ -43,11 +49,8 @@ struct State<C: Clock> {
     clients: HashMap<ClientName, ClientState<C>>,
     shared: BucketSet<C>,
     days: Days,
-}
-
-struct ClientState<C: Clock> {
-    buckets: BucketSet<C>,
-    refusals: Bucket<C>,
+    /// Suspensions that are not on record yet.
+    tripped: Vec<(ClientName, Tripped)>,
 }
 
 /// The limit that has no room for longest.
@@ -75,8 +78,9 @@ impl<C: Clock + Clone> Buckets<C> {
     /// As [`Buckets::new`], by another clock.
     #[must_use]
     pub fn with_clock(clock: C) -> Self {
-        let state = State { clients: HashMap::new(), shared: BucketSet::new(), days: Days::default() };
-        Self { made: clock.now(), clock, state: Mutex::new(state) }
+        let state =
+            State { clients: HashMap::new(), shared: BucketSet::new(), days: Days::default(), tripped: Vec::new() };
+        Self { made: clock.now(), clock, state: Mutex::new(state), is_any_suspended: AtomicBool::new(false) }
     }
 
     /// Charges a decision: `"*"` for every packet, the action's limits for an allowed one, narrowest first, only when
@@ -96,29 +100,86 @@ impl<C: Clock + Clone> Buckets<C> {
             }
             Decision::Deny(_) => ("", &[][..], &[][..]),
         };
-        if own.is_empty() && limits.every().is_empty() && shared.is_empty() {
+        let is_bound = !(own.is_empty() && limits.every().is_empty() && shared.is_empty());
+        if !is_bound && !self.is_any_suspended.load(Ordering::Relaxed) {
             return decision;
         }
+        let now = self.now();
         let mut state = self.lock();
-        state.days.open(asking.wall, self.steady());
-        let mut charge = Charge { state: &mut state, clock: &self.clock, asking, action };
-        let own = own.iter().chain(limits.every()).map(|limit| (asking.client.as_str(), limit));
-        let all: Vec<(&str, &Limit)> = own.chain(shared.iter().map(|limit| (SHARED, limit))).collect();
+        state.days.open(asking.wall, now);
+        let suspension = state.client(asking.client, &self.clock).suspension(now).cloned();
+        let destination = match &decision {
+            Decision::Allow(permit) if action == "originate" => destination(|name| permit.action().get(name)),
+            Decision::Allow(_) | Decision::Deny(_) => Vec::new(),
+        };
+        let mut charge = Charge { state: &mut state, clock: &self.clock, asking, action, destination, now };
+        let own_limits = own.iter().chain(limits.every()).map(|limit| (asking.client.as_str(), limit));
+        let all: Vec<(&str, &Limit)> = own_limits.chain(shared.iter().map(|limit| (SHARED, limit))).collect();
         let exhausted = all.iter().fold(None, |longest, (whose, limit)| charge.ask(longest, whose, limit));
-        if exhausted.is_none() && matches!(decision, Decision::Allow(_)) {
+        let refusal = match (suspension, exhausted) {
+            // Going is always right.
+            (Some(suspension), _) if action != "logoff" => {
+                let line = 0;
+                let rule = RuleId { path: suspension.limit.clone(), line };
+                Some((rule, Limited::Tripped, suspension.remaining(now)))
+            }
+            (_, Some(Exhausted { limit, what, retry })) => {
+                Some((limit.rule.clone(), what, (retry != Duration::MAX).then_some(retry)))
+            }
+            (_, None) => None,
+        };
+        if refusal.is_none() && matches!(decision, Decision::Allow(_)) {
             charge.commit(&all);
         } else {
             charge.commit_every(limits.every());
         }
+        if matches!(refusal, Some((_, what, _)) if what != Limited::Tripped) && !own.is_empty() {
+            self.note_refusal(&mut state, asking.client, limits.trips(), now);
+        }
         drop(state);
-        match (decision, exhausted) {
-            (Decision::Allow(permit), Some(Exhausted { limit, what, retry })) => {
-                let rule = limit.rule.clone();
+        match (decision, refusal) {
+            (Decision::Allow(permit), Some((rule, what, retry))) => {
                 let reason = Reason::Limits { what, limit: rule.path.to_string(), retry };
                 Decision::Deny(Denial::of_action(permit.into_action(), reason, Some(rule)))
             }
             (decision, _) => decision,
         }
+    }
+
+    /// One more refusal for a limit of the action itself. One too many suspends the client.
+    fn note_refusal(&self, state: &mut State<C>, client: &ClientName, trips: &[Trip], now: Millis) {
+        let own = state.client(client, &self.clock);
+        if let Some((suspension, tripped)) = own.exceeded.add(trips, now) {
+            own.suspension = Some(suspension);
+            self.is_any_suspended.store(true, Ordering::Relaxed);
+            state.tripped.push((client.clone(), tripped));
+        }
+    }
+
+    /// What has suspended the client since this was asked last: it has to be put on record.
+    pub fn take_tripped(&self, client: &ClientName) -> Vec<Tripped> {
+        if !self.is_any_suspended.load(Ordering::Relaxed) {
+            return Vec::new();
+        }
+        let mut state = self.lock();
+        state.tripped.extract_if(.., |(whose, _)| whose == client).map(|(_, tripped)| tripped).collect()
+    }
+
+    /// Whether the client is suspended now.
+    pub fn is_suspended(&self, client: &ClientName) -> bool {
+        let now = self.now();
+        self.lock().clients.get_mut(client).is_some_and(|own| own.suspension(now).is_some())
+    }
+
+    /// Ends a suspension; whether there was one.
+    pub fn resume(&self, client: &ClientName) -> bool {
+        let mut state = self.lock();
+        let is_any = state.clients.get_mut(client).is_some_and(|own| own.suspension.take().is_some());
+        let now = self.now();
+        let mut left = state.clients.values();
+        let is_left = left.any(|own| own.suspension.as_ref().is_some_and(|suspension| !suspension.is_over(now)));
+        self.is_any_suspended.store(is_left, Ordering::Relaxed);
+        is_any
     }
 
     /// Charges a refusal (or another packet that costs no one but us) to the client's own bucket (20/s, burst 100);
@@ -150,38 +211,63 @@ impl<C: Clock + Clone> Buckets<C> {
         state.shared.retain(&all);
     }
 
-    /// What survives a restart.
-    pub fn save(&self) -> QuotaState {
-        let mut saved = QuotaState::default();
-        self.lock().days.save(&mut saved);
+    /// What survives a restart; `wall` is now.
+    pub fn save(&self, wall: i64) -> QuotaState {
+        let (state, now) = (self.lock(), self.now());
+        let mut saved = QuotaState { saved: wall, ..QuotaState::default() };
+        state.days.save(&mut saved);
+        let clients = state.clients.iter();
+        saved.clients = clients.filter_map(|(name, own)| own.save(name.as_str(), now)).collect();
+        saved.clients.sort_by(|one, other| one.identity.cmp(&other.identity));
         saved
     }
 
-    /// Goes on with what was saved, and with what was let through after that, in order. What was counted twice (it was
-    /// charged before it was saved and recorded behind it) stays so: it is only what was under way at that moment.
-    pub fn restore(&self, saved: &QuotaState, since: &[Past], policy: &Policy) {
-        let steady = self.steady();
+    /// Goes on with what was saved, and with what happened after that, in order; `wall` is now. What was counted twice (it
+    /// was charged before it was saved and recorded behind it) stays so: it is only what was under way at that moment.
+    pub fn restore(&self, saved: &QuotaState, since: &[Past], policy: &Policy, wall: i64) {
+        let now = self.now();
+        // A clock that was set back meanwhile makes nothing younger than now.
+        let ago = |then: i64| wall.saturating_sub(then).max(0).saturating_mul(1_000);
         let mut state = self.lock();
         if !saved.is_empty() {
             state.days.restore(saved);
         }
+        for of_client in &saved.clients {
+            let client = ClientName::for_explain(&of_client.identity);
+            state.client(&client, &self.clock).restore(of_client, now, ago(saved.saved));
+        }
         for past in since {
             let client = ClientName::for_explain(&past.identity);
-            let PastEvent::Allowed { action } = &past.event;
-            state.days.open(past.wall, steady);
-            for (whose, limits) in [
-                (past.identity.as_str(), policy.limits(&client).of_action(action)),
-                (SHARED, policy.shared_limits().of_action(action)),
-            ] {
-                if has_quota(limits.iter()) {
-                    state.days.add(whose, action);
+            let own = state.client(&client, &self.clock);
+            match &past.event {
+                PastEvent::Resumed => own.suspension = None,
+                PastEvent::Tripped(Suspended { limit, seconds }) => {
+                    own.suspend(limit, *seconds, now, ago(past.wall));
+                }
+                PastEvent::Allowed { action, destination } => {
+                    let limits = policy.limits(&client).of_action(action);
+                    if let Some(length) = longest_window(limits.iter()) {
+                        own.destinations.add(destination.clone(), now.saturating_sub(ago(past.wall)), length);
+                    }
+                    state.days.open(past.wall, now);
+                    for (whose, limits) in
+                        [(past.identity.as_str(), limits), (SHARED, policy.shared_limits().of_action(action))]
+                    {
+                        if limits.iter().any(Limit::is_per_day) {
+                            state.days.add(whose, action);
+                        }
+                    }
                 }
             }
         }
+        let is_any = state.clients.values().any(|own| own.suspension.is_some());
+        self.is_any_suspended.store(is_any, Ordering::Relaxed);
     }
 
-    fn steady(&self) -> Duration {
-        self.clock.now().duration_since(self.made).into()
+    /// Milliseconds since this was made, by the steady clock.
+    fn now(&self) -> Millis {
+        let since: Duration = self.clock.now().duration_since(self.made).into();
+        Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
     }
 
     fn lock(&self) -> MutexGuard<'_, State<C>> {
@@ -198,10 +284,7 @@ impl<C: Clock> fmt::Debug for Buckets<C> {
 
 impl<C: Clock + Clone> State<C> {
     fn client(&mut self, client: &ClientName, clock: &C) -> &mut ClientState<C> {
-        self.clients.entry(client.clone()).or_insert_with(|| ClientState {
-            buckets: BucketSet::new(),
-            refusals: Bucket::new("refusals".into(), Quota::REFUSALS, clock),
-        })
+        self.clients.entry(client.clone()).or_insert_with(|| ClientState::new(clock))
     }
 
     fn bucket(&mut self, whose: (&str, &ClientName), limit: &Limit, quota: Quota, clock: &C) -> &Bucket<C> {
@@ -219,6 +302,9 @@ struct Charge<'s, C: Clock> {
     clock: &'s C,
     asking: Asking<'s>,
     action: &'s str,
+    /// What an Originate dials.
+    destination: Vec<u8>,
+    now: Millis,
 }
 
 impl<C: Clock + Clone> Charge<'_, C> {
@@ -227,6 +313,12 @@ impl<C: Clock + Clone> Charge<'_, C> {
     fn ask<'l>(&mut self, longest: Option<Exhausted<'l>>, whose: &str, limit: &'l Limit) -> Option<Exhausted<'l>> {
         let Asking { client, wall } = self.asking;
         let (what, outcome) = match &limit.bound {
+            Bound::Destinations(window) => {
+                let own = self.state.client(client, self.clock);
+                let outcome = own.destinations.ask(*window, &self.destination, self.now);
+                let wait = |millis: Millis| Duration::from_millis(u64::try_from(millis).unwrap_or_default());
+                (Limited::Destinations, outcome.map_err(wait))
+            }
             // Going is always right.
             Bound::Hours(_) if self.action == "logoff" => return longest,
             Bound::Hours(hours) => (Limited::Hours, hours.ask(wall)),
@@ -253,11 +345,15 @@ impl<C: Clock + Clone> Charge<'_, C> {
                 self.state.bucket((whose, self.asking.client), limit, quota, self.clock).commit();
             }
         }
-        let is_per_day = |limit: &Limit| matches!(limit.bound, Bound::PerDay(_));
         for counted in [self.asking.client.as_str(), SHARED] {
-            if limits.iter().any(|(whose, limit)| *whose == counted && is_per_day(limit)) {
+            if limits.iter().any(|(whose, limit)| *whose == counted && limit.is_per_day()) {
                 self.state.days.add(counted, self.action);
             }
+        }
+        if let Some(length) = longest_window(limits.iter().map(|(_, limit)| *limit)) {
+            let destination = std::mem::take(&mut self.destination);
+            let own = self.state.client(self.asking.client, self.clock);
+            own.destinations.add(Some(destination), self.now, length);
         }
     }
 
@@ -277,3 +373,6 @@ mod quota_tests;
 #[cfg(test)]
 #[path = "limits_tests.rs"]
 mod tests;
+#[cfg(test)]
+#[path = "trips_tests.rs"]
+mod trips_tests;

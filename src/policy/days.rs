@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::quota_state::{DayCount, QuotaState};
+use super::window::Millis;
 
 const DAY_SECONDS: i64 = 86_400;
 /// A clock that has been behind for so long is believed: it was ahead before. What was counted stays counted.
-const BELIEVED_AFTER: Duration = Duration::from_secs(86_400);
+const BELIEVED_AFTER: Millis = 86_400_000;
 
 /// The counts of one day.
 #[derive(Debug, Default)]
@@ -19,14 +20,14 @@ pub(super) struct Days {
     /// Days since 1970-01-01.
     day: Option<i64>,
     /// Since when, by the steady clock, the wall clock shows an earlier day.
-    behind_since: Option<Duration>,
+    behind_since: Option<Millis>,
     /// By identity and the action's name in lower case.
     counts: BTreeMap<(String, String), u32>,
 }
 
 impl Days {
     /// Begins the day of this time, if it is a later one.
-    pub(super) fn open(&mut self, wall: i64, steady: Duration) {
+    pub(super) fn open(&mut self, wall: i64, steady: Millis) {
         let today = wall.div_euclid(DAY_SECONDS);
         let Some(day) = self.day else {
             self.day = Some(today);

@@ -40,8 +40,8 @@ pub enum Reason {
         what: Limited,
         /// `limits.actions.Originate`, `roles.x.limits.Originate`, `roles.x.limits.*`.
         limit: String,
-        /// When to try again.
-        retry: Duration,
+        /// When to try again, if that is known.
+        retry: Option<Duration>,
     },
     /// The packet could not be understood in one way only: `message.<violation>`.
     Message(&'static str),
@@ -74,21 +74,27 @@ impl Reason {
 /// The kinds of limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limited {
+    /// So many different destinations in a time.
+    Destinations,
     /// Not at this time.
     Hours,
     /// So many in a day of UTC.
     PerDay,
     /// So many in a time.
     Rate,
+    /// The identity is suspended.
+    Tripped,
 }
 
 impl Limited {
     /// What stands behind `limits.` in the code.
     const fn word(self) -> &'static str {
         match self {
+            Self::Destinations => "distinct_destinations",
             Self::Hours => "hours",
             Self::PerDay => "per_day",
             Self::Rate => "rate",
+            Self::Tripped => "tripped",
         }
     }
 }
@@ -242,7 +248,7 @@ impl Denial {
 
 fn client_message(reason: &Reason) -> String {
     match reason {
-        Reason::Limits { retry, .. } => {
+        Reason::Limits { retry: Some(retry), .. } => {
             format!("Rate limit exceeded, retry in {} s", retry.as_millis().div_ceil(1_000).max(1))
         }
         Reason::AuditUnavailable => "Temporarily unavailable, retry later".to_owned(),
@@ -251,6 +257,7 @@ fn client_message(reason: &Reason) -> String {
         | Reason::ActionsDenied
         | Reason::ActionsNever
         | Reason::ActionsUnlisted
+        | Reason::Limits { retry: None, .. }
         | Reason::Message(_)
         | Reason::Params(_)
         | Reason::ParamsDenied(_) => "Permission denied".to_owned(),

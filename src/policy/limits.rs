@@ -5,8 +5,10 @@ use std::collections::HashMap;
 
 use super::RuleId;
 use super::hours::Hours;
-use super::quota::{Quota, parse_count};
+use super::quota::{Quota, QuotaError, parse_count};
 use super::spec::{ClientSpec, LimitSpec, Problem, RoleSpec, Spanned};
+use super::trip::Trip;
+use super::window::Window;
 
 /// The name that stands for every packet.
 pub(super) const EVERY: &str = "*";
@@ -17,6 +19,7 @@ pub struct ClientLimits {
     /// By the action's name in lower case.
     actions: HashMap<String, Vec<Limit>>,
     every: Vec<Limit>,
+    trips: Vec<Trip>,
 }
 
 /// The limits that all clients share.
@@ -36,12 +39,20 @@ pub(super) struct Limit {
 /// What a limit bounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Bound {
+    /// `distinct_destinations`: so many in a time.
+    Destinations(Window),
     /// `hours`: only then.
     Hours(Hours),
     /// `per_day`: so many in a day of UTC.
     PerDay(u32),
     /// `rate` and `burst`.
     Rate(Quota),
+}
+
+impl Limit {
+    pub(super) const fn is_per_day(&self) -> bool {
+        matches!(self.bound, Bound::PerDay(_))
+    }
 }
 
 impl ClientLimits {
@@ -63,6 +74,13 @@ impl ClientLimits {
                         of_action.push(limit);
                     }
                 }
+            }
+        }
+        for (role, trip) in roles.iter().filter_map(|role| role.trip.as_ref().map(|trip| (role, trip))) {
+            match Trip::compile(trip, &role.name.text) {
+                Ok(trip) if limits.trips.contains(&trip) => {}
+                Ok(trip) => limits.trips.push(trip),
+                Err(found) => problems.extend(found),
             }
         }
         if problems.is_empty() { Ok(limits) } else { Err(problems) }
@@ -89,6 +107,10 @@ impl ClientLimits {
         &self.every
     }
 
+    pub(super) fn trips(&self) -> &[Trip] {
+        &self.trips
+    }
+
     pub(super) fn all(&self) -> impl Iterator<Item = &Limit> {
         self.actions.values().flatten().chain(&self.every)
     }
@@ -108,6 +130,13 @@ impl SharedLimits {
                 help: Some("limit `*` in a role, for each client on its own".to_owned()),
             });
         }
+        for destinations in specs.iter().filter_map(|spec| spec.distinct_destinations.as_ref()) {
+            problems.push(Problem {
+                at: destinations.at,
+                message: "`distinct_destinations` cannot be shared".to_owned(),
+                help: Some("limit it in a role, for each client on its own".to_owned()),
+            });
+        }
         let actions = read_limits(specs, "limits.actions", &mut problems).into_iter().collect();
         if problems.is_empty() { Ok(Self { actions }) } else { Err(problems) }
     }
@@ -124,7 +153,7 @@ impl SharedLimits {
 /// Whether any of them is a quota, which survives a restart.
 pub(super) fn has_quota<'l>(mut limits: impl Iterator<Item = &'l Limit>) -> bool {
     limits.any(|limit| match limit.bound {
-        Bound::PerDay(_) => true,
+        Bound::Destinations(_) | Bound::PerDay(_) => true,
         Bound::Hours(_) | Bound::Rate(_) => false,
     })
 }
@@ -176,6 +205,17 @@ fn read_bounds(spec: &LimitSpec, problems: &mut Vec<Problem>) -> Vec<(&'static s
     if let Some(per_day) = &spec.per_day {
         let count = count_of(spec, per_day, "write how many a day (UTC), such as `200`", problems);
         bounds.extend(count.map(|count| (".per_day", Bound::PerDay(count))));
+    }
+    if let Some(window) = &spec.distinct_destinations {
+        let help = Some("write how many in what time, such as `20/hour`".to_owned());
+        if !spec.action.text.eq_ignore_ascii_case("originate") {
+            let message = "only an Originate has destinations".to_owned();
+            problems.push(Problem { at: window.at, message, help: None });
+        }
+        match window.text.parse() {
+            Ok(window) => bounds.push((".distinct_destinations", Bound::Destinations(window))),
+            Err(error) => problems.push(Problem { at: window.at, message: QuotaError::to_string(&error), help }),
+        }
     }
     bounds
 }

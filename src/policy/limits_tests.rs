@@ -75,7 +75,7 @@ impl Rig {
 pub(super) fn refusal(decision: Decision) -> (String, Duration) {
     let Decision::Deny(denial) = decision else { panic!("allowed") };
     let Reason::Limits { limit: bucket, retry, .. } = denial.reason() else { panic!("{:?}", denial.reason()) };
-    (bucket.clone(), *retry)
+    (bucket.clone(), retry.expect("a time"))
 }
 
 #[test]

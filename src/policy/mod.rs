@@ -6,6 +6,7 @@ mod bind;
 mod bucket;
 mod buckets;
 mod caller_id;
+mod client_state;
 mod command;
 mod compile;
 mod days;
@@ -23,9 +24,11 @@ mod report;
 pub mod spec;
 #[cfg(test)]
 mod tests;
+mod trip;
 mod value;
 mod variables;
 mod view;
+mod window;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -37,8 +40,14 @@ pub use buckets::{Asking, Buckets};
 pub use decision::{Decision, Denial, Limited, Permit, Reason, Refused, RuleId};
 pub use limits::{ClientLimits, SharedLimits};
 pub use quota::{Quota, QuotaError};
-pub use quota_state::{DayCount, Past, PastEvent, QuotaState};
+pub use quota_state::{ClientQuotas, DayCount, Past, PastEvent, QuotaState, Suspended};
+pub use trip::Tripped;
 pub use view::View;
+
+/// What an Originate with these headers dials.
+pub fn destination<'v>(value: impl Fn(&str) -> Option<&'v [u8]>) -> Vec<u8> {
+    window::destination(value)
+}
 
 /// What every identity may do and see.
 #[derive(Debug, Default)]
@@ -90,7 +99,8 @@ impl Policy {
     #[must_use]
     pub fn has_quotas(&self) -> bool {
         let own = self.clients.values().flat_map(|client| client.limits.all());
-        limits::has_quota(own.chain(self.shared_limits.all()))
+        let has_trips = self.clients.values().any(|client| !client.limits.trips().is_empty());
+        has_trips || limits::has_quota(own.chain(self.shared_limits.all()))
     }
 
     /// Whether a quota that survives a restart counts the client's actions of that name (in lower case).

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::spec::{LimitSpec, Problem, Spanned};
+use super::window::COUNT_MAX;
 
 /// Highest count of a rate and highest burst. It keeps `burst × period` far below what nanoseconds in 64 bits can hold.
 const MAX_COUNT: u32 = 1_000_000;
@@ -25,6 +26,9 @@ pub enum QuotaError {
     /// The count is higher than anything that could be meant.
     #[error("`{0}` is too high: {MAX_COUNT} is the most")]
     TooHigh(String),
+    /// The count is higher than what is remembered.
+    #[error("`{0}` is too many to remember: {COUNT_MAX} is the most")]
+    TooMany(String),
     /// The count is not a whole number.
     #[error("`{0}` is not a whole number")]
     NoNumber(String),

@@ -12,6 +12,35 @@ pub struct QuotaState {
     /// What was let through in that day.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub per_day: Vec<DayCount>,
+    /// What is of one identity.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub clients: Vec<ClientQuotas>,
+    /// When it was saved, in seconds since the epoch.
+    pub saved: i64,
+}
+
+/// What of one identity's limits survives a restart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientQuotas {
+    /// Whose.
+    pub identity: String,
+    /// How many seconds before each destination was called last. Which it was is not kept: after a restart a repeated
+    /// call counts once more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub destinations: Vec<u64>,
+    /// That it may do nothing for now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended: Option<Suspended>,
+}
+
+/// A suspension.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suspended {
+    /// The trip's place in the policy.
+    pub limit: String,
+    /// For how many seconds more; until it is resumed, if there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<u64>,
 }
 
 /// How many actions were let through in a day.
@@ -30,7 +59,7 @@ impl QuotaState {
     /// Whether there is nothing to keep.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.per_day.is_empty()
+        self.per_day.is_empty() && self.clients.is_empty()
     }
 }
 
@@ -52,5 +81,11 @@ pub enum PastEvent {
     Allowed {
         /// The action's name in lower case.
         action: String,
+        /// What it dialled, where the record shows it.
+        destination: Option<Vec<u8>>,
     },
+    /// The identity was resumed.
+    Resumed,
+    /// The identity was suspended.
+    Tripped(Suspended),
 }

@@ -8,19 +8,19 @@ use crate::policy::spec::{ClientSpec, LimitSpec, PolicySpec, RoleSpec};
 
 const DAY: i64 = 86_400;
 /// 2026-11-21, noon.
-const NOON: i64 = 20_778 * DAY + DAY / 2;
+pub(super) const NOON: i64 = 20_778 * DAY + DAY / 2;
 
-fn per_day(action: &str, count: &str) -> LimitSpec {
+pub(super) fn per_day(action: &str, count: &str) -> LimitSpec {
     LimitSpec { action: spanned(action), per_day: Some(spanned(count)), ..LimitSpec::default() }
 }
 
-fn limits(specs: &[LimitSpec]) -> ClientLimits {
+pub(super) fn limits(specs: &[LimitSpec]) -> ClientLimits {
     let role = RoleSpec { name: spanned("r"), limits: specs.to_vec(), ..RoleSpec::default() };
     ClientLimits::compile(&[&role]).expect("limits")
 }
 
 /// A policy in which `alice` has these limits.
-fn policy(specs: &[LimitSpec], shared: &[LimitSpec]) -> Policy {
+pub(super) fn policy(specs: &[LimitSpec], shared: &[LimitSpec]) -> Policy {
     let role = RoleSpec { name: spanned("r"), limits: specs.to_vec(), ..RoleSpec::default() };
     let alice = ClientSpec { name: spanned("alice"), roles: vec![spanned("r")], ..ClientSpec::default() };
     let spec = PolicySpec { roles: vec![role], clients: vec![alice], shared_limits: shared.to_vec() };
@@ -28,18 +28,18 @@ fn policy(specs: &[LimitSpec], shared: &[LimitSpec]) -> Policy {
 }
 
 impl Rig {
-    fn at(wall: i64) -> Self {
+    pub(super) fn at(wall: i64) -> Self {
         let rig = Self::new(&[]);
         rig.wall.store(wall, Ordering::Relaxed);
         rig
     }
 
-    fn set_wall(&self, wall: i64) {
+    pub(super) fn set_wall(&self, wall: i64) {
         self.wall.store(wall, Ordering::Relaxed);
     }
 
     /// Both clocks go on.
-    fn pass(&self, seconds: i64) {
+    pub(super) fn pass(&self, seconds: i64) {
         self.wall.fetch_add(seconds, Ordering::Relaxed);
         self.clock.advance(Duration::from_secs(seconds.unsigned_abs()));
     }
@@ -139,7 +139,7 @@ fn threads_get_no_more_than_the_day_has() {
         threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
     });
     assert_eq!(passed, 90);
-    let state = rig.buckets.save();
+    let state = rig.buckets.save(rig.wall.load(Ordering::Relaxed));
     assert!(state.per_day.iter().all(|count| count.count <= if count.identity.is_empty() { 90 } else { 60 }));
 }
 
@@ -155,17 +155,17 @@ fn a_restart_goes_on_with_what_was_saved_and_what_was_let_through_since() {
     for _ in 0..4 {
         assert!(matches!(take(&rig, "alice"), Decision::Allow(_)));
     }
-    let saved = serde_json::to_string(&rig.buckets.save()).expect("JSON");
+    let saved = serde_json::to_string(&rig.buckets.save(rig.wall.load(Ordering::Relaxed))).expect("JSON");
     let saved: QuotaState = serde_json::from_str(&saved).expect("what was written");
     let past = |wall, identity: &str, action: &str| Past {
         wall,
         identity: identity.to_owned(),
-        event: PastEvent::Allowed { action: action.to_owned() },
+        event: PastEvent::Allowed { action: action.to_owned(), destination: None },
     };
     let since = [past(NOON, "alice", "originate"), past(NOON, "alice", "ping"), past(NOON, "bob", "originate")];
     let after = |wall| {
         let rig = Rig::at(wall);
-        rig.buckets.restore(&saved, &since, &policy);
+        rig.buckets.restore(&saved, &since, &policy, wall);
         rig
     };
     let rig = after(NOON);
@@ -174,7 +174,7 @@ fn a_restart_goes_on_with_what_was_saved_and_what_was_let_through_since() {
     assert_eq!(count(&after(NOON - DAY), "alice"), 5, "a clock that was set back meanwhile gives no more");
     assert_eq!(count(&after(NOON + DAY), "alice"), 10);
     let next_day = Rig::at(NOON + DAY);
-    next_day.buckets.restore(&saved, &[past(NOON + DAY, "alice", "originate")], &policy);
+    next_day.buckets.restore(&saved, &[past(NOON + DAY, "alice", "originate")], &policy, NOON + DAY);
     assert_eq!(count(&next_day, "alice"), 9, "what was let through since midnight is of the new day");
 }
 

@@ -2,6 +2,7 @@
 //! YAML, which fills it, and the policy, which makes rules of it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Where something stands in the policy file: line and column from 1 (0, 0: nowhere).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,6 +64,19 @@ pub struct LimitSpec {
     pub per_day: Option<Spanned>,
     /// When: any of these windows; always when empty.
     pub hours: Vec<Spanned>,
+    /// How many different destinations in a time: `20/hour`.
+    pub distinct_destinations: Option<Spanned>,
+}
+
+/// When an identity is suspended, and for how long.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TripSpec {
+    /// Where it stands.
+    pub at: Position,
+    /// How many refusals for a limit in what time: `20/hour`.
+    pub exceeded: Spanned,
+    /// For how long; until it is resumed when absent.
+    pub lasts: Option<(Position, Duration)>,
 }
 
 /// One role.
@@ -80,6 +94,8 @@ pub struct RoleSpec {
     pub events: EventsSpec,
     /// How often.
     pub limits: Vec<LimitSpec>,
+    /// When it is too much.
+    pub trip: Option<TripSpec>,
 }
 
 /// What the policy has to know about one identity.

@@ -15,7 +15,7 @@ use super::client_io::ClientReader;
 use super::queue::QueueFull;
 use super::{Live, SessionEnd, Snapshot, local, lock};
 use crate::ami::{Action, Malformed, Message};
-use crate::audit::{Recorded, Split};
+use crate::audit::{Draft, Recorded, Split, best_effort};
 use crate::catalogue;
 use crate::identity::Now;
 use crate::policy::{Asking, Decision, Denial, Permit, Reason};
@@ -175,6 +175,7 @@ async fn handle<S: AsyncRead + Unpin>(
     let mut outlet_guard = outlet.lock().await;
     let mut snapshot = live.shared.snapshot();
     let mut decisions: Vec<Decision> = packets.into_iter().map(|packet| judge(live, &snapshot, packet)).collect();
+    record_trips(live).await;
     let recorded = loop {
         let (numbered, ids) = number(live, decisions);
         match live.shared.audit.record(&live.context(), numbered).await {
@@ -211,6 +212,18 @@ async fn handle<S: AsyncRead + Unpin>(
     match last {
         Some(permit) => end_of_batch(live, reader, permit.get().action()).await,
         None => resubscribe(live, outlet).await,
+    }
+}
+
+/// That a limit was reached too often, and the client is suspended, is on record before it is told so.
+async fn record_trips(live: &Live) {
+    for tripped in live.shared.buckets.take_tripped(&live.client) {
+        tracing::warn!(
+            identity = live.client.as_str(),
+            limit = tripped.limit,
+            "suspended: a limit was reached too often"
+        );
+        best_effort(live.shared.audit.commit(Draft::tripped(&live.context(), &tripped)).await);
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::config::Checked;
 use crate::identity::{CertificateMatch, Identity, StoredSecret};
-use crate::policy::spec::{ClientSpec, LimitSpec, RoleSpec, RuleSpec, Spanned, ValueSpec};
+use crate::policy::spec::{ClientSpec, LimitSpec, RoleSpec, RuleSpec, Spanned, TripSpec, ValueSpec};
 
 /// For people.
 pub(super) fn text(checked: &Checked) -> String {
@@ -61,7 +61,8 @@ fn topics(identity: &Identity, client: &ClientSpec, all_roles: &[RoleSpec]) -> V
     let may: Vec<String> = roles.iter().flat_map(|role| &role.allow).flat_map(|rule| allowed(rule, &bind)).collect();
     let never: Vec<String> = roles.iter().flat_map(|role| &role.deny).map(|rule| denied(rule, &bind)).collect();
     let hours = (!client.hours.is_empty()).then(|| format!("anything: only {}", windows(&client.hours)));
-    let limits: Vec<String> = hours.into_iter().chain(roles.iter().flat_map(|role| &role.limits).map(limit)).collect();
+    let limits = hours.into_iter().chain(roles.iter().flat_map(|role| &role.limits).map(limit));
+    let limits: Vec<String> = limits.chain(roles.iter().filter_map(|role| role.trip.as_ref()).map(trip)).collect();
     let or_nothing = |lines: Vec<String>| if lines.is_empty() { vec!["nothing".to_owned()] } else { lines };
     let topics = [
         Topic { label: "has", key: "roles", lines: vec![names.join(", ")] },
@@ -166,8 +167,19 @@ fn limit(limit: &LimitSpec) -> String {
     let rate = limit.rate.as_ref().map(|rate| rate.text.clone());
     let burst = limit.burst.as_ref().map(|burst| format!("{} at once", burst.text));
     let per_day = limit.per_day.as_ref().map(|per_day| format!("{} a day (UTC)", per_day.text));
+    let destinations =
+        limit.distinct_destinations.as_ref().map(|window| format!("{} different destinations", window.text));
     let hours = (!limit.hours.is_empty()).then(|| format!("only {}", windows(&limit.hours)));
-    format!("{what}: {}", [rate, burst, per_day, hours].into_iter().flatten().collect::<Vec<_>>().join(", "))
+    format!(
+        "{what}: {}",
+        [rate, burst, per_day, destinations, hours].into_iter().flatten().collect::<Vec<_>>().join(", ")
+    )
+}
+
+fn trip(trip: &TripSpec) -> String {
+    let lasts =
+        trip.lasts.map_or_else(|| "until it is resumed".to_owned(), |(_, lasts)| format!("for {} s", lasts.as_secs()));
+    format!("suspended after {} refusals, {lasts}", trip.exceeded.text)
 }
 
 fn windows(hours: &[Spanned]) -> String {
