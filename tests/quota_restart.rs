@@ -1,4 +1,5 @@
 //! The built program, killed and started again: quotas and suspensions hold over it.
+#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;

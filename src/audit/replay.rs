@@ -109,24 +109,30 @@ fn past(line: &[u8], wall: i64, is_counted: impl Fn(&str, &str) -> bool) -> Opti
             if !is_counted(identity, &action) {
                 return None;
             }
-            PastEvent::Allowed { action, destination: destination_in(&record) }
+            let values = values_in(&record);
+            let channel = values.iter().flatten().find(|(name, _)| name.eq_ignore_ascii_case("ChannelId"));
+            let call = channel.and_then(|(_, channel)| Some((text("upstream")?.to_owned(), (*channel).to_owned())));
+            PastEvent::Allowed { action, destination: values.and_then(|values| destination_in(&values)), call }
         }
         _ => return None,
     };
     Some(Past { wall, identity: identity.to_owned(), event })
 }
 
-/// What the recorded action dialled, unless something of it is hidden or was not text.
-fn destination_in(record: &serde_json::Value) -> Option<Vec<u8>> {
-    let headers = record.get("headers")?.as_array()?;
-    let mut values = Vec::with_capacity(headers.len());
-    for header in headers {
+/// The recorded headers, unless one was not text.
+fn values_in(record: &serde_json::Value) -> Option<Vec<(&str, &str)>> {
+    let mut values = Vec::new();
+    for header in record.get("headers")?.as_array()? {
         let [name, value] = header.as_array()?.as_slice() else { return None };
         values.push((name.as_str()?, value.as_str()?));
     }
-    let value =
-        |name: &str| values.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_bytes());
-    let destination = destination(value);
+    Some(values)
+}
+
+/// What the recorded action dialled, unless something of it is hidden.
+fn destination_in(values: &[(&str, &str)]) -> Option<Vec<u8>> {
+    let find = |name: &str| values.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
+    let destination = destination(|name| find(name).map(|(_, value)| value.as_bytes()));
     memchr::memmem::find(&destination, HIDDEN).is_none().then_some(destination)
 }
 

@@ -165,17 +165,24 @@ pub(super) fn rates(node: &Node, problems: &mut Problems) -> Vec<LimitSpec> {
             problems.error(value.at, "expected `{ rate: … }`", help);
             continue;
         }
-        let later = ["concurrent"];
-        let known = ["rate", "burst", "per_day", "hours", "distinct_destinations"];
-        let fields = Fields::of(value, format!("the limit of `{}`", action.text), &known, &later, problems);
+        let known = ["rate", "burst", "per_day", "hours", "distinct_destinations", "concurrent"];
+        let fields = Fields::of(value, format!("the limit of `{}`", action.text), &known, &[], problems);
         if known.iter().all(|key| fields.take(key).is_none()) {
             fields.need("rate", problems);
         }
         let mut text = |key| fields.take(key).and_then(|node| node.text(problems));
         let (rate, burst, per_day) = (text("rate"), text("burst"), text("per_day"));
-        let distinct_destinations = text("distinct_destinations");
+        let (distinct_destinations, concurrent) = (text("distinct_destinations"), text("concurrent"));
         let hours = fields.take("hours").map(|node| windows(node, problems)).unwrap_or_default();
-        limits.push(LimitSpec { action: action.clone(), rate, burst, per_day, hours, distinct_destinations });
+        limits.push(LimitSpec {
+            action: action.clone(),
+            rate,
+            burst,
+            per_day,
+            hours,
+            distinct_destinations,
+            concurrent,
+        });
     }
     limits
 }

@@ -23,7 +23,7 @@ use crate::identity::LoginMemory;
 use crate::listener::{Connections, Listener, ListenerConfig};
 use crate::policy::Buckets;
 use crate::session::{Shared, Snapshot};
-use crate::upstream::{ActionIds, Connector, UpstreamConfig};
+use crate::upstream::{ActionIds, Connector, UpstreamConfig, track};
 
 pub use signals::run;
 
@@ -71,6 +71,8 @@ pub struct Daemon {
     connections: Arc<Connections>,
     connectors: BTreeMap<String, Arc<Connector>>,
     listeners: BTreeMap<String, Running>,
+    /// Who watches the calls at an upstream, by its name.
+    trackers: BTreeMap<String, CancellationToken>,
     sessions: TaskTracker,
     audit_directory: std::path::PathBuf,
 }
@@ -121,12 +123,14 @@ impl Daemon {
             connections: Connections::new(config.limits),
             connectors: BTreeMap::new(),
             listeners: BTreeMap::new(),
+            trackers: BTreeMap::new(),
             sessions: TaskTracker::new(),
             audit_directory: config.audit.directory.clone(),
         };
         daemon.add_connectors(&config.upstreams);
         let bound = daemon.bind_new(config).await?;
         daemon.take_requests().await;
+        daemon.track(config);
         daemon.run(quotas::keep(daemon.shared.audit.clone(), daemon.shared.buckets.clone()));
         daemon.start_listeners(bound);
         Ok(daemon)
@@ -164,6 +168,7 @@ impl Daemon {
                 connector.set_config(Arc::new(upstream.clone()));
             }
         }
+        self.track(config);
         self.change_listeners(config);
         self.start_listeners(bound);
         Ok(())
@@ -210,6 +215,26 @@ impl Daemon {
             let connector = Arc::new(Connector::new(Arc::new(config.clone())));
             self.run(reach(connector.clone()));
             self.connectors.insert(name.clone(), connector);
+        }
+    }
+
+    /// Sees to it that calls are watched at the upstreams, where the policy bounds how many there may be at once.
+    fn track(&mut self, config: &Config) {
+        let is_wanted = |name: &String| config.policy.has_concurrent() && config.upstreams.contains_key(name);
+        self.trackers.retain(|name, stop| {
+            let stays = is_wanted(name);
+            if !stays {
+                stop.cancel();
+            }
+            stays
+        });
+        for (name, connector) in self.connectors.iter().filter(|(name, _)| is_wanted(name)) {
+            if !self.trackers.contains_key(name) {
+                let stop = self.shared.shutdown.child_token();
+                let watched = track(connector.clone(), self.shared.buckets.clone());
+                self.trackers.insert(name.clone(), stop.clone());
+                tokio::spawn(async move { stop.run_until_cancelled(watched).await });
+            }
         }
     }
 

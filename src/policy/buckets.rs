@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -14,18 +15,17 @@ use std::time::Duration;
 use governor::clock::{Clock, DefaultClock, Reference as _};
 
 use super::bucket::{Bucket, BucketSet};
+use super::calls::{Calls, NewCall};
+use super::charge::{Charge, Exhausted, SHARED};
 use super::client_state::{ClientState, longest_window};
 use super::days::Days;
-use super::limits::{Bound, ClientLimits, Limit, SharedLimits};
+use super::limits::{ClientLimits, Limit, SharedLimits};
 use super::quota::Quota;
-use super::quota_state::{Past, PastEvent, QuotaState, Suspended};
+use super::quota_state::{Past, PastEvent, QuotaState, SavedCall, Suspended};
 use super::trip::{Trip, Tripped};
 use super::window::{Millis, destination};
 use super::{Decision, Denial, Limited, Policy, Reason, RuleId};
 use crate::identity::ClientName;
-
-/// Under this name is counted what all clients share.
-const SHARED: &str = "";
 
 /// The state of all limits.
 pub struct Buckets<C: Clock = DefaultClock> {
@@ -41,23 +41,19 @@ pub struct Buckets<C: Clock = DefaultClock> {
 pub struct Asking<'a> {
     /// Whose.
     pub client: &'a ClientName,
+    /// Where its actions go.
+    pub upstream: &'a str,
     /// The wall clock, in seconds since the epoch.
     pub wall: i64,
 }
 
-struct State<C: Clock> {
-    clients: HashMap<ClientName, ClientState<C>>,
+pub(super) struct State<C: Clock> {
+    pub(super) clients: HashMap<ClientName, ClientState<C>>,
     shared: BucketSet<C>,
-    days: Days,
+    pub(super) days: Days,
+    pub(super) calls: Calls,
     /// Suspensions that are not on record yet.
     tripped: Vec<(ClientName, Tripped)>,
-}
-
-/// The limit that has no room for longest.
-struct Exhausted<'l> {
-    limit: &'l Limit,
-    what: Limited,
-    retry: Duration,
 }
 
 impl Buckets {
@@ -78,8 +74,11 @@ impl<C: Clock + Clone> Buckets<C> {
     /// As [`Buckets::new`], by another clock.
     #[must_use]
     pub fn with_clock(clock: C) -> Self {
-        let state =
-            State { clients: HashMap::new(), shared: BucketSet::new(), days: Days::default(), tripped: Vec::new() };
+        let mut calls = Calls::default();
+        // Random, so that two amiwalls in front of one Asterisk do not give the same ids.
+        calls.number_from(RandomState::new().hash_one(0));
+        let (clients, shared) = (HashMap::new(), BucketSet::new());
+        let state = State { clients, shared, days: Days::default(), calls, tripped: Vec::new() };
         Self { made: clock.now(), clock, state: Mutex::new(state), is_any_suspended: AtomicBool::new(false) }
     }
 
@@ -108,11 +107,14 @@ impl<C: Clock + Clone> Buckets<C> {
         let mut state = self.lock();
         state.days.open(asking.wall, now);
         let suspension = state.client(asking.client, &self.clock).suspension(now).cloned();
-        let destination = match &decision {
-            Decision::Allow(permit) if action == "originate" => destination(|name| permit.action().get(name)),
-            Decision::Allow(_) | Decision::Deny(_) => Vec::new(),
+        let (destination, channel_id) = match &decision {
+            Decision::Allow(permit) if action == "originate" => {
+                let get = |name: &str| permit.action().get(name);
+                (destination(get), get("ChannelId").map(<[u8]>::to_vec))
+            }
+            Decision::Allow(_) | Decision::Deny(_) => (Vec::new(), None),
         };
-        let mut charge = Charge { state: &mut state, clock: &self.clock, asking, action, destination, now };
+        let mut charge = Charge { state: &mut state, clock: &self.clock, asking, action, destination, channel_id, now };
         let own_limits = own.iter().chain(limits.every()).map(|limit| (asking.client.as_str(), limit));
         let all: Vec<(&str, &Limit)> = own_limits.chain(shared.iter().map(|limit| (SHARED, limit))).collect();
         let exhausted = all.iter().fold(None, |longest, (whose, limit)| charge.ask(longest, whose, limit));
@@ -121,26 +123,35 @@ impl<C: Clock + Clone> Buckets<C> {
             (Some(suspension), _) if action != "logoff" => {
                 let line = 0;
                 let rule = RuleId { path: suspension.limit.clone(), line };
-                Some((rule, Limited::Tripped, suspension.remaining(now)))
+                Some((rule, Some(Limited::Tripped), suspension.remaining(now)))
             }
             (_, Some(Exhausted { limit, what, retry })) => {
                 Some((limit.rule.clone(), what, (retry != Duration::MAX).then_some(retry)))
             }
             (_, None) => None,
         };
+        let mut ids = Vec::new();
         if refusal.is_none() && matches!(decision, Decision::Allow(_)) {
             charge.commit(&all);
+            if let (Decision::Allow(permit), true) = (&decision, own.iter().any(Limit::is_concurrent)) {
+                ids = charge.reserve(permit.action());
+            }
         } else {
             charge.commit_every(limits.every());
         }
-        if matches!(refusal, Some((_, what, _)) if what != Limited::Tripped) && !own.is_empty() {
+        if matches!(refusal, Some((_, Some(what), _)) if what != Limited::Tripped) && !own.is_empty() {
             self.note_refusal(&mut state, asking.client, limits.trips(), now);
         }
         drop(state);
         match (decision, refusal) {
             (Decision::Allow(permit), Some((rule, what, retry))) => {
-                let reason = Reason::Limits { what, limit: rule.path.to_string(), retry };
+                let limits = |what| Reason::Limits { what, limit: rule.path.to_string(), retry };
+                let reason = what.map_or(Reason::UpstreamLost, limits);
                 Decision::Deny(Denial::of_action(permit.into_action(), reason, Some(rule)))
+            }
+            (Decision::Allow(permit), None) if !ids.is_empty() => {
+                let headers: Vec<(&str, &[u8])> = ids.iter().map(|(name, id)| (*name, id.as_bytes())).collect();
+                Decision::Allow(permit.with(&headers))
             }
             (decision, _) => decision,
         }
@@ -218,6 +229,7 @@ impl<C: Clock + Clone> Buckets<C> {
         state.days.save(&mut saved);
         let clients = state.clients.iter();
         saved.clients = clients.filter_map(|(name, own)| own.save(name.as_str(), now)).collect();
+        saved.calls = state.calls.save(now);
         saved.clients.sort_by(|one, other| one.identity.cmp(&other.identity));
         saved
     }
@@ -236,6 +248,12 @@ impl<C: Clock + Clone> Buckets<C> {
             let client = ClientName::for_explain(&of_client.identity);
             state.client(&client, &self.clock).restore(of_client, now, ago(saved.saved));
         }
+        for SavedCall { identity, upstream, channel, age } in &saved.calls {
+            let age =
+                Millis::try_from(age.saturating_mul(1_000)).unwrap_or(Millis::MAX).saturating_add(ago(saved.saved));
+            let call = NewCall { upstream, identity, id: channel.as_bytes(), timeout: None };
+            state.calls.reserve(call, now.saturating_sub(age));
+        }
         for past in since {
             let client = ClientName::for_explain(&past.identity);
             let own = state.client(&client, &self.clock);
@@ -244,10 +262,14 @@ impl<C: Clock + Clone> Buckets<C> {
                 PastEvent::Tripped(Suspended { limit, seconds }) => {
                     own.suspend(limit, *seconds, now, ago(past.wall));
                 }
-                PastEvent::Allowed { action, destination } => {
+                PastEvent::Allowed { action, destination, call } => {
                     let limits = policy.limits(&client).of_action(action);
                     if let Some(length) = longest_window(limits.iter()) {
                         own.destinations.add(destination.clone(), now.saturating_sub(ago(past.wall)), length);
+                    }
+                    if let (Some((upstream, id)), true) = (call, limits.iter().any(Limit::is_concurrent)) {
+                        let call = NewCall { upstream, identity: &past.identity, id: id.as_bytes(), timeout: None };
+                        state.calls.reserve(call, now.saturating_sub(ago(past.wall)));
                     }
                     state.days.open(past.wall, now);
                     for (whose, limits) in
@@ -265,12 +287,12 @@ impl<C: Clock + Clone> Buckets<C> {
     }
 
     /// Milliseconds since this was made, by the steady clock.
-    fn now(&self) -> Millis {
+    pub(super) fn now(&self) -> Millis {
         let since: Duration = self.clock.now().duration_since(self.made).into();
         Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<C>> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State<C>> {
         // Each bucket is whole at any time, so a panic elsewhere does not spoil it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -283,11 +305,11 @@ impl<C: Clock> fmt::Debug for Buckets<C> {
 }
 
 impl<C: Clock + Clone> State<C> {
-    fn client(&mut self, client: &ClientName, clock: &C) -> &mut ClientState<C> {
+    pub(super) fn client(&mut self, client: &ClientName, clock: &C) -> &mut ClientState<C> {
         self.clients.entry(client.clone()).or_insert_with(|| ClientState::new(clock))
     }
 
-    fn bucket(&mut self, whose: (&str, &ClientName), limit: &Limit, quota: Quota, clock: &C) -> &Bucket<C> {
+    pub(super) fn bucket(&mut self, whose: (&str, &ClientName), limit: &Limit, quota: Quota, clock: &C) -> &Bucket<C> {
         let (whose, client) = whose;
         if whose == SHARED {
             return self.shared.bucket(limit, quota, clock);
@@ -296,77 +318,9 @@ impl<C: Clock + Clone> State<C> {
     }
 }
 
-/// One packet that is charged.
-struct Charge<'s, C: Clock> {
-    state: &'s mut State<C>,
-    clock: &'s C,
-    asking: Asking<'s>,
-    action: &'s str,
-    /// What an Originate dials.
-    destination: Vec<u8>,
-    now: Millis,
-}
-
-impl<C: Clock + Clone> Charge<'_, C> {
-    /// Whether a limit has room, without charging; if not, and it has none for longer than the longest so far, that one.
-    /// Of two alike the narrower, which was asked first, is told.
-    fn ask<'l>(&mut self, longest: Option<Exhausted<'l>>, whose: &str, limit: &'l Limit) -> Option<Exhausted<'l>> {
-        let Asking { client, wall } = self.asking;
-        let (what, outcome) = match &limit.bound {
-            Bound::Destinations(window) => {
-                let own = self.state.client(client, self.clock);
-                let outcome = own.destinations.ask(*window, &self.destination, self.now);
-                let wait = |millis: Millis| Duration::from_millis(u64::try_from(millis).unwrap_or_default());
-                (Limited::Destinations, outcome.map_err(wait))
-            }
-            // Going is always right.
-            Bound::Hours(_) if self.action == "logoff" => return longest,
-            Bound::Hours(hours) => (Limited::Hours, hours.ask(wall)),
-            Bound::PerDay(max) => {
-                let days = &self.state.days;
-                let has_room = days.count(whose, self.action) < *max;
-                (Limited::PerDay, if has_room { Ok(()) } else { Err(days.until_next(wall)) })
-            }
-            Bound::Rate(quota) => {
-                (Limited::Rate, self.state.bucket((whose, client), limit, *quota, self.clock).propose())
-            }
-        };
-        match (longest, outcome) {
-            (longest, Ok(())) => longest,
-            (Some(longest), Err(retry)) if longest.retry >= retry => Some(longest),
-            (_, Err(retry)) => Some(Exhausted { limit, what, retry }),
-        }
-    }
-
-    /// Charges what was asked; a quota that several limits bound, once.
-    fn commit(&mut self, limits: &[(&str, &Limit)]) {
-        for (whose, limit) in limits {
-            if let Bound::Rate(quota) = limit.bound {
-                self.state.bucket((whose, self.asking.client), limit, quota, self.clock).commit();
-            }
-        }
-        for counted in [self.asking.client.as_str(), SHARED] {
-            if limits.iter().any(|(whose, limit)| *whose == counted && limit.is_per_day()) {
-                self.state.days.add(counted, self.action);
-            }
-        }
-        if let Some(length) = longest_window(limits.iter().map(|(_, limit)| *limit)) {
-            let destination = std::mem::take(&mut self.destination);
-            let own = self.state.client(self.asking.client, self.clock);
-            own.destinations.add(Some(destination), self.now, length);
-        }
-    }
-
-    /// Charges what counts refused packets too.
-    fn commit_every(&mut self, every: &[Limit]) {
-        for limit in every {
-            if let Bound::Rate(quota) = limit.bound {
-                self.state.client(self.asking.client, self.clock).buckets.bucket(limit, quota, self.clock).commit();
-            }
-        }
-    }
-}
-
+#[cfg(test)]
+#[path = "calls_tests.rs"]
+mod calls_tests;
 #[cfg(test)]
 #[path = "quotas_tests.rs"]
 mod quota_tests;

@@ -22,7 +22,7 @@ pub(super) struct ClientState<C: Clock> {
 pub(super) fn longest_window<'l>(limits: impl Iterator<Item = &'l Limit>) -> Option<Millis> {
     let windows = limits.filter_map(|limit| match limit.bound {
         Bound::Destinations(Window { length, .. }) => Some(length),
-        Bound::Hours(_) | Bound::PerDay(_) | Bound::Rate(_) => None,
+        Bound::Concurrent(_) | Bound::Hours(_) | Bound::PerDay(_) | Bound::Rate(_) => None,
     });
     windows.max()
 }

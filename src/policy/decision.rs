@@ -74,6 +74,8 @@ impl Reason {
 /// The kinds of limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limited {
+    /// So many calls at once.
+    Concurrent,
     /// So many different destinations in a time.
     Destinations,
     /// Not at this time.
@@ -90,6 +92,7 @@ impl Limited {
     /// What stands behind `limits.` in the code.
     const fn word(self) -> &'static str {
         match self {
+            Self::Concurrent => "concurrent",
             Self::Destinations => "distinct_destinations",
             Self::Hours => "hours",
             Self::PerDay => "per_day",
@@ -149,6 +152,11 @@ impl Permit {
     #[must_use]
     pub fn dropped(&self) -> &[String] {
         &self.dropped
+    }
+
+    /// The same permit, with headers of amiwall's own: what they stand for is bounded by a limit, not by a rule.
+    pub(super) fn with(self, headers: &[(&str, &[u8])]) -> Self {
+        Self { action: self.action.with(headers), ..self }
     }
 
     /// Gives the action back, to be judged anew.

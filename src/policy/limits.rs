@@ -39,6 +39,8 @@ pub(super) struct Limit {
 /// What a limit bounds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Bound {
+    /// `concurrent`: so many calls at once.
+    Concurrent(u32),
     /// `distinct_destinations`: so many in a time.
     Destinations(Window),
     /// `hours`: only then.
@@ -50,6 +52,10 @@ pub(super) enum Bound {
 }
 
 impl Limit {
+    pub(super) const fn is_concurrent(&self) -> bool {
+        matches!(self.bound, Bound::Concurrent(_))
+    }
+
     pub(super) const fn is_per_day(&self) -> bool {
         matches!(self.bound, Bound::PerDay(_))
     }
@@ -107,6 +113,10 @@ impl ClientLimits {
         &self.every
     }
 
+    pub(super) fn has_concurrent(&self) -> bool {
+        self.of_action("originate").iter().any(Limit::is_concurrent)
+    }
+
     pub(super) fn trips(&self) -> &[Trip] {
         &self.trips
     }
@@ -130,12 +140,14 @@ impl SharedLimits {
                 help: Some("limit `*` in a role, for each client on its own".to_owned()),
             });
         }
-        for destinations in specs.iter().filter_map(|spec| spec.distinct_destinations.as_ref()) {
-            problems.push(Problem {
-                at: destinations.at,
-                message: "`distinct_destinations` cannot be shared".to_owned(),
+        for spec in specs {
+            let keys = [("distinct_destinations", &spec.distinct_destinations), ("concurrent", &spec.concurrent)];
+            let given = keys.into_iter().filter_map(|(key, value)| value.as_ref().map(|value| (key, value.at)));
+            problems.extend(given.map(|(key, at)| Problem {
+                at,
+                message: format!("`{key}` cannot be shared"),
                 help: Some("limit it in a role, for each client on its own".to_owned()),
-            });
+            }));
         }
         let actions = read_limits(specs, "limits.actions", &mut problems).into_iter().collect();
         if problems.is_empty() { Ok(Self { actions }) } else { Err(problems) }
@@ -153,7 +165,7 @@ impl SharedLimits {
 /// Whether any of them is a quota, which survives a restart.
 pub(super) fn has_quota<'l>(mut limits: impl Iterator<Item = &'l Limit>) -> bool {
     limits.any(|limit| match limit.bound {
-        Bound::Destinations(_) | Bound::PerDay(_) => true,
+        Bound::Concurrent(_) | Bound::Destinations(_) | Bound::PerDay(_) => true,
         Bound::Hours(_) | Bound::Rate(_) => false,
     })
 }
@@ -206,9 +218,18 @@ fn read_bounds(spec: &LimitSpec, problems: &mut Vec<Problem>) -> Vec<(&'static s
         let count = count_of(spec, per_day, "write how many a day (UTC), such as `200`", problems);
         bounds.extend(count.map(|count| (".per_day", Bound::PerDay(count))));
     }
+    let is_originate = spec.action.text.eq_ignore_ascii_case("originate");
+    if let Some(concurrent) = &spec.concurrent {
+        if !is_originate {
+            let message = "only an Originate makes calls".to_owned();
+            problems.push(Problem { at: concurrent.at, message, help: None });
+        }
+        let count = count_of(spec, concurrent, "write how many calls at once, such as `2`", problems);
+        bounds.extend(count.map(|count| (".concurrent", Bound::Concurrent(count))));
+    }
     if let Some(window) = &spec.distinct_destinations {
         let help = Some("write how many in what time, such as `20/hour`".to_owned());
-        if !spec.action.text.eq_ignore_ascii_case("originate") {
+        if !is_originate {
             let message = "only an Originate has destinations".to_owned();
             problems.push(Problem { at: window.at, message, help: None });
         }

@@ -62,7 +62,7 @@ impl Rig {
     }
 
     pub(super) fn take(&self, limits: &ClientLimits, name: &str, action: &str) -> Decision {
-        let asking = Asking { client: &client(name), wall: self.wall.load(Ordering::Relaxed) };
+        let asking = Asking { client: &client(name), upstream: "pbx", wall: self.wall.load(Ordering::Relaxed) };
         self.buckets.take(limits, &self.shared, asking, allowed(action))
     }
 
@@ -132,8 +132,9 @@ fn a_throttled_client_does_not_drain_what_is_shared() {
 fn the_star_counts_every_packet_refused_ones_too() {
     let rig = Rig::new(&[]);
     let limits = client_limits(&[("*", "10/hour", None), ("Originate", "1/hour", None)]);
-    let take =
-        |decision| rig.buckets.take(&limits, &rig.shared, Asking { client: &client("alice"), wall: 0 }, decision);
+    let take = |decision| {
+        rig.buckets.take(&limits, &rig.shared, Asking { client: &client("alice"), upstream: "pbx", wall: 0 }, decision)
+    };
     for _ in 0..4 {
         assert_eq!(take(denied("Command")), denied("Command"), "a denial stays what it is");
     }

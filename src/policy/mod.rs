@@ -6,6 +6,8 @@ mod bind;
 mod bucket;
 mod buckets;
 mod caller_id;
+mod calls;
+mod charge;
 mod client_state;
 mod command;
 mod compile;
@@ -24,6 +26,7 @@ mod report;
 pub mod spec;
 #[cfg(test)]
 mod tests;
+mod tracking;
 mod trip;
 mod value;
 mod variables;
@@ -37,10 +40,12 @@ use crate::ami::Action;
 use crate::identity::ClientName;
 
 pub use buckets::{Asking, Buckets};
+pub use calls::LiveChannel;
 pub use decision::{Decision, Denial, Limited, Permit, Reason, Refused, RuleId};
 pub use limits::{ClientLimits, SharedLimits};
 pub use quota::{Quota, QuotaError};
-pub use quota_state::{ClientQuotas, DayCount, Past, PastEvent, QuotaState, Suspended};
+pub use quota_state::{ClientQuotas, DayCount, Past, PastEvent, QuotaState, SavedCall, Suspended};
+pub use tracking::Asked;
 pub use trip::Tripped;
 pub use view::View;
 
@@ -101,6 +106,12 @@ impl Policy {
         let own = self.clients.values().flat_map(|client| client.limits.all());
         let has_trips = self.clients.values().any(|client| !client.limits.trips().is_empty());
         has_trips || limits::has_quota(own.chain(self.shared_limits.all()))
+    }
+
+    /// Whether calls have to be watched at the upstreams.
+    #[must_use]
+    pub fn has_concurrent(&self) -> bool {
+        self.clients.values().any(|client| client.limits.has_concurrent())
     }
 
     /// Whether a quota that survives a restart counts the client's actions of that name (in lower case).

@@ -15,8 +15,24 @@ pub struct QuotaState {
     /// What is of one identity.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub clients: Vec<ClientQuotas>,
+    /// Calls that were not over.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<SavedCall>,
     /// When it was saved, in seconds since the epoch.
     pub saved: i64,
+}
+
+/// A call that was not over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SavedCall {
+    /// Who made it.
+    pub identity: String,
+    /// Where.
+    pub upstream: String,
+    /// Its `ChannelId`.
+    pub channel: String,
+    /// How many seconds before it was let through.
+    pub age: u64,
 }
 
 /// What of one identity's limits survives a restart.
@@ -59,7 +75,7 @@ impl QuotaState {
     /// Whether there is nothing to keep.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.per_day.is_empty() && self.clients.is_empty()
+        self.per_day.is_empty() && self.clients.is_empty() && self.calls.is_empty()
     }
 }
 
@@ -83,6 +99,8 @@ pub enum PastEvent {
         action: String,
         /// What it dialled, where the record shows it.
         destination: Option<Vec<u8>>,
+        /// The upstream and the `ChannelId` of a call.
+        call: Option<(String, String)>,
     },
     /// The identity was resumed.
     Resumed,

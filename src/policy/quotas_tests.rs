@@ -148,7 +148,7 @@ fn a_restart_goes_on_with_what_was_saved_and_what_was_let_through_since() {
     let policy = policy(&[per_day("Originate", "10")], &[per_day("originate", "15")]);
     let rig = Rig::at(NOON);
     let take = |rig: &Rig, name: &str| {
-        let asking = Asking { client: &client(name), wall: rig.wall.load(Ordering::Relaxed) };
+        let asking = Asking { client: &client(name), upstream: "pbx", wall: rig.wall.load(Ordering::Relaxed) };
         rig.buckets.take(policy.limits(&client(name)), policy.shared_limits(), asking, allowed("Originate"))
     };
     let count = |rig: &Rig, name: &str| (0..20).filter(|_| matches!(take(rig, name), Decision::Allow(_))).count();
@@ -160,7 +160,7 @@ fn a_restart_goes_on_with_what_was_saved_and_what_was_let_through_since() {
     let past = |wall, identity: &str, action: &str| Past {
         wall,
         identity: identity.to_owned(),
-        event: PastEvent::Allowed { action: action.to_owned(), destination: None },
+        event: PastEvent::Allowed { action: action.to_owned(), destination: None, call: None },
     };
     let since = [past(NOON, "alice", "originate"), past(NOON, "alice", "ping"), past(NOON, "bob", "originate")];
     let after = |wall| {

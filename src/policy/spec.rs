@@ -66,6 +66,8 @@ pub struct LimitSpec {
     pub hours: Vec<Spanned>,
     /// How many different destinations in a time: `20/hour`.
     pub distinct_destinations: Option<Spanned>,
+    /// How many calls at once.
+    pub concurrent: Option<Spanned>,
 }
 
 /// When an identity is suspended, and for how long.

@@ -19,7 +19,7 @@ fn call(channel: &str, exten: &str) -> Decision {
 
 impl Rig {
     fn call(&self, limits: &ClientLimits, name: &str, exten: &str) -> Decision {
-        let asking = Asking { client: &client(name), wall: self.wall.load(Ordering::Relaxed) };
+        let asking = Asking { client: &client(name), upstream: "pbx", wall: self.wall.load(Ordering::Relaxed) };
         self.buckets.take(limits, &self.shared, asking, call("PJSIP/1001", exten))
     }
 
@@ -61,7 +61,7 @@ fn a_call_counts_by_both_its_ends() {
     let rig = Rig::at(NOON);
     let limits = limits(&[destinations("2/hour")]);
     let take = |channel: &str, exten: &str| {
-        let asking = Asking { client: &client("alice"), wall: NOON };
+        let asking = Asking { client: &client("alice"), upstream: "pbx", wall: NOON };
         matches!(rig.buckets.take(&limits, &rig.shared, asking, call(channel, exten)), Decision::Allow(_))
     };
     assert!(take("PJSIP/1@trunk", "100") && take("PJSIP/2@trunk", "100"));
@@ -103,6 +103,7 @@ fn destinations_are_counted_over_a_restart() {
                 "Exten" => Some(exten.as_bytes()),
                 _ => None,
             })),
+            call: None,
         },
     };
     let since = [past(NOON + 1_800, "3"), past(NOON + 1_810, "3")];
@@ -204,7 +205,7 @@ fn a_suspension_survives_a_restart() {
     let past = |event| Past { wall: NOON, identity: "alice".to_owned(), event };
     let tripped = past(PastEvent::Tripped(Suspended { limit: "roles.r.trip".to_owned(), seconds: None }));
     let resumed = past(PastEvent::Resumed);
-    assert_eq!(after(&QuotaState::default(), &[tripped.clone()], NOON + 9_000_000), "limits.tripped");
+    assert_eq!(after(&QuotaState::default(), std::slice::from_ref(&tripped), NOON + 9_000_000), "limits.tripped");
     assert_eq!(after(&QuotaState::default(), &[tripped.clone(), resumed.clone()], NOON), "allowed");
     assert_eq!(after(&saved, &[resumed.clone(), tripped], NOON), "limits.tripped");
     assert_eq!(after(&saved, &[resumed], NOON), "allowed");

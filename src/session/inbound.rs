@@ -161,7 +161,7 @@ fn judge(live: &Live, snapshot: &Snapshot, packet: Packet) -> Decision {
         Err(denial) => Decision::Deny(denial),
     };
     let (limits, shared) = (snapshot.policy.limits(&live.client), snapshot.policy.shared_limits());
-    let asking = Asking { client: &live.client, wall: Now::read().wall };
+    let asking = Asking { client: &live.client, upstream: &live.upstream, wall: Now::read().wall };
     live.shared.buckets.take(limits, shared, asking, decision)
 }
 
@@ -227,6 +227,11 @@ async fn record_trips(live: &Live) {
     }
 }
 
+/// The id by which a call of an Originate is known.
+fn call_of(action: &Action) -> Option<&[u8]> {
+    action.get("ChannelId").filter(|_| action.key() == "originate")
+}
+
 /// Gives each decision the id of its record.
 fn number(live: &Live, decisions: Vec<Decision>) -> (Vec<(String, Decision)>, Vec<String>) {
     let context = live.context();
@@ -240,7 +245,14 @@ fn number(live: &Live, decisions: Vec<Decision>) -> (Vec<(String, Decision)>, Ve
 
 fn judge_anew(live: &Live, snapshot: &Arc<Snapshot>, decision: Decision) -> Decision {
     match decision {
-        Decision::Allow(permit) => snapshot.policy.decide(&live.client, permit.into_action()),
+        Decision::Allow(permit) => {
+            let call = call_of(permit.action()).map(<[u8]>::to_vec);
+            let decision = snapshot.policy.decide(&live.client, permit.into_action());
+            if let (Decision::Deny(_), Some(call)) = (&decision, call) {
+                live.shared.buckets.call_released(&live.upstream, &call);
+            }
+            decision
+        }
         Decision::Deny(denial) => Decision::Deny(denial),
     }
 }
@@ -249,7 +261,12 @@ fn judge_anew(live: &Live, snapshot: &Arc<Snapshot>, decision: Decision) -> Deci
 async fn refuse_unrecorded(live: &Live, decisions: Vec<Decision>) -> Result<(), SessionEnd> {
     for decision in decisions {
         let denial = match decision {
-            Decision::Allow(permit) => Denial::of_unavailable(permit.into_action(), Reason::AuditUnavailable),
+            Decision::Allow(permit) => {
+                if let Some(call) = call_of(permit.action()) {
+                    live.shared.buckets.call_released(&live.upstream, call);
+                }
+                Denial::of_unavailable(permit.into_action(), Reason::AuditUnavailable)
+            }
             Decision::Deny(denial) => denial,
         };
         let wait = refuse(live, &denial)?;
@@ -295,6 +312,9 @@ fn forward(live: &Live, outlet: &mut Outlet, permit: &Recorded<Permit>, record_i
         && let Some(client_id) = action.id()
     {
         live.shared.action_ids.remember(&id, client_id);
+    }
+    if let Some(call) = call_of(action) {
+        live.shared.buckets.call_sent(&live.upstream, call, &id);
     }
     outlet.forward(permit, &id);
     live.forwarded.fetch_add(1, Ordering::Relaxed);

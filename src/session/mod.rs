@@ -133,6 +133,8 @@ impl SessionEnd {
 struct Live {
     shared: Arc<Shared>,
     client: ClientName,
+    /// The upstream's name.
+    upstream: String,
     context: Mutex<Arc<SessionContext>>,
     queue: Queue,
     correlation: Mutex<Correlation>,
@@ -249,6 +251,7 @@ async fn run_live<S: AsyncRead + AsyncWrite + Unpin + Send>(
     let live = Live {
         shared: shared.clone(),
         client: name,
+        upstream: context.upstream.clone(),
         context: Mutex::new(context),
         queue: Queue::default(),
         correlation: Mutex::new(Correlation::new(prefix)),

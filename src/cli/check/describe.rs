@@ -169,10 +169,11 @@ fn limit(limit: &LimitSpec) -> String {
     let per_day = limit.per_day.as_ref().map(|per_day| format!("{} a day (UTC)", per_day.text));
     let destinations =
         limit.distinct_destinations.as_ref().map(|window| format!("{} different destinations", window.text));
+    let concurrent = limit.concurrent.as_ref().map(|concurrent| format!("{} calls at once", concurrent.text));
     let hours = (!limit.hours.is_empty()).then(|| format!("only {}", windows(&limit.hours)));
     format!(
         "{what}: {}",
-        [rate, burst, per_day, destinations, hours].into_iter().flatten().collect::<Vec<_>>().join(", ")
+        [rate, burst, per_day, destinations, concurrent, hours].into_iter().flatten().collect::<Vec<_>>().join(", ")
     )
 }
 
