@@ -172,7 +172,7 @@ impl Draft {
         draft.under(context)
     }
 
-    /// An identity is suspended, because of `count` refusals.
+    /// An identity is suspended, because of `count` refusals or of the first call to a class of numbers.
     #[must_use]
     pub fn tripped(context: &SessionContext, tripped: &Tripped) -> Self {
         let mut draft = Self::of_session(Kind::Limit, context);
@@ -183,6 +183,7 @@ impl Draft {
         if let Some(seconds) = tripped.seconds {
             json::number(&mut draft.members, "seconds", seconds);
         }
+        json::text_if_any(&mut draft.members, "first_call", tripped.first_call.as_deref().unwrap_or_default());
         draft.under(context)
     }
 

@@ -102,7 +102,8 @@ fn past(line: &[u8], wall: i64, is_counted: impl Fn(&str, &str) -> bool) -> Opti
         "admin" if text("name") == Some("resume") => PastEvent::Resumed,
         "limit" if text("reason") == Some("limits.tripped") => {
             let seconds = record.get("seconds").and_then(serde_json::Value::as_u64);
-            PastEvent::Tripped(Suspended { limit: text("limit")?.to_owned(), seconds })
+            let suspended = Suspended { limit: text("limit")?.to_owned(), seconds };
+            PastEvent::Tripped { suspended, first_call: text("first_call").map(str::to_owned) }
         }
         "action" if text("decision") == Some("allow") => {
             let action = text("name")?.to_ascii_lowercase();

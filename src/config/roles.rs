@@ -25,10 +25,13 @@ fn role(name: &Spanned, node: &Node, problems: &mut Problems) -> RoleSpec {
 }
 
 fn trip(node: &Node, problems: &mut Problems) -> Option<TripSpec> {
-    let fields = Fields::of(node, "`trip`", &["exceeded", "for"], &[], problems);
-    let exceeded = fields.need("exceeded", problems).and_then(|node| node.text(problems));
+    let fields = Fields::of(node, "`trip`", &["exceeded", "first_call", "for"], &[], problems);
+    let exceeded = fields.take("exceeded").and_then(|node| node.text(problems));
+    let first_call = fields.take("first_call").map(|node| values::texts(node, problems)).unwrap_or_default();
     let lasts = fields.take("for").map(|node| values::duration(node, problems).map(|lasts| (node.at, lasts)));
-    Some(TripSpec { at: node.at, exceeded: exceeded?, lasts: lasts.map_or(Some(None), |lasts| lasts.map(Some))? })
+    // One that is wrong was told; without it the suspension would be another.
+    let lasts = lasts.map_or(Some(None), |lasts| lasts.map(Some))?;
+    Some(TripSpec { at: node.at, exceeded, first_call, lasts })
 }
 
 fn rules(node: &Node, problems: &mut Problems) -> Vec<RuleSpec> {

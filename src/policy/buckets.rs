@@ -25,6 +25,7 @@ use super::quota_state::{Past, PastEvent, QuotaState, SavedCall, Suspended};
 use super::trip::{Trip, Tripped};
 use super::window::{Millis, destination};
 use super::{Decision, Denial, Limited, Policy, Reason, RuleId};
+use crate::ami::Action;
 use crate::identity::ClientName;
 
 /// The state of all limits.
@@ -99,13 +100,18 @@ impl<C: Clock + Clone> Buckets<C> {
             }
             Decision::Deny(_) => ("", &[][..], &[][..]),
         };
-        let is_bound = !(own.is_empty() && limits.every().is_empty() && shared.is_empty());
+        let is_bound = !(own.is_empty() && limits.every().is_empty() && limits.trips().is_empty() && shared.is_empty());
         if !is_bound && !self.is_any_suspended.load(Ordering::Relaxed) {
             return decision;
         }
         let now = self.now();
         let mut state = self.lock();
         state.days.open(asking.wall, now);
+        if let Decision::Allow(permit) = &decision
+            && action == "originate"
+        {
+            self.note_first_call(&mut state, asking.client, (limits.trips(), permit.action()), now);
+        }
         let suspension = state.client(asking.client, &self.clock).suspension(now).cloned();
         let (destination, channel_id) = match &decision {
             Decision::Allow(permit) if action == "originate" => {
@@ -161,6 +167,31 @@ impl<C: Clock + Clone> Buckets<C> {
     fn note_refusal(&self, state: &mut State<C>, client: &ClientName, trips: &[Trip], now: Millis) {
         let own = state.client(client, &self.clock);
         if let Some((suspension, tripped)) = own.exceeded.add(trips, now) {
+            own.suspension = Some(suspension);
+            self.is_any_suspended.store(true, Ordering::Relaxed);
+            state.tripped.push((client.clone(), tripped));
+        }
+    }
+
+    /// A first call to a class of numbers suspends the client, who is called suspicious only once for each class. One who is
+    /// suspended already calls nobody.
+    fn note_first_call(
+        &self,
+        state: &mut State<C>,
+        client: &ClientName,
+        (trips, action): (&[Trip], &Action),
+        now: Millis,
+    ) {
+        let own = state.client(client, &self.clock);
+        if own.suspension(now).is_some() {
+            return;
+        }
+        let found = trips.iter().find_map(|trip| {
+            let class = trip.first_call(&own.called, |name| action.get(name))?;
+            Some((class, trip.suspend(now, Some(class))))
+        });
+        if let Some((class, (suspension, tripped))) = found {
+            own.called.insert(class.to_owned());
             own.suspension = Some(suspension);
             self.is_any_suspended.store(true, Ordering::Relaxed);
             state.tripped.push((client.clone(), tripped));
@@ -259,7 +290,8 @@ impl<C: Clock + Clone> Buckets<C> {
             let own = state.client(&client, &self.clock);
             match &past.event {
                 PastEvent::Resumed => own.suspension = None,
-                PastEvent::Tripped(Suspended { limit, seconds }) => {
+                PastEvent::Tripped { suspended: Suspended { limit, seconds }, first_call } => {
+                    own.called.extend(first_call.clone());
                     own.suspend(limit, *seconds, now, ago(past.wall));
                 }
                 PastEvent::Allowed { action, destination, call } => {

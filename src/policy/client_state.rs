@@ -1,5 +1,7 @@
 //! [`ClientState`]: what is left of one identity's limits, and whether it is suspended.
 
+use std::collections::BTreeSet;
+
 use governor::clock::Clock;
 
 use super::bucket::{Bucket, BucketSet};
@@ -16,6 +18,8 @@ pub(super) struct ClientState<C: Clock> {
     pub(super) destinations: Destinations,
     pub(super) exceeded: Refusals,
     pub(super) suspension: Option<Suspension>,
+    /// The prefixes of which the first call was made.
+    pub(super) called: BTreeSet<String>,
 }
 
 /// How long what was dialled has to be remembered.
@@ -35,6 +39,7 @@ impl<C: Clock + Clone> ClientState<C> {
             destinations: Destinations::default(),
             exceeded: Refusals::default(),
             suspension: None,
+            called: BTreeSet::new(),
         }
     }
 
@@ -51,8 +56,9 @@ impl<C: Clock + Clone> ClientState<C> {
             seconds: suspension.remaining(now).map(|remaining| remaining.as_secs() + 1),
         });
         let destinations = self.destinations.ages(now);
-        let is_any = suspended.is_some() || !destinations.is_empty();
-        is_any.then(|| ClientQuotas { identity: identity.to_owned(), destinations, suspended })
+        let called: Vec<String> = self.called.iter().cloned().collect();
+        let is_any = suspended.is_some() || !destinations.is_empty() || !called.is_empty();
+        is_any.then(|| ClientQuotas { identity: identity.to_owned(), destinations, called, suspended })
     }
 
     /// `ago`: how long ago it was saved.
@@ -62,6 +68,7 @@ impl<C: Clock + Clone> ClientState<C> {
             // What is forgotten is seen when the next is added, with the window of the limit.
             self.destinations.add(None, now.saturating_sub(age.saturating_add(ago)), Millis::MAX);
         }
+        self.called.extend(saved.called.iter().cloned());
         if let Some(suspended) = &saved.suspended {
             self.suspend(&suspended.limit, suspended.seconds, now, ago);
         }

@@ -20,6 +20,7 @@ mod mask;
 mod originate;
 mod params;
 pub mod pattern;
+mod prefixes;
 mod quota;
 mod quota_state;
 mod report;

@@ -44,6 +44,9 @@ pub struct ClientQuotas {
     /// call counts once more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub destinations: Vec<u64>,
+    /// The prefixes of numbers of which the first call was made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub called: Vec<String>,
     /// That it may do nothing for now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended: Option<Suspended>,
@@ -105,5 +108,10 @@ pub enum PastEvent {
     /// The identity was resumed.
     Resumed,
     /// The identity was suspended.
-    Tripped(Suspended),
+    Tripped {
+        /// How.
+        suspended: Suspended,
+        /// Because of the first call to a number with this prefix.
+        first_call: Option<String>,
+    },
 }

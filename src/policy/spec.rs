@@ -76,7 +76,9 @@ pub struct TripSpec {
     /// Where it stands.
     pub at: Position,
     /// How many refusals for a limit in what time: `20/hour`.
-    pub exceeded: Spanned,
+    pub exceeded: Option<Spanned>,
+    /// Prefixes of numbers, to each of which the first call is too much.
+    pub first_call: Vec<Spanned>,
     /// For how long; until it is resumed when absent.
     pub lasts: Option<(Position, Duration)>,
 }

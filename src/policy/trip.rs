@@ -1,10 +1,12 @@
-//! [`Trip`]: an identity that runs into its limits again and again is suspended: that is what a stolen secret looks like.
+//! [`Trip`]: an identity that runs into its limits again and again, or calls where it has never called, is suspended: that
+//! is what a stolen secret looks like.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::RuleId;
+use super::prefixes;
 use super::spec::{Problem, TripSpec};
 use super::window::{Millis, Window};
 
@@ -16,7 +18,9 @@ const LASTS_MAX: Duration = Duration::from_secs(366 * 86_400);
 pub(super) struct Trip {
     pub(super) rule: RuleId,
     /// How many refusals for a limit, in what time.
-    exceeded: Window,
+    exceeded: Option<Window>,
+    /// Prefixes of numbers, of which the first call is one too many.
+    first_call: Vec<String>,
     /// How long the identity is suspended; until somebody says otherwise, if there is none.
     lasts: Option<Duration>,
 }
@@ -30,6 +34,8 @@ pub struct Tripped {
     pub count: u32,
     /// For how many seconds; until it is resumed, if there are none.
     pub seconds: Option<u64>,
+    /// The prefix of the number, where it was the first call to such a one.
+    pub first_call: Option<String>,
 }
 
 /// An identity that is suspended.
@@ -47,22 +53,53 @@ pub(super) struct Refusals(VecDeque<Millis>);
 impl Trip {
     pub(super) fn compile(spec: &TripSpec, role: &str) -> Result<Self, Vec<Problem>> {
         let problem = |at, message: String, help: &str| Problem { at, message, help: Some(help.to_owned()) };
-        let exceeded = spec.exceeded.text.parse::<Window>();
-        let exceeded = exceeded
-            .map_err(|error| problem(spec.exceeded.at, error.to_string(), "how many refusals in what time: `20/hour`"));
+        let help = "how many refusals in what time: `20/hour`";
+        let exceeded = spec.exceeded.as_ref().map(|exceeded| {
+            exceeded.text.parse::<Window>().map_err(|error| problem(exceeded.at, error.to_string(), help))
+        });
+        let exceeded = match exceeded.transpose() {
+            Ok(None) if spec.first_call.is_empty() => {
+                let message = "`trip` needs `exceeded`, `first_call` or both".to_owned();
+                Err(problem(spec.at, message, "trip: { exceeded: 20/hour, first_call: [\"00\"], for: 2h }"))
+            }
+            exceeded => exceeded,
+        };
+        let first_call = prefixes::compile(&spec.first_call);
         let lasts = match &spec.lasts {
             Some((at, lasts)) if *lasts > LASTS_MAX || lasts.subsec_nanos() != 0 => {
                 Err(problem(*at, "this is no time for a suspension".to_owned(), "whole seconds, at most a year"))
             }
             lasts => Ok(lasts.as_ref().map(|(_, lasts)| *lasts)),
         };
-        match (exceeded, lasts) {
-            (Ok(exceeded), Ok(lasts)) => {
+        match (exceeded, first_call, lasts) {
+            (Ok(exceeded), Ok(first_call), Ok(lasts)) => {
                 let rule = RuleId { path: format!("roles.{role}.trip").into(), line: spec.at.line };
-                Ok(Self { rule, exceeded, lasts })
+                Ok(Self { rule, exceeded, first_call, lasts })
             }
-            (exceeded, lasts) => Err([exceeded.err(), lasts.err()].into_iter().flatten().collect()),
+            (exceeded, first_call, lasts) => {
+                let others = exceeded.err().into_iter().chain(lasts.err());
+                Err(others.chain(first_call.err().into_iter().flatten()).collect())
+            }
         }
+    }
+
+    /// The prefix of a number that is dialled, if it is the first call to such a one and that sets this off.
+    pub(super) fn first_call<'v>(
+        &self,
+        used: &BTreeSet<String>,
+        value: impl Fn(&str) -> Option<&'v [u8]>,
+    ) -> Option<&str> {
+        prefixes::first_call(&self.first_call, used, value)
+    }
+
+    /// What it does when it is set off.
+    pub(super) fn suspend(&self, now: Millis, first_call: Option<&str>) -> (Suspension, Tripped) {
+        let lasts = |lasts: Duration| now.saturating_add(Millis::try_from(lasts.as_millis()).unwrap_or(Millis::MAX));
+        let suspension = Suspension { limit: self.rule.path.clone(), until: self.lasts.map(lasts) };
+        let count = self.exceeded.filter(|_| first_call.is_none()).map_or(1, |window| window.count);
+        let seconds = self.lasts.map(|lasts| lasts.as_secs());
+        let (limit, first_call) = (self.rule.path.to_string(), first_call.map(str::to_owned));
+        (suspension, Tripped { limit, count, seconds, first_call })
     }
 }
 
@@ -81,20 +118,18 @@ impl Suspension {
 impl Refusals {
     /// One more; which of the trips it sets off, the longest first.
     pub(super) fn add(&mut self, trips: &[Trip], now: Millis) -> Option<(Suspension, Tripped)> {
-        let longest = trips.iter().map(|trip| trip.exceeded.count).max()?;
+        let longest = trips.iter().filter_map(|trip| trip.exceeded).map(|window| window.count).max()?;
         self.0.push_back(now);
         while self.0.len() > usize::try_from(longest).unwrap_or(usize::MAX) {
             self.0.pop_front();
         }
-        let is_off = |trip: &&Trip| {
-            let count = self.0.iter().rev().take_while(|at| **at > now.saturating_sub(trip.exceeded.length)).count();
-            count >= usize::try_from(trip.exceeded.count).unwrap_or(usize::MAX)
+        let is_exceeded = |window: Window| {
+            let count = self.0.iter().rev().take_while(|at| **at > now.saturating_sub(window.length)).count();
+            count >= usize::try_from(window.count).unwrap_or(usize::MAX)
         };
-        let trip = trips.iter().filter(is_off).max_by_key(|trip| trip.lasts.unwrap_or(Duration::MAX))?;
+        let off = trips.iter().filter(|trip| trip.exceeded.is_some_and(is_exceeded));
+        let trip = off.max_by_key(|trip| trip.lasts.unwrap_or(Duration::MAX))?;
         self.0.clear();
-        let lasts = |lasts: Duration| now.saturating_add(Millis::try_from(lasts.as_millis()).unwrap_or(Millis::MAX));
-        let suspension = Suspension { limit: trip.rule.path.clone(), until: trip.lasts.map(lasts) };
-        let seconds = trip.lasts.map(|lasts| lasts.as_secs());
-        Some((suspension, Tripped { limit: trip.rule.path.to_string(), count: trip.exceeded.count, seconds }))
+        Some(trip.suspend(now, None))
     }
 }

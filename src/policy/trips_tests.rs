@@ -121,7 +121,12 @@ fn destinations_are_counted_over_a_restart() {
 
 fn tripping(lasts: Option<u64>) -> ClientLimits {
     let lasts = lasts.map(|seconds| (Position::default(), Duration::from_secs(seconds)));
-    let trip = TripSpec { at: Position { line: 9, column: 5 }, exceeded: spanned("3/hour"), lasts };
+    let trip = TripSpec {
+        at: Position { line: 9, column: 5 },
+        exceeded: Some(spanned("3/hour")),
+        lasts,
+        ..TripSpec::default()
+    };
     let limits = vec![
         per_day("Originate", "2"),
         LimitSpec { action: spanned("*"), rate: Some(spanned("1000/hour")), ..LimitSpec::default() },
@@ -137,7 +142,7 @@ fn who_runs_into_his_limits_again_and_again_is_suspended() {
     let codes: Vec<String> = (0..7).map(|_| code(&rig.take(&limits, "alice", "Originate"))).collect();
     let (allowed, over, tripped) = ("allowed", "limits.per_day", "limits.tripped");
     assert_eq!(codes, [allowed, allowed, over, over, over, tripped, tripped]);
-    let expected = Tripped { limit: "roles.r.trip".to_owned(), count: 3, seconds: Some(7_200) };
+    let expected = Tripped { limit: "roles.r.trip".to_owned(), count: 3, seconds: Some(7_200), first_call: None };
     assert_eq!(rig.buckets.take_tripped(&client("bob")), []);
     assert_eq!(rig.buckets.take_tripped(&client("alice")), [expected]);
     assert_eq!(rig.buckets.take_tripped(&client("alice")), []);
@@ -203,10 +208,73 @@ fn a_suspension_survives_a_restart() {
     assert_eq!(after(&saved, &[], NOON - 90_000), "limits.tripped");
     assert_eq!(after(&saved, &[], NOON + 7_300), "allowed");
     let past = |event| Past { wall: NOON, identity: "alice".to_owned(), event };
-    let tripped = past(PastEvent::Tripped(Suspended { limit: "roles.r.trip".to_owned(), seconds: None }));
+    let tripped = past(PastEvent::Tripped {
+        suspended: Suspended { limit: "roles.r.trip".to_owned(), seconds: None },
+        first_call: None,
+    });
     let resumed = past(PastEvent::Resumed);
     assert_eq!(after(&QuotaState::default(), std::slice::from_ref(&tripped), NOON + 9_000_000), "limits.tripped");
     assert_eq!(after(&QuotaState::default(), &[tripped.clone(), resumed.clone()], NOON), "allowed");
     assert_eq!(after(&saved, &[resumed.clone(), tripped], NOON), "limits.tripped");
     assert_eq!(after(&saved, &[resumed], NOON), "allowed");
+}
+
+#[test]
+fn the_first_call_to_a_class_of_numbers_waits_for_somebody_to_look() {
+    let trip = TripSpec { first_call: vec![spanned("00"), spanned("+")], ..TripSpec::default() };
+    let role = RoleSpec { name: spanned("r"), trip: Some(trip), ..RoleSpec::default() };
+    let limits = ClientLimits::compile(&[&role]).expect("limits");
+    let rig = Rig::at(NOON);
+    assert!(rig.may_call(&limits, "100"));
+    assert_eq!(code(&rig.call(&limits, "alice", "0049123")), "limits.tripped");
+    assert_eq!(code(&rig.call(&limits, "alice", "100")), "limits.tripped");
+    let tripped =
+        Tripped { limit: "roles.r.trip".to_owned(), count: 1, seconds: None, first_call: Some("00".to_owned()) };
+    assert_eq!(rig.buckets.take_tripped(&client("alice")), [tripped]);
+    assert!(rig.buckets.resume(&client("alice")));
+    assert!(rig.may_call(&limits, "0049123") && rig.may_call(&limits, "0033123"), "that class is known now");
+    assert!(rig.may_call(&limits, "100"));
+    let saved = rig.buckets.save(NOON);
+    let after = Rig::at(NOON);
+    after.buckets.restore(&saved, &[], &Policy::default(), NOON);
+    assert!(after.may_call(&limits, "0049123"), "after a restart too");
+    assert_eq!(code(&after.call(&limits, "alice", "+49123")), "limits.tripped", "another class is not");
+    assert_eq!(code(&after.call(&limits, "bob", "0049123")), "limits.tripped", "nor is it known of anybody else");
+    let past = Past {
+        wall: NOON,
+        identity: "alice".to_owned(),
+        event: PastEvent::Tripped {
+            suspended: Suspended { limit: "roles.r.trip".to_owned(), seconds: None },
+            first_call: Some("00".to_owned()),
+        },
+    };
+    let after = Rig::at(NOON);
+    after.buckets.restore(&QuotaState::default(), &[past], &Policy::default(), NOON);
+    assert_eq!(code(&after.call(&limits, "alice", "0049123")), "limits.tripped");
+    assert!(after.buckets.resume(&client("alice")) && after.may_call(&limits, "0049123"));
+}
+
+#[test]
+fn what_is_no_trip_is_refused_with_what_is_wrong() {
+    let problems = |trip: TripSpec| {
+        let role = RoleSpec { name: spanned("r"), trip: Some(trip), ..RoleSpec::default() };
+        let problems = ClientLimits::compile(&[&role]).expect_err("a problem");
+        problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>()
+    };
+    assert_eq!(problems(TripSpec::default()), ["`trip` needs `exceeded`, `first_call` or both"]);
+    let many = TripSpec {
+        exceeded: Some(spanned("20000/hour")),
+        first_call: vec![spanned("00"), spanned("0x"), spanned("")],
+        lasts: Some((Position::default(), Duration::from_millis(1))),
+        ..TripSpec::default()
+    };
+    assert_eq!(
+        problems(many),
+        [
+            "`20000` is too many to remember: 10000 is the most",
+            "this is no time for a suspension",
+            "`0x` is not how a number begins",
+            "`` is not how a number begins"
+        ]
+    );
 }

@@ -120,7 +120,7 @@ fn the_records_of_a_session_name_their_cause() {
         end.contains(r#""reason":"client-closed","forwarded":3,"refused":1,"sent":9,"policy":"sha256:abc""#),
         "{end}"
     );
-    let tripped = Tripped { limit: "roles.x.trip".to_owned(), count: 20, seconds: Some(7_200) };
+    let tripped = Tripped { limit: "roles.x.trip".to_owned(), count: 20, seconds: Some(7_200), first_call: None };
     let limit = encoded(&Draft::tripped(&session, &tripped));
     let expected = r#""decision":"limit","reason":"limits.tripped","limit":"roles.x.trip","count":20,"seconds":7200"#;
     assert!(limit.contains(expected), "{limit}");

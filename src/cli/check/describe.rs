@@ -180,7 +180,10 @@ fn limit(limit: &LimitSpec) -> String {
 fn trip(trip: &TripSpec) -> String {
     let lasts =
         trip.lasts.map_or_else(|| "until it is resumed".to_owned(), |(_, lasts)| format!("for {} s", lasts.as_secs()));
-    format!("suspended after {} refusals, {lasts}", trip.exceeded.text)
+    let exceeded = trip.exceeded.as_ref().map(|exceeded| format!("{} refusals", exceeded.text));
+    let prefixes = trip.first_call.iter().map(|prefix| format!("the first call to {}…", prefix.text));
+    let why = exceeded.into_iter().chain(prefixes).collect::<Vec<_>>().join(" or ");
+    format!("suspended after {why}, {lasts}")
 }
 
 fn windows(hours: &[Spanned]) -> String {
