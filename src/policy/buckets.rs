@@ -155,10 +155,7 @@ impl<C: Clock + Clone> Buckets<C> {
                 let reason = what.map_or(Reason::UpstreamLost, limits);
                 Decision::Deny(Denial::of_action(permit.into_action(), reason, Some(rule)))
             }
-            (Decision::Allow(permit), None) if !ids.is_empty() => {
-                let headers: Vec<(&str, &[u8])> = ids.iter().map(|(name, id)| (*name, id.as_bytes())).collect();
-                Decision::Allow(permit.with(&headers))
-            }
+            (Decision::Allow(permit), None) if !ids.is_empty() => Decision::Allow(permit.with(ids)),
             (decision, _) => decision,
         }
     }

@@ -122,11 +122,13 @@ impl Calls {
         }
     }
 
-    /// Asterisk says that the call of this `ActionID` failed.
+    /// Asterisk says that the call of this `ActionID` failed. One that has channels is over when they have hung up: behind
+    /// a Local channel that nobody answered, a dialplan may go on for a while.
     pub(super) fn failed(&mut self, upstream: &str, action_id: &[u8]) {
         let Some(at) = self.upstreams.get_mut(upstream) else { return };
         let is_it = |call: &Call| call.action_id.as_ref().is_some_and(|id| id.as_bytes() == action_id);
-        let id = at.calls.iter().find(|(_, call)| is_it(call)).map(|(id, _)| id.clone());
+        let failed = at.calls.iter().find(|(_, call)| is_it(call) && call.channels.is_empty());
+        let id = failed.map(|(id, _)| id.clone());
         if let Some(id) = id {
             at.end(&id);
         }

@@ -4,7 +4,7 @@ use super::quota_tests::{NOON, limits, policy};
 use super::tests::{Rig, client, spanned};
 use super::*;
 use crate::ami::{Action, Message};
-use crate::policy::spec::LimitSpec;
+use crate::policy::spec::{ClientSpec, LimitSpec, PolicySpec, RoleSpec, RuleSpec, ValueSpec};
 use crate::policy::{LiveChannel, Permit, SavedCall};
 
 const PBX: &str = "pbx";
@@ -97,7 +97,39 @@ fn a_call_that_fails_is_over_at_once() {
     rig.buckets.call_failed("other", b"aw-1");
     assert!(rig.is_full(&limits));
     rig.buckets.call_failed(PBX, b"aw-1");
+    let id = rig.dial(&limits).expect("there is room again");
+    rig.buckets.call_sent(PBX, id.as_bytes(), "aw-3");
+    rig.new_channel("7.2", &id);
+    rig.buckets.call_failed(PBX, b"aw-3");
+    assert!(rig.is_full(&limits), "a channel of it is still there");
+    rig.buckets.channel_hung_up(PBX, b"7.2");
     assert!(!rig.is_full(&limits));
+}
+
+#[test]
+fn a_call_is_judged_anew_as_the_client_sent_it() {
+    let rules = || RuleSpec {
+        action: spanned("Originate"),
+        params: Some(vec![(spanned("Channel"), ValueSpec::AnyOf(vec![spanned("Local/1@x")]))]),
+    };
+    let role =
+        RoleSpec { name: spanned("r"), allow: vec![rules()], limits: vec![concurrent("5")], ..RoleSpec::default() };
+    let alice = ClientSpec { name: spanned("alice"), roles: vec![spanned("r")], ..ClientSpec::default() };
+    let spec = PolicySpec { roles: vec![role], clients: vec![alice.clone()], shared_limits: Vec::new() };
+    let policy = Policy::compile(spec).expect("a policy").0;
+    let rig = Rig::tracked();
+    let asking = Asking { client: &client("alice"), upstream: PBX, wall: NOON };
+    let headers = [("Action", &b"Originate"[..]), ("Channel", b"Local/1@x")];
+    let action = Action::try_from(Message::compose(&headers)).expect("an action");
+    let decision = policy.decide(&client("alice"), action);
+    let decision = rig.buckets.take(policy.limits(&client("alice")), policy.shared_limits(), asking, decision);
+    let Decision::Allow(permit) = decision else { panic!("no room") };
+    let expected = permit.action().message().clone();
+    assert!(permit.action().get("ChannelId").is_some() && permit.action().get("OtherChannelId").is_some());
+    let Decision::Allow(anew) = policy.decide_anew(&client("alice"), permit.clone()) else { panic!("denied") };
+    assert_eq!(anew.action().message(), &expected);
+    assert!(matches!(policy.decide_anew(&client("alice"), anew), Decision::Allow(_)));
+    assert!(matches!(Policy::default().decide_anew(&client("alice"), permit), Decision::Deny(_)));
 }
 
 #[test]

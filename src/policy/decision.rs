@@ -128,12 +128,14 @@ pub struct Permit {
     action: Action,
     rule: RuleId,
     dropped: Vec<String>,
+    /// Headers that amiwall has put in, which no rule has judged.
+    own: Vec<(&'static str, String)>,
 }
 
 impl Permit {
     /// Only [`super::Policy::decide`] mints one.
     pub(super) const fn new(action: Action, rule: RuleId, dropped: Vec<String>) -> Self {
-        Self { action, rule, dropped }
+        Self { action, rule, dropped, own: Vec::new() }
     }
 
     /// What is allowed.
@@ -155,8 +157,15 @@ impl Permit {
     }
 
     /// The same permit, with headers of amiwall's own: what they stand for is bounded by a limit, not by a rule.
-    pub(super) fn with(self, headers: &[(&str, &[u8])]) -> Self {
-        Self { action: self.action.with(headers), ..self }
+    pub(super) fn with(self, own: Vec<(&'static str, String)>) -> Self {
+        let headers: Vec<(&str, &[u8])> = own.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+        Self { action: self.action.with(&headers), own, ..self }
+    }
+
+    /// The action as it was judged, and what amiwall has put in.
+    pub(super) fn into_judged(self) -> (Action, Vec<(&'static str, String)>) {
+        let is_own = |name: &str| self.own.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
+        if self.own.is_empty() { (self.action, self.own) } else { (self.action.retain(|name| !is_own(name)), self.own) }
     }
 
     /// Gives the action back, to be judged anew.

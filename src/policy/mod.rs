@@ -74,6 +74,15 @@ impl Policy {
         }
     }
 
+    /// Judges again what another policy has allowed. What amiwall itself has put into it stays, unjudged, as it was.
+    pub fn decide_anew(&self, client: &ClientName, permit: Permit) -> Decision {
+        let (action, own) = permit.into_judged();
+        match self.decide(client, action) {
+            Decision::Allow(permit) => Decision::Allow(permit.with(own)),
+            Decision::Deny(denial) => Decision::Deny(denial),
+        }
+    }
+
     /// Whether some action of that name (as Asterisk spells it) could be allowed for the client: for `ListCommands`.
     #[must_use]
     pub fn may_ever(&self, client: &ClientName, action: &str) -> bool {

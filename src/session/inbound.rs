@@ -247,7 +247,7 @@ fn judge_anew(live: &Live, snapshot: &Arc<Snapshot>, decision: Decision) -> Deci
     match decision {
         Decision::Allow(permit) => {
             let call = call_of(permit.action()).map(<[u8]>::to_vec);
-            let decision = snapshot.policy.decide(&live.client, permit.into_action());
+            let decision = snapshot.policy.decide_anew(&live.client, permit);
             if let (Decision::Deny(_), Some(call)) = (&decision, call) {
                 live.shared.buckets.call_released(&live.upstream, &call);
             }
