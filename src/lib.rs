@@ -16,6 +16,8 @@ pub mod policy;
 
 pub mod audit;
 
+pub mod learn;
+
 pub mod upstream;
 
 pub mod listener;
@@ -24,5 +26,7 @@ pub mod session;
 pub mod config;
 
 pub mod daemon;
+
+pub mod import;
 
 pub mod cli;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 /// Each module and what it may use.
-const TABLE: [(&str, &[&str]); 15] = [
+const TABLE: [(&str, &[&str]); 17] = [
     ("ami", &[]),
     ("networks", &[]),
     ("secret", &[]),
@@ -17,6 +17,7 @@ const TABLE: [(&str, &[&str]); 15] = [
     ("identity", &["ami", "networks", "secret", "tls"]),
     ("policy", &["ami", "catalogue", "identity"]),
     ("audit", &["ami", "identity", "policy"]),
+    ("learn", &["ami", "catalogue", "identity", "policy", "audit"]),
     ("upstream", &["ami", "secret", "policy", "audit"]),
     ("session", &["ami", "catalogue", "networks", "tls", "identity", "policy", "audit", "upstream"]),
     ("listener", &["networks", "tls", "identity", "policy", "audit", "upstream", "session"]),
@@ -31,6 +32,7 @@ const TABLE: [(&str, &[&str]); 15] = [
             "config",
         ],
     ),
+    ("import", &["ami", "catalogue", "secret"]),
     (
         "cli",
         &[
@@ -43,11 +45,13 @@ const TABLE: [(&str, &[&str]); 15] = [
             "identity",
             "policy",
             "audit",
+            "learn",
             "upstream",
             "session",
             "listener",
             "config",
             "daemon",
+            "import",
         ],
     ),
 ];

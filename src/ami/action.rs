@@ -106,6 +106,28 @@ impl Action {
     }
 }
 
+impl Action {
+    /// The same action with more headers, right behind `Action`, and the others as `change` leaves them. It is still the
+    /// action that it was: `Action` and `ActionID` stay as they are.
+    #[must_use]
+    pub fn rebuilt(&self, more: &[(&str, Vec<u8>)], change: impl FnOnce(&Message) -> Message) -> Self {
+        let rest = change(&self.message);
+        let mut message = Message::new();
+        message.push_lossy("Action", &self.name);
+        if let Some(id) = self.message.get("ActionID") {
+            message.push_lossy("ActionID", id);
+        }
+        let is_own = |name: &str| name.eq_ignore_ascii_case("Action") || name.eq_ignore_ascii_case("ActionID");
+        for (name, value) in more.iter().filter(|(name, _)| !is_own(name)) {
+            message.push_lossy(name, value);
+        }
+        for header in rest.headers().filter(|header| !is_own(header.name)) {
+            message.push_lossy(header.name, header.value);
+        }
+        Self { message, name: self.name.clone(), key: self.key.clone() }
+    }
+}
+
 impl TryFrom<Message> for Action {
     /// The message is handed back, for the answer and the record.
     type Error = (ActionError, Message);

@@ -87,10 +87,15 @@ impl EventMask {
         if is_one_of(&["yes", "true", "y", "t", "on"]) {
             return Ok(Self::ALL);
         }
+        Ok(Self::from_labels(text))
+    }
+
+    /// Reads a list of labels as Asterisk does (`get_perm`), which is also how `read` and `write` of manager.conf are read.
+    #[must_use]
+    pub fn from_labels(text: &[u8]) -> Self {
         let all = (ALL_LABEL, Self::ALL.0);
         let labels = PrivilegeClass::ALL.into_iter().map(|class| (class.label(), class.bit())).chain([all]);
-        let bits = labels.filter(|(label, _)| is_in_list(label.as_bytes(), text)).fold(0, |bits, (_, bit)| bits | bit);
-        Ok(Self(bits))
+        Self(labels.filter(|(label, _)| is_in_list(label.as_bytes(), text)).fold(0, |bits, (_, bit)| bits | bit))
     }
 
     /// `atoi` of glibc: a long, cut to 32 bits; what does not fit a long is the largest long.

@@ -92,11 +92,23 @@ impl Draft {
     pub fn action(context: &SessionContext, id: &str, decision: &Decision) -> Self {
         match decision {
             Decision::Allow(permit) => {
-                let judged = Judged { rule: Some(permit.rule()), reason: None, dropped: permit.dropped() };
+                let judged = Judged {
+                    rule: Some(permit.rule()),
+                    reason: permit.would_deny(),
+                    word: decision.word(),
+                    dropped: permit.dropped(),
+                    set: permit.set(),
+                };
                 Self::judged(context, id, (permit.action().message(), Shown::Values), &judged)
             }
             Decision::Deny(denial) => {
-                let judged = Judged { rule: denial.rule(), reason: Some(denial.reason()), dropped: &[] };
+                let judged = Judged {
+                    rule: denial.rule(),
+                    reason: Some(denial.reason()),
+                    word: decision.word(),
+                    dropped: &[],
+                    set: &[],
+                };
                 Self::judged(context, id, refused_packet(denial), &judged)
             }
         }
@@ -296,19 +308,16 @@ pub enum Claimed<'a> {
 /// What a decision says beside its packet.
 struct Judged<'a> {
     rule: Option<&'a RuleId>,
-    /// None: it is allowed.
+    /// None: it is allowed. For what only shadow mode allows, why it would be denied.
     reason: Option<&'a Reason>,
+    word: &'static str,
     dropped: &'a [String],
+    set: &'a [String],
 }
 
 impl Judged<'_> {
     fn write(&self, out: &mut Vec<u8>) {
-        let decision = match self.reason {
-            None => "allow",
-            Some(Reason::Limits { .. }) => "limit",
-            Some(_) => "deny",
-        };
-        json::plain(out, "decision", decision);
+        json::plain(out, "decision", self.word);
         if let Some(reason) = self.reason {
             json::text(out, "reason", &reason.code());
         }
@@ -326,6 +335,9 @@ impl Judged<'_> {
         }
         if !self.dropped.is_empty() {
             json::list(out, "dropped", self.dropped.iter().map(String::as_str));
+        }
+        if !self.set.is_empty() {
+            json::list(out, "set", self.set.iter().map(String::as_str));
         }
     }
 }
@@ -346,7 +358,8 @@ mod tests {
     #[test]
     fn an_allowed_action_names_its_rule_and_what_was_dropped() {
         let rule = RuleId { path: "roles.x.allow[0]".into(), line: 12 };
-        let judged = Judged { rule: Some(&rule), reason: None, dropped: &["id".to_owned(), "X-Trace".to_owned()] };
+        let dropped = ["id".to_owned(), "X-Trace".to_owned()];
+        let judged = Judged { rule: Some(&rule), reason: None, word: "allow", dropped: &dropped, set: &[] };
         let message = Message::compose(&[("Action", b"Ping"), ("ActionID", b"7")]);
         let draft = Draft::judged(&SessionContext::default(), "1.2", (&message, Shown::Values), &judged);
         let mut out = Vec::new();

@@ -1,7 +1,8 @@
 //! The record: an append-only, hash-chained log that is written before anything is passed on.
 //!
 //! Callers encode their records themselves, in the caller's task (`draft`, `json`, `redact`); one thread gives them
-//! their place (`writer`, `chain`) and has the files (`journal`, `segment`, `recover`). `verify` reads a log.
+//! their place (`writer`, `chain`) and has the files (`journal`, `segment`, `recover`). `read` reads a log, and `verify` says whether it is
+//! whole.
 
 mod chain;
 mod config;
@@ -13,6 +14,7 @@ mod json;
 mod kind;
 mod lines;
 mod packet;
+mod read;
 mod recover;
 mod redact;
 mod replay;
@@ -30,6 +32,7 @@ pub use config::{AuditConfig, AuditError, Packets};
 pub use draft::{Claimed, Draft, SessionContext, SessionCounts};
 pub use handle::Audit;
 pub use kind::Kind;
+pub use read::{LoggedHeader, LoggedRecord, LoggedValue, REDACTED, Records, read};
 pub use replay::{Replay, replay};
 pub use requests::{ResumeRequest, writer_of};
 pub use verify::{Summary, VerifyError, verify};

@@ -10,6 +10,9 @@ use crate::ami::{Header, Message};
 /// What stands for a hidden value.
 pub(super) const HIDDEN: &[u8] = b"[redacted]";
 
+/// Whatever the policy says: how clients prove who they are is on no record.
+const ALWAYS: [&str; 2] = ["Login.Secret", "Login.Key"];
+
 /// A name with `*`, in lower case.
 #[derive(Clone, Debug)]
 enum Glob {
@@ -70,7 +73,7 @@ pub(super) struct Redactor {
 impl Redactor {
     pub(super) fn new(patterns: &[String]) -> Self {
         let mut redactor = Self { everywhere: Vec::new(), scoped: Vec::new() };
-        for pattern in patterns {
+        for pattern in patterns.iter().map(String::as_str).chain(ALWAYS) {
             match pattern.split_once('.') {
                 Some((scope, name)) => redactor.scoped.push((Glob::new(scope), Glob::new(name))),
                 None => redactor.everywhere.push(Glob::new(pattern)),
@@ -223,6 +226,14 @@ mod tests {
             ["[redacted]", "[redacted]", "a"]
         );
         assert_eq!(shown(&[("Action", "DBGet"), ("Family", "f"), ("Key", "colour")])[2], "colour");
+    }
+
+    #[test]
+    fn login_secrets_are_hidden_even_if_the_policy_hides_nothing() {
+        let message = Message::compose(&[("Action", b"Login"), ("Secret", b"x"), ("Key", b"y")]);
+        let redactor = Redactor::new(&[]);
+        let within = redactor.within(&message);
+        assert!(message.headers().skip(1).all(|header| within.value(header) == HIDDEN));
     }
 
     #[test]

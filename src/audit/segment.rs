@@ -125,6 +125,13 @@ pub(super) struct Directory {
     lock: File,
 }
 
+/// Whether the directories above a log's are made too. Where they have gone, somebody wants none of it there any more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Above {
+    Leave,
+    Make,
+}
+
 /// Why a directory cannot be used.
 #[derive(Debug)]
 pub(super) enum DirectoryError {
@@ -151,8 +158,12 @@ impl From<io::Error> for DirectoryError {
 impl Directory {
     /// Makes the directory if it is not there, and locks it.
     pub(super) fn open(path: &Path) -> Result<Self, DirectoryError> {
+        Self::open_in(path, Above::Make)
+    }
+
+    fn open_in(path: &Path, above: Above) -> Result<Self, DirectoryError> {
         if !path.is_dir() {
-            DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+            DirBuilder::new().recursive(above == Above::Make).mode(0o700).create(path)?;
             if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
                 sync_directory(parent)?;
             }
@@ -226,7 +237,7 @@ impl Directory {
     fn keep_lock(&mut self) -> io::Result<()> {
         if self.change(LOCK_FILE, &self.lock)?.is_some() {
             tracing::warn!(directory = %self.path.display(), "the lock of the audit log is gone; it is made again");
-            *self = Self::open(&self.path)?;
+            *self = Self::open_in(&self.path, Above::Leave)?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@
 
 mod nearest;
 mod parse;
+mod sentences;
 
 use std::collections::HashMap;
 use std::sync::LazyLock;

@@ -54,9 +54,10 @@ fn human(outcome: &Result<Summary, VerifyError>, took: Duration) -> String {
     match outcome {
         Ok(summary) => {
             let mut text = format!(
-                "whole: {} records in {} segments ({} bytes), {} to {}, checked in {:.2} s\nhead:  {}",
+                "whole: {} records in {} segment{} ({} bytes), {} to {}, checked in {:.2} s\nhead:  {}",
                 summary.records,
                 summary.segments,
+                if summary.segments == 1 { "" } else { "s" },
                 summary.bytes,
                 printable(&summary.first_time),
                 printable(&summary.last_time),

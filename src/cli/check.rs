@@ -18,6 +18,9 @@ pub(super) struct Args {
     /// Leave the files and variables alone that the policy names (certificates, secrets): judge its text only.
     #[arg(long)]
     without_files: bool,
+    /// Let warnings fail, too.
+    #[arg(long)]
+    strict: bool,
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
@@ -27,7 +30,12 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         Format::Human => human(args, &checked),
         Format::Json => json(args, &checked),
     }
-    Ok(if checked.is_ok() { Exit::Ok } else { Exit::InvalidPolicy })
+    let is_refused = |checked: &Checked| args.strict && !checked.warnings.is_empty();
+    if checked.as_ref().is_ok_and(is_refused) {
+        say(&mut std::io::stderr(), "with --strict, warnings are errors");
+        return Ok(Exit::InvalidPolicy);
+    }
+    Ok(checked.as_ref().map_or_else(super::exit_of, |_| Exit::Ok))
 }
 
 /// Problems go to standard error, so that the summary can be kept alone.
@@ -52,7 +60,8 @@ fn human(args: &Args, checked: &Result<Checked, Diagnostics>) {
         Err(problems) => {
             let (errors, warnings) = problems.count();
             let counts = plural(&[(errors, "error"), (warnings, "warning")]);
-            say(&mut std::io::stderr(), &format!("{path}: not valid{counts}"));
+            let what = if problems.is_unreadable() { "could not be read" } else { "not valid" };
+            say(&mut std::io::stderr(), &format!("{path}: {what}{counts}"));
         }
     }
 }

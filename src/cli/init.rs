@@ -89,42 +89,62 @@ fn certificates(place: &files::Place, answers: &Answers) -> Result<(), Failure> 
     issue(&place.certs, &options).map(drop).map_err(|error| Failure::incomplete(error.to_string()))
 }
 
-fn random() -> Result<String, Failure> {
+pub(super) fn random() -> Result<String, Failure> {
     let mut bytes = [0; 20];
     aws_lc_rs::rand::fill(&mut bytes).map_err(|_| Failure::incomplete("the system has no random numbers"))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
+/// What is wrong with an answer.
+type Check = fn(&str) -> Result<(), &'static str>;
+
 fn answers(args: &Args) -> Result<Answers, Failure> {
     let interactive = !args.yes && std::io::stdin().is_terminal();
-    let ask = |given: &Option<String>, question: &str, default: &str| match given {
-        Some(given) => Ok(given.clone()),
-        None if interactive => prompt(question, default),
-        None => Ok(default.to_owned()),
+    let ask = |(given, option): (&Option<String>, &str), question: &str, default: &str, check: Check| loop {
+        let answer = match given {
+            Some(given) => given.clone(),
+            None if interactive => prompt(question, default)?,
+            None => default.to_owned(),
+        };
+        match check(&answer) {
+            Ok(()) => return Ok(answer),
+            Err(why) if given.is_none() && interactive => say(&mut std::io::stderr(), why),
+            Err(why) => return Err(Failure { exit: Exit::Usage, message: format!("--{option} {answer}: {why}") }),
+        }
     };
-    let asterisk = ask(&args.asterisk, "Where does Asterisk's manager interface listen?", "127.0.0.1:5038")?;
-    let username = ask(&args.username, "What is amiwall's account there to be called?", "amiwall")?;
-    let listen = ask(&args.listen, "Where shall clients connect?", "0.0.0.0:5039")?;
-    let name = ask(&args.name, "By which name or address do clients reach this machine?", &host_name())?;
-    // All of this is written into files of other programs: nothing that could mean anything there.
-    let is_plain = |text: &str, more: &[u8]| {
-        !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))
-    };
-    let usage = |message: String| Failure { exit: Exit::Usage, message };
-    let port = asterisk.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok()).filter(|port| *port > 0);
-    if port.is_none() || !is_plain(&asterisk, b".-_:[]") {
-        return Err(usage(format!("--asterisk {asterisk}: expected a host and a port, such as 127.0.0.1:5038")));
-    }
-    if !is_plain(&username, b"._-") {
-        return Err(usage(format!("--username {username}: letters, digits, `.`, `_` and `-` only")));
-    }
-    if !is_plain(&name, b".-:") {
-        return Err(usage(format!("--name {name}: expected a host name or an IP address")));
-    }
-    let listen = listen.parse::<SocketAddr>();
-    let listen =
-        listen.map_err(|_| usage("--listen: expected an IP address and a port, such as 0.0.0.0:5039".to_owned()))?;
+    let question = "Where does Asterisk's manager interface listen?";
+    let asterisk = ask((&args.asterisk, "asterisk"), question, "127.0.0.1:5038", is_host_and_port)?;
+    let question = "What is amiwall's account there to be called?";
+    let username = ask((&args.username, "username"), question, "amiwall", is_username)?;
+    let listen = ask((&args.listen, "listen"), "Where shall clients connect?", "0.0.0.0:5039", is_ip_and_port)?;
+    let question = "By which name or address do clients reach this machine?";
+    let name = ask((&args.name, "name"), question, &host_name(), is_host)?;
+    let listen = listen.parse().map_err(|_| Failure::incomplete(format!("{listen} is no address")))?;
     Ok(Answers { asterisk, username, listen, name })
+}
+
+/// All of this is written into files of other programs: nothing that could mean anything there.
+fn is_plain(text: &str, more: &[u8]) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))
+}
+
+fn is_host_and_port(text: &str) -> Result<(), &'static str> {
+    let port = text.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok()).filter(|port| *port > 0);
+    let is_good = port.is_some() && is_plain(text, b".-_:[]");
+    is_good.then_some(()).ok_or("expected a host and a port, such as 127.0.0.1:5038")
+}
+
+fn is_username(text: &str) -> Result<(), &'static str> {
+    is_plain(text, b"._-").then_some(()).ok_or("letters, digits, `.`, `_` and `-` only")
+}
+
+fn is_ip_and_port(text: &str) -> Result<(), &'static str> {
+    let address = text.parse::<SocketAddr>();
+    address.map(drop).map_err(|_| "expected an IP address and a port, such as 0.0.0.0:5039")
+}
+
+fn is_host(text: &str) -> Result<(), &'static str> {
+    is_plain(text, b".-:").then_some(()).ok_or("expected a host name or an IP address")
 }
 
 fn host_name() -> String {
@@ -168,9 +188,10 @@ fn next_steps(place: &files::Place, answers: &Answers, client_secret: &str) -> S
          2. Read what the policy amounts to, and make it yours:\n\n       amiwall check {policy}\n\n\
          3. Start amiwall:\n\n       amiwall run {policy}\n\n\
          4. Try it from another terminal:\n\n       \
-         openssl s_client -quiet -crlf -verify_return_error -CAfile {authority} -connect {host}:{port}\n\n   \
-         and type, with an empty line at the end:\n\n       \
-         Action: Login\n       Username: {client}\n       Secret: the secret above\n\n   \
+         openssl s_client -quiet -verify_quiet -crlf -verify_return_error -servername {host} -CAfile {authority} \
+         -connect {host}:{port}\n\n   \
+         and copy this, with the empty line at the end:\n\n\
+         Action: Login\nUsername: {client}\nSecret: {client_secret}\n\n\n   \
          `Action: Ping` and an empty line are answered; `Action: CoreSettings` is refused.\n\n\
          5. Give your clients {authority}, point them to port {port} with TLS, and delete their old accounts from\n   \
          manager.conf: an account of their own is a way past amiwall. Move {key} off this machine.",

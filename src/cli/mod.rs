@@ -4,15 +4,22 @@ mod audit;
 mod certs;
 mod check;
 mod demo;
+mod explain;
 mod hash_secret;
+mod import;
 mod init;
+mod judge;
+mod learn;
 mod resume;
 mod run;
 mod simulate;
+mod test;
 
 use std::process::{ExitCode, Termination};
 
 use clap::{Parser, Subcommand};
+
+use crate::config::Diagnostics;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +55,16 @@ impl Failure {
     fn incomplete(message: impl Into<String>) -> Self {
         Self { exit: Exit::Incomplete, message: message.into() }
     }
+
+    /// A policy that cannot be used.
+    fn of_policy(problems: &Diagnostics) -> Self {
+        Self { exit: exit_of(problems), message: problems.to_string() }
+    }
+}
+
+/// A file that cannot be read may be right.
+const fn exit_of(problems: &Diagnostics) -> Exit {
+    if problems.is_unreadable() { Exit::Incomplete } else { Exit::InvalidPolicy }
 }
 
 /// How results are printed.
@@ -78,14 +95,22 @@ enum Command {
     Run(run::Args),
     /// Validate a policy, and say in plain words what each identity may do.
     Check(check::Args),
+    /// Run a policy's own tests.
+    Test(test::Args),
+    /// Say what would come of a packet, which rule decides it, and what every other rule thinks of it.
+    Explain(explain::Args),
     /// Let an identity act again that a `trip` of the policy has suspended.
     Resume(resume::Args),
     /// Print the argon2id line of a secret, read from a prompt or standard input.
     HashSecret(hash_secret::Args),
+    /// Make a policy with the rights of the accounts in a manager.conf, and list what it cannot say.
+    Import(import::Args),
     /// Make a certificate authority, a server certificate and a client certificate.
     Certs(certs::Args),
     /// Verify the audit log.
     Audit(audit::Args),
+    /// Propose a least-privilege policy from the audit log, as a draft in YAML. Nothing is put in force.
+    Learn(learn::Args),
     /// Run the simulated Asterisk alone.
     Simulate(simulate::Args),
 }
@@ -98,10 +123,14 @@ pub fn run() -> Exit {
         Command::Init(args) => init::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Test(args) => test::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Resume(args) => resume::run(&args),
         Command::HashSecret(args) => hash_secret::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::Certs(args) => certs::run(&args),
         Command::Audit(args) => audit::run(&args),
+        Command::Learn(args) => learn::run(&args),
         Command::Simulate(args) => simulate::run(&args),
     };
     outcome.unwrap_or_else(|failure| {

@@ -16,8 +16,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
-    let config = Config::load(&args.policy)
-        .map_err(|diagnostics| Failure { exit: Exit::InvalidPolicy, message: diagnostics.to_string() })?;
+    let config = Config::load(&args.policy).map_err(|diagnostics| Failure::of_policy(&diagnostics))?;
     if !config.warnings.is_empty() {
         super::say(&mut std::io::stderr(), &config.warnings.to_string());
     }

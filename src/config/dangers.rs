@@ -1,49 +1,53 @@
-//! Warnings about roles that allow more than their author may think. What a rule means is the policy's business; this
-//! looks only for what is dangerous whatever else stands in the role.
+//! Warnings about what is valid and yet more than its author may think: what a reviewer would ask about, each with the
+//! line and what to write instead. What a rule means is the policy's business; this looks at what it amounts to.
 
+mod roles;
+mod rules;
+
+use super::Sections;
 use super::fields::Problems;
-use crate::catalogue::{self, Danger};
-use crate::policy::spec::{RoleSpec, RuleSpec, ValueSpec};
+use crate::audit::AuditConfig;
+use crate::policy::spec::{ClientSpec, RoleSpec, Spanned, effective_roles};
 
-/// Looks through all roles.
-pub(super) fn look(roles: &[RoleSpec], problems: &mut Problems) {
-    for rule in roles.iter().flat_map(|role| &role.allow) {
-        match &rule.params {
-            None => bare(rule, problems),
-            Some(params) if rule.action.text.eq_ignore_ascii_case("Command") => {
-                for (_, value) in params {
-                    any_command(value, problems);
-                }
-            }
-            Some(_) => {}
-        }
+/// Looks at everything.
+pub(super) fn look(sections: &Sections<Option<AuditConfig>>, problems: &mut Problems) {
+    for rule in sections.roles.iter().flat_map(|role| &role.allow) {
+        rules::look(rule, problems);
     }
+    let people: Vec<Person<'_>> = sections
+        .clients
+        .iter()
+        .zip(&sections.identities)
+        .map(|(client, identity)| Person {
+            client,
+            is_open: identity.networks.is_open() && identity.certificate.is_none(),
+            ends: identity.valid_until.is_some(),
+            roles: effective_roles(&client.roles, &sections.roles),
+        })
+        .collect();
+    let is_open = sections.listeners.iter().any(|listener| {
+        !listener.summary.address.ip().to_canonical().is_loopback() && listener.summary.networks.is_open()
+    });
+    for person in &people {
+        roles::look(person, &sections.limits.shared, is_open, problems);
+    }
+    unused(&sections.roles, &people, problems);
 }
 
-fn bare(rule: &RuleSpec, problems: &mut Problems) {
-    let Some(entry) = catalogue::action(&rule.action.text.to_ascii_lowercase()) else { return };
-    if entry.danger != Some(Danger::CodeExec) {
-        return;
-    }
-    let message = match entry.name {
-        "Originate" => {
-            "Originate with any parameters is a shell on the PBX: `Application: System` runs programs".to_owned()
-        }
-        "Command" => "Command with any words does whatever Asterisk's CLI can do, shutting it down included".to_owned(),
-        name => format!("{name} with any parameters can run code on the PBX, or configure something that does"),
-    };
-    let help = format!("list what the client may send: `- {}: {{ … }}`", entry.name);
-    problems.warn(rule.action.at, message, Some(help));
+/// An identity with all of its roles.
+struct Person<'s> {
+    client: &'s ClientSpec,
+    /// Its own networks let any address in, and a secret is all that it takes.
+    is_open: bool,
+    /// It is valid for some time only.
+    ends: bool,
+    roles: Vec<&'s RoleSpec>,
 }
 
-fn any_command(value: &ValueSpec, problems: &mut Problems) {
-    let ValueSpec::AnyOf(patterns) = value else { return };
-    for pattern in patterns.iter().filter(|pattern| pattern.text.trim() == "**") {
-        let message = "`**` allows every command of Asterisk's CLI, shutting it down included";
-        problems.warn(
-            pattern.at,
-            message,
-            Some("list the commands: [\"core show channels\", \"queue show *\"]".to_owned()),
-        );
+fn unused(roles: &[RoleSpec], people: &[Person<'_>], problems: &mut Problems) {
+    let is_had = |role: &RoleSpec| people.iter().any(|person| person.roles.iter().any(|had| had.name == role.name));
+    for Spanned { text, at } in roles.iter().filter(|role| !is_had(role)).map(|role| &role.name) {
+        let help = "give it to somebody, or leave it out: what nobody tries nobody misses when it is wrong".to_owned();
+        problems.warn(*at, format!("nobody has the role `{text}`"), Some(help));
     }
 }

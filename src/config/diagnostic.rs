@@ -57,13 +57,20 @@ pub struct Diagnostics {
     list: Vec<Diagnostic>,
     /// How many more there are.
     omitted: usize,
+    is_unreadable: bool,
 }
 
 impl Diagnostics {
     /// A file that cannot be read at all.
     pub(super) fn of_file(path: &Path, why: String) -> Self {
         let problem = Problem { at: crate::policy::spec::Position::default(), message: why, help: None };
-        Self::new(Severity::Error, path, ("", &Hidden::default()), vec![problem])
+        Self { is_unreadable: true, ..Self::new(Severity::Error, path, ("", &Hidden::default()), vec![problem]) }
+    }
+
+    /// Whether the file itself could not be read: then nothing is known of what it says.
+    #[must_use]
+    pub const fn is_unreadable(&self) -> bool {
+        self.is_unreadable
     }
 
     /// Problems of a text, of which not everything may be shown.
@@ -94,7 +101,7 @@ impl Diagnostics {
                 source: shown.map(|shown| shown.text),
             }
         };
-        Self { list: problems.into_iter().map(diagnostic).collect(), omitted }
+        Self { list: problems.into_iter().map(diagnostic).collect(), omitted, is_unreadable: false }
     }
 
     /// Both, one behind the other.

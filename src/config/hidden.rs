@@ -25,8 +25,9 @@ pub(super) fn key_with_secret(key: &str) -> Option<&str> {
     let lower = key.to_ascii_lowercase();
     let end = SECRET_WORDS.iter().filter_map(|word| Some(lower.find(word)? + word.len())).min()?;
     let is_in_name = |character: char| character.is_ascii_alphanumeric() || matches!(character, '_' | '-');
-    let rest = lower.get(end..)?.find(|character| !is_in_name(character))?;
-    key.get(..end + rest)
+    let rest = end + lower.get(end..)?.find(|character| !is_in_name(character))?;
+    // `*Password*` is a pattern.
+    lower.get(rest..)?.contains(|character: char| character.is_alphanumeric()).then(|| key.get(..rest)).flatten()
 }
 
 /// Places that are not shown: from here up to there.
@@ -147,7 +148,7 @@ impl Region {
     const fn behind_first(self) -> Self {
         match self {
             Self::Next(of_key) => Self::Deeper(of_key),
-            other => other,
+            Self::Deeper(_) | Self::Rest => self,
         }
     }
 }

@@ -5,7 +5,7 @@ use super::node::{Node, Value};
 use super::{Context, Files};
 use super::{networks, secrets, values};
 use crate::identity::{CertificateMatch, Identity, StoredSecret};
-use crate::policy::spec::{ClientSpec, Spanned};
+use crate::policy::spec::{ClientSpec, ShadowSpec, Spanned};
 
 /// Who there is.
 pub(super) fn identities(node: &Node, context: &Context<'_>, problems: &mut Problems) -> Vec<(Identity, ClientSpec)> {
@@ -13,8 +13,20 @@ pub(super) fn identities(node: &Node, context: &Context<'_>, problems: &mut Prob
 }
 
 fn identity(name: &Spanned, node: &Node, context: &Context<'_>, problems: &mut Problems) -> (Identity, ClientSpec) {
-    let known = ["roles", "secret", "challenge", "certificate", "networks", "attributes", "sessions", "valid", "hours"];
-    let later = ["mode", "shadow_also", "upstream"];
+    let known = [
+        "roles",
+        "secret",
+        "challenge",
+        "certificate",
+        "networks",
+        "attributes",
+        "sessions",
+        "valid",
+        "mode",
+        "shadow_also",
+        "hours",
+    ];
+    let later = ["upstream"];
     let what = format!("the identity `{}`", name.text);
     let fields = Fields::of(node, what, &known, &later, problems);
     let roles = fields.need("roles", problems).map(|node| values::texts(node, problems)).unwrap_or_default();
@@ -49,7 +61,26 @@ fn identity(name: &Spanned, node: &Node, context: &Context<'_>, problems: &mut P
         sessions_max: fields.take("sessions").and_then(|node| values::count(node, problems)),
     };
     let hours = fields.take("hours").map(|node| values::windows(node, problems)).unwrap_or_default();
-    (identity, ClientSpec { name: name.clone(), roles, attributes, hours })
+    let shadow = shadow(&fields, problems);
+    (identity, ClientSpec { name: name.clone(), roles, attributes, hours, shadow })
+}
+
+fn shadow(fields: &Fields<'_>, problems: &mut Problems) -> Option<ShadowSpec> {
+    let mode =
+        fields.take("mode").and_then(|node| Some((node.at, values::word(node, &["enforce", "shadow"], problems)?)));
+    let also = fields.take("shadow_also");
+    match (mode, also) {
+        (Some((at, "shadow")), also) => {
+            let also = also.map(|node| values::texts(node, problems)).unwrap_or_default();
+            Some(ShadowSpec { at, also })
+        }
+        (_, Some(node)) => {
+            let help = Some("add `mode: shadow`, or leave it out".to_owned());
+            problems.error(node.at, "`shadow_also` is without effect: the identity is not in shadow mode", help);
+            None
+        }
+        _ => None,
+    }
 }
 
 /// A challenge is proved with the secret itself: only where that is kept, and it is kept for nothing else.

@@ -197,7 +197,21 @@ fn tls_config(
     }
     let at = fields.take("key").map_or(node.at, |node| node.at);
     secrets::check_mode(&key, at, problems);
-    let at = fields.take("certificate").map_or(node.at, |node| node.at);
-    let config = problems.take(at, tls::server_config(&files))?;
-    Some((speaks, Some(Transport::Tls(config))))
+    match tls::server_config(&files) {
+        Ok(config) => Some((speaks, Some(Transport::Tls(config)))),
+        Err(error) => {
+            let named = if error.path() == Some(key.as_path()) {
+                "key"
+            } else if error.path().is_some() && error.path() == files.client_ca {
+                "client_ca"
+            } else {
+                "certificate"
+            };
+            let at = fields.take(named).map_or(node.at, |node| node.at);
+            let message = error.to_string();
+            let help = secrets::help_for_file(&message);
+            problems.error(at, message, help);
+            None
+        }
+    }
 }

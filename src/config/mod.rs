@@ -5,6 +5,7 @@
 //! types of the modules that use them: none of those knows YAML. Secrets are never shown (`hidden.rs`).
 
 mod audit;
+mod cases;
 mod dangers;
 mod diagnostic;
 mod fields;
@@ -32,8 +33,10 @@ use crate::policy::Policy;
 use crate::policy::spec::{ClientSpec, LimitSpec, PolicySpec, Position, RoleSpec};
 use crate::upstream::UpstreamConfig;
 
+pub use cases::{Direction, Expect, TestCase, test_cases};
 pub use diagnostic::{Diagnostic, Diagnostics, Paint, Severity};
 use fields::{Fields, Problems};
+use hidden::Hidden;
 use node::{Node, Value};
 use source::Source;
 
@@ -88,8 +91,28 @@ pub struct Checked {
     pub clients: Vec<ClientSpec>,
     /// All roles.
     pub roles: Vec<RoleSpec>,
+    /// What may be done.
+    pub policy: Policy,
+    /// The file's text.
+    pub text: PolicyText,
     /// What is worth a look.
     pub warnings: Diagnostics,
+}
+
+/// The lines of a policy file as they may be shown.
+#[derive(Debug)]
+pub struct PolicyText {
+    text: String,
+    hidden: Hidden,
+}
+
+impl PolicyText {
+    /// The line of that number, from 1, without what may be secret.
+    #[must_use]
+    pub fn line(&self, number: u32) -> Option<String> {
+        let index = usize::try_from(number).ok()?.checked_sub(1)?;
+        Some(self.hidden.show(number, self.text.lines().nth(index)?, 0, 0).text)
+    }
 }
 
 /// One listener, in words.
@@ -111,7 +134,7 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn load(path: &Path) -> Result<Self, Diagnostics> {
-        let Read { digest, sections, policy, warnings } = read(path, Files::Open)?;
+        let Read { digest, sections, policy, warnings, .. } = read(path, Files::Open)?;
         Ok(Self {
             path: path.to_owned(),
             digest,
@@ -132,7 +155,7 @@ impl Config {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn check(path: &Path, files: Files) -> Result<Checked, Diagnostics> {
-    let Read { digest, sections, warnings, .. } = read(path, files)?;
+    let Read { digest, text, sections, policy, warnings } = read(path, files)?;
     let upstreams = sections.upstreams.into_iter().map(|(name, upstream)| (name, upstream.address));
     Ok(Checked {
         digest,
@@ -142,6 +165,8 @@ pub fn check(path: &Path, files: Files) -> Result<Checked, Diagnostics> {
         identities: sections.identities,
         clients: sections.clients,
         roles: sections.roles,
+        policy,
+        text,
         warnings,
     })
 }
@@ -149,6 +174,7 @@ pub fn check(path: &Path, files: Files) -> Result<Checked, Diagnostics> {
 /// A file without errors.
 struct Read {
     digest: String,
+    text: PolicyText,
     sections: Sections,
     policy: Policy,
     warnings: Diagnostics,
@@ -206,14 +232,17 @@ fn read(path: &Path, files: Files) -> Result<Read, Diagnostics> {
             Policy::default()
         }
     };
-    dangers::look(&sections.roles, &mut problems);
+    // What is wrong comes first: its consequences are no news.
+    if problems.errors.is_empty() {
+        dangers::look(&sections, &mut problems);
+    }
     check_permissions(path, &mut problems);
     let (errors, warnings) = problems.into_diagnostics(path, &text, &hidden);
     let Sections { listeners, upstreams, audit, limits, roles, identities, clients } = sections;
     match audit {
         Some(audit) if errors.is_empty() => {
             let sections = Sections { listeners, upstreams, audit, limits, roles, identities, clients };
-            Ok(Read { digest, sections, policy, warnings })
+            Ok(Read { digest, text: PolicyText { text, hidden }, sections, policy, warnings })
         }
         _ => Err(errors.with(warnings)),
     }

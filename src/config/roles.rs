@@ -3,7 +3,7 @@
 use super::fields::{Fields, Problems};
 use super::node::{Node, Value};
 use super::values;
-use crate::policy::spec::{EventsSpec, RoleSpec, RuleSpec, Spanned, TripSpec, ValueSpec};
+use crate::policy::spec::{EventsSpec, RoleSpec, RuleSpec, SetSpec, SetValueSpec, Spanned, TripSpec, ValueSpec};
 
 /// All roles.
 pub(super) fn roles(node: &Node, problems: &mut Problems) -> Vec<RoleSpec> {
@@ -11,8 +11,8 @@ pub(super) fn roles(node: &Node, problems: &mut Problems) -> Vec<RoleSpec> {
 }
 
 fn role(name: &Spanned, node: &Node, problems: &mut Problems) -> RoleSpec {
-    let known = ["include", "allow", "deny", "events", "limits", "trip"];
-    let fields = Fields::of(node, format!("the role `{}`", name.text), &known, &["hours", "set"], problems);
+    let known = ["include", "allow", "deny", "events", "limits", "set", "trip"];
+    let fields = Fields::of(node, format!("the role `{}`", name.text), &known, &["hours"], problems);
     RoleSpec {
         name: name.clone(),
         include: fields.take("include").map(|node| values::texts(node, problems)).unwrap_or_default(),
@@ -21,6 +21,7 @@ fn role(name: &Spanned, node: &Node, problems: &mut Problems) -> RoleSpec {
         events: fields.take("events").map(|node| events(node, problems)).unwrap_or_default(),
         limits: fields.take("limits").map(|node| values::rates(node, problems)).unwrap_or_default(),
         trip: fields.take("trip").and_then(|node| trip(node, problems)),
+        set: fields.take("set").map(|node| set(node, problems)).unwrap_or_default(),
     }
 }
 
@@ -83,11 +84,36 @@ fn value(node: &Node, problems: &mut Problems) -> Option<ValueSpec> {
     }
 }
 
+fn set(node: &Node, problems: &mut Problems) -> Vec<SetSpec> {
+    let mut all = Vec::new();
+    for (action, node) in node.map(problems) {
+        let params = node.map(problems).iter();
+        let params = params.filter_map(|(name, node)| Some((name.clone(), set_value(node, problems)?))).collect();
+        all.push(SetSpec { action: action.clone(), params });
+    }
+    all
+}
+
+fn set_value(node: &Node, problems: &mut Problems) -> Option<SetValueSpec> {
+    match &node.value {
+        Value::Map(map) => match map.as_slice() {
+            [(key, value)] if key.text == "at_most" => value.text(problems).map(SetValueSpec::AtMost),
+            map => {
+                let entries = map.iter().filter_map(|(name, node)| Some((name.clone(), node.text(problems)?)));
+                Some(SetValueSpec::Variables(entries.collect()))
+            }
+        },
+        Value::Empty | Value::List(_) | Value::Scalar(_) => node.text(problems).map(SetValueSpec::Text),
+    }
+}
+
 fn events(node: &Node, problems: &mut Problems) -> EventsSpec {
-    let fields = Fields::of(node, "`events`", &["allow", "deny", "mask"], &["where"], problems);
+    let fields = Fields::of(node, "`events`", &["allow", "deny", "mask", "where"], &[], problems);
     let allow = fields.take("allow").map(|node| values::texts(node, problems)).unwrap_or_default();
     let deny = fields.take("deny").map(|node| values::texts(node, problems)).unwrap_or_default();
     let masks = fields.take("mask").map(|node| node.map(problems)).unwrap_or_default();
     let mask = masks.iter().filter_map(|(name, node)| Some((name.clone(), node.text(problems)?))).collect();
-    EventsSpec { allow, deny, mask }
+    let scope = fields.take("where").map(|node| node.map(problems)).unwrap_or_default();
+    let scope = scope.iter().map(|(name, node)| (name.clone(), values::texts(node, problems))).collect();
+    EventsSpec { allow, deny, mask, scope }
 }

@@ -98,13 +98,32 @@ fn reference(node: &Node, context: &Context<'_>, problems: &mut Problems) -> Opt
         let path = context.folder.join(&place.text);
         check_mode(&path, place.at, problems);
         let read = source::read_file(&path, FILE_LEN_MAX).map_err(|why| format!("{} {why}", path.display()));
-        problems.take(place.at, read)?
+        match read {
+            Ok(bytes) => bytes,
+            Err(message) => {
+                let help = help_for_file(&message);
+                problems.error(place.at, message, help);
+                return None;
+            }
+        }
     } else {
         let value = std::env::var_os(&place.text).ok_or_else(|| format!("the environment has no `{}`", place.text));
         std::os::unix::ffi::OsStringExt::into_vec(problems.take(place.at, value)?)
     };
     let end = bytes.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |last| last + 1);
     sendable(Secret::new(bytes.get(..end).unwrap_or_default().to_vec()), node.at, problems)
+}
+
+/// What to do about a file that cannot be read.
+pub(super) fn help_for_file(message: &str) -> Option<String> {
+    let help = if message.contains("No such file") {
+        "paths in a policy are relative to its own folder"
+    } else if message.contains("Permission denied") {
+        "the user that runs amiwall has to be able to read it (chown, chmod 600)"
+    } else {
+        return None;
+    };
+    Some(help.to_owned())
 }
 
 /// AMI cannot carry every secret.

@@ -1,6 +1,7 @@
 //! A policy file is written into a folder of its own, with the files that it names, and read.
 
 mod cross;
+mod dangers;
 mod golden;
 mod hostile;
 mod secrets;

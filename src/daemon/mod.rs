@@ -74,7 +74,7 @@ pub struct Daemon {
     /// Who watches the calls at an upstream, by its name.
     trackers: BTreeMap<String, CancellationToken>,
     sessions: TaskTracker,
-    audit_directory: std::path::PathBuf,
+    audit_config: crate::audit::AuditConfig,
 }
 
 fn snapshot_of(config: &Config, generation: u64) -> Arc<Snapshot> {
@@ -125,7 +125,7 @@ impl Daemon {
             listeners: BTreeMap::new(),
             trackers: BTreeMap::new(),
             sessions: TaskTracker::new(),
-            audit_directory: config.audit.directory.clone(),
+            audit_config: config.audit.clone(),
         };
         daemon.add_connectors(&config.upstreams);
         let bound = daemon.bind_new(config).await?;
@@ -147,8 +147,8 @@ impl Daemon {
     /// # Errors
     /// If an address cannot be bound, or something changed that needs a restart.
     pub async fn reload(&mut self, config: &Config) -> Result<(), DaemonError> {
-        if config.audit.directory != self.audit_directory {
-            return Err(DaemonError::NeedsRestart("audit.directory"));
+        if config.audit != self.audit_config {
+            return Err(DaemonError::NeedsRestart("audit"));
         }
         self.add_connectors(&config.upstreams);
         let bound = self.bind_new(config).await?;
@@ -182,7 +182,7 @@ impl Daemon {
 
     /// Does what was asked for by files in the audit directory.
     pub async fn take_requests(&self) {
-        quotas::resume_requested(&self.shared.audit, &self.shared.buckets, &self.audit_directory).await;
+        quotas::resume_requested(&self.shared.audit, &self.shared.buckets, &self.audit_config.directory).await;
     }
 
     /// Stops accepting, lets sessions finish, closes the log.
@@ -271,6 +271,7 @@ impl Daemon {
             config.listeners.iter().map(|listener| (listener.address.to_string(), listener)).collect();
         self.listeners.retain(|key, running| {
             let Some(listener) = wanted.get(key) else {
+                tracing::info!("no longer listening on {}; its sessions end", running.address);
                 running.stop.cancel();
                 return false;
             };
@@ -290,7 +291,7 @@ async fn reach(connector: Arc<Connector>) {
     while let Err(error) = connector.probe().await {
         let error = error.to_string();
         if error != told {
-            tracing::warn!("{error}");
+            tracing::warn!("{error}; no client is accepted until it was reached once; trying again");
             told = error;
         }
         sleep(pause).await;

@@ -31,11 +31,12 @@ pub(super) fn rule(spec: &RuleSpec, id: RuleId, binding: Binding<'_>, report: &m
     if binding.side == Side::Allow {
         check_allowed_action(spec, &key, entry, report);
     } else if entry.is_none() {
-        report.warn(
-            spec.action.at,
-            format!("Asterisk has no action `{}`", spec.action.text),
-            did_you_mean_action(&key),
-        );
+        let message = format!("Asterisk has no action `{}`", spec.action.text);
+        match did_you_mean_action(&key) {
+            // A deny with a typing error would deny nothing.
+            Some(help) => report.error(spec.action.at, message, Some(help)),
+            None => report.warn(spec.action.at, message, None),
+        }
     }
     let alike = alike::of(&key);
     let Some(params) = &spec.params else { return Some(Rule { id, params: None, alike }) };
@@ -70,6 +71,28 @@ fn check_allowed_action(spec: &RuleSpec, key: &str, entry: Option<&ActionEntry>,
 
 fn did_you_mean_action(key: &str) -> Option<String> {
     catalogue::nearest_action(key).map(|name| format!("did you mean `{name}`?"))
+}
+
+/// A pattern that would have a meaning in the dialplan or as a regular expression, and here is only text.
+fn looks_like_another_language(text: &str, kind: ParamKind) -> Option<(String, String)> {
+    let is_of = |letters: &str| text.chars().all(|c| letters.contains(c));
+    if kind == ParamKind::Dialable {
+        let is_digits = is_of("0123456789XZN.![]-*#+") && text.contains(|c: char| "XZN.!".contains(c));
+        let message = || format!("`{text}` is only itself here");
+        return is_digits.then(|| (message(), format!("a pattern of the dialplan begins with `_`: `_{text}`")));
+    }
+    let is_dialplan = text.strip_prefix('_').is_some_and(|rest| {
+        rest.starts_with(|c: char| "0123456789XZN[".contains(c)) && rest.contains(|c: char| "XZN.![".contains(c))
+    });
+    let is_regex = text.starts_with('^')
+        || text.replace("*.*", "").contains(".*")
+        || text.contains("[0-9]")
+        || text.ends_with('$');
+    (is_dialplan || is_regex || text.contains("XXX")).then(|| {
+        let help =
+            "`?` is one character and `*` a run of them; patterns of the dialplan are for parameters that are dialled";
+        (format!("`{text}` is text here, no pattern of the dialplan and no regular expression"), help.to_owned())
+    })
 }
 
 /// The name without the `?` of an optional parameter.
@@ -108,9 +131,10 @@ impl Binder<'_, '_> {
             let help = "a deny rule fires when all that it names is there; leave out what does not matter".to_owned();
             self.report.error(name.at, format!("`{}` makes no sense in a deny rule", name.text), Some(help));
         }
+        let line = name.at.line;
         let name = known.filter(|known| known.name.eq_ignore_ascii_case(text)).map_or(text, |known| known.name);
         let value = self.value(values, known)?;
-        Some(ParamRule { name: name.to_owned(), presence, value })
+        Some(ParamRule { name: name.to_owned(), line, presence, value })
     }
 
     /// Asterisk would ignore the header, so it is removed before judging: an allow rule that wants it never matches, and
@@ -119,9 +143,10 @@ impl Binder<'_, '_> {
         let message = format!("`{}` has no parameter `{text}`", entry.name);
         let near = catalogue::nearest(text, entry.params.iter().map(|param| param.name));
         let help = near.map(|near| format!("did you mean `{near}`?"));
+        // What Asterisk does not know never comes, and never matches: only an optional one is without effect.
         match self.binding.side {
-            Side::Allow => self.report.warn(name.at, message, help),
-            Side::Deny => self.report.error(name.at, message, help),
+            Side::Allow if name.text.ends_with('?') => self.report.warn(name.at, message, help),
+            Side::Allow | Side::Deny => self.report.error(name.at, message, help),
         }
     }
 
@@ -208,6 +233,11 @@ impl Binder<'_, '_> {
     fn texts(&mut self, list: &[Spanned], kind: ParamKind) -> Option<Vec<Text>> {
         let (side, attributes) = (self.binding.side, self.binding.attributes);
         let texts = self.each(list, |text| value::text(text, kind, side, attributes))?;
+        for source in list {
+            if let Some((message, help)) = looks_like_another_language(&source.text, kind) {
+                self.report.warn(source.at, message, Some(help));
+            }
+        }
         for (text, source) in texts.iter().zip(list) {
             if matches!(text, Text::Like(pattern) if pattern.ends_in_star_key()) {
                 let message = format!("the `*` of `{}` is a key of the phone here, no wildcard", source.text);

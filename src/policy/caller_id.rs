@@ -5,14 +5,14 @@ use super::pattern::{Attributes, Dialect, Pattern, PatternError, Side};
 
 /// A caller id; an absent part is empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct CallerId<'a> {
-    name: &'a [u8],
-    number: &'a [u8],
+pub(crate) struct CallerId<'a> {
+    pub(crate) name: &'a [u8],
+    pub(crate) number: &'a [u8],
 }
 
 impl<'a> CallerId<'a> {
     /// The parts, or nothing where another reader could see others.
-    fn read(value: &'a [u8]) -> Option<Self> {
+    pub(crate) fn read(value: &'a [u8]) -> Option<Self> {
         let value = value.trim_ascii();
         let (name, number) = match memchr::memchr(b'<', value) {
             Some(start) => (value.get(..start)?, value.get(start + 1..)?.strip_suffix(b">")?),

@@ -115,21 +115,21 @@ fn a_call_is_judged_anew_as_the_client_sent_it() {
     let role =
         RoleSpec { name: spanned("r"), allow: vec![rules()], limits: vec![concurrent("5")], ..RoleSpec::default() };
     let alice = ClientSpec { name: spanned("alice"), roles: vec![spanned("r")], ..ClientSpec::default() };
-    let spec = PolicySpec { roles: vec![role], clients: vec![alice.clone()], shared_limits: Vec::new() };
+    let spec = PolicySpec { roles: vec![role], clients: vec![alice], ..PolicySpec::default() };
     let policy = Policy::compile(spec).expect("a policy").0;
     let rig = Rig::tracked();
     let asking = Asking { client: &client("alice"), upstream: PBX, wall: NOON };
     let headers = [("Action", &b"Originate"[..]), ("Channel", b"Local/1@x")];
     let action = Action::try_from(Message::compose(&headers)).expect("an action");
-    let decision = policy.decide(&client("alice"), action);
+    let decision = policy.decide(&client("alice"), action, "1.1");
     let decision = rig.buckets.take(policy.limits(&client("alice")), policy.shared_limits(), asking, decision);
     let Decision::Allow(permit) = decision else { panic!("no room") };
     let expected = permit.action().message().clone();
     assert!(permit.action().get("ChannelId").is_some() && permit.action().get("OtherChannelId").is_some());
-    let Decision::Allow(anew) = policy.decide_anew(&client("alice"), permit.clone()) else { panic!("denied") };
+    let Decision::Allow(anew) = policy.decide_anew(&client("alice"), permit.clone(), "1.1") else { panic!("denied") };
     assert_eq!(anew.action().message(), &expected);
-    assert!(matches!(policy.decide_anew(&client("alice"), anew), Decision::Allow(_)));
-    assert!(matches!(Policy::default().decide_anew(&client("alice"), permit), Decision::Deny(_)));
+    assert!(matches!(policy.decide_anew(&client("alice"), anew, "1.1"), Decision::Allow(_)));
+    assert!(matches!(Policy::default().decide_anew(&client("alice"), permit, "1.1"), Decision::Deny(_)));
 }
 
 #[test]

@@ -3,19 +3,20 @@
 //!
 //! INVARIANT: a policy exists only if nothing at all was wrong with it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::catalogue;
 
-use super::actions::ClientPolicy;
+use super::actions::{ClientPolicy, Shadow};
 use super::bind::{self, Binding};
 use super::decision::RuleId;
 use super::include::Includes;
 use super::params::Rule;
-use super::pattern::Side;
+use super::pattern::{Attributes, Side};
 use super::report::Report;
-use super::spec::{ClientSpec, PolicySpec, Problem, RoleSpec, RuleSpec, Spanned, ValueSpec};
+use super::set;
+use super::spec::{ClientSpec, LimitSpec, PolicySpec, Problem, RoleSpec, RuleSpec, ShadowSpec, Spanned, ValueSpec};
 use super::{ClientLimits, Policy, SharedLimits, View};
 
 /// Names of identities and values of attributes are at most this long.
@@ -32,6 +33,7 @@ impl Policy {
         let PolicySpec { roles, clients, shared_limits } = spec;
         let mut compiler = Compiler::new(roles);
         compiler.check_roles();
+        compiler.check_limited(&shared_limits);
         compiler.check_clients(&clients);
         let mut bound = HashMap::with_capacity(clients.len());
         for client in &clients {
@@ -80,8 +82,10 @@ impl Compiler {
                 self.role(name);
             }
             // Of a role that nobody has, this too has to be right.
-            self.report.take(View::compile(&[&role]).map(drop));
+            set::add(&mut BTreeMap::new(), &role, &|_| Some(ANY_ATTRIBUTE), &mut self.report);
+            self.report.take(View::compile(&[&role], &|_| Some(ANY_ATTRIBUTE)).map(drop));
             self.report.take(ClientLimits::compile(&[&role]).map(drop));
+            self.check_limited(&role.limits);
             for (side, list) in [(Side::Allow, &role.allow), (Side::Deny, &role.deny)] {
                 for (number, spec) in list.iter().enumerate() {
                     let binding = Binding { client: None, attributes: &|_| Some(ANY_ATTRIBUTE), side };
@@ -91,6 +95,21 @@ impl Compiler {
                         self.shared.insert((place, side, number), Arc::new(rule));
                     }
                 }
+            }
+        }
+    }
+
+    /// A limit with a typing error would limit nothing.
+    fn check_limited(&mut self, limits: &[LimitSpec]) {
+        for action in limits.iter().map(|limit| &limit.action) {
+            let key = action.text.to_ascii_lowercase();
+            if key == "*" || catalogue::action(&key).is_some() {
+                continue;
+            }
+            let message = format!("Asterisk has no action `{}`", action.text.escape_debug());
+            match catalogue::nearest_action(&key) {
+                Some(near) => self.report.error(action.at, message, Some(format!("did you mean `{near}`?"))),
+                None => self.report.warn(action.at, message, None),
             }
         }
     }
@@ -155,10 +174,35 @@ impl Compiler {
             }
             policy.roles.push(role);
         }
+        self.set(&attributes, &mut policy);
+        policy.shadow = client.shadow.as_ref().map(|shadow| self.shadow(client, shadow));
         let roles: Vec<&RoleSpec> = policy.roles.iter().map(Arc::as_ref).collect();
-        policy.view = Arc::new(self.report.take(View::compile(&roles)));
+        policy.view = Arc::new(self.report.take(View::compile(&roles, &attributes)));
         policy.limits = self.report.take(ClientLimits::of_client(client, &roles));
         policy
+    }
+
+    fn shadow(&mut self, client: &ClientSpec, spec: &ShadowSpec) -> Shadow {
+        for action in &spec.also {
+            let key = action.text.to_ascii_lowercase();
+            if catalogue::action(&key).is_none() {
+                let help = catalogue::nearest_action(&key).map(|near| format!("did you mean `{near}`?"));
+                self.report.error(action.at, format!("Asterisk has no action `{}`", action.text), help);
+            }
+        }
+        let path = format!("identities.{}.mode", client.name.text).into();
+        let also = spec.also.iter().map(|action| action.text.to_ascii_lowercase()).collect();
+        Shadow { rule: RuleId { path, line: spec.at.line }, also }
+    }
+
+    fn set(&mut self, attributes: Attributes<'_>, policy: &mut ClientPolicy) {
+        let mut all = BTreeMap::new();
+        for role in &policy.roles {
+            set::add(&mut all, role, attributes, &mut self.report);
+        }
+        for (action, rules) in all {
+            policy.actions.entry(action).or_default().set = rules;
+        }
     }
 
     /// The roles and all that they include, each once.

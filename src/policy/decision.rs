@@ -63,7 +63,7 @@ impl Reason {
             Self::ActionsNever => "actions.never".to_owned(),
             Self::ActionsUnlisted => "actions.unlisted".to_owned(),
             Self::AuditUnavailable => "audit.unavailable".to_owned(),
-            Self::Limits { what, .. } => format!("limits.{}", what.word()),
+            Self::Limits { what, .. } => what.code().to_owned(),
             Self::Message(violation) => format!("message.{violation}"),
             Self::Params(name) | Self::ParamsDenied(name) => format!("params.{name}"),
             Self::UpstreamLost => "upstream.lost".to_owned(),
@@ -89,15 +89,15 @@ pub enum Limited {
 }
 
 impl Limited {
-    /// What stands behind `limits.` in the code.
-    const fn word(self) -> &'static str {
+    /// The code as it stands in the audit log.
+    const fn code(self) -> &'static str {
         match self {
-            Self::Concurrent => "concurrent",
-            Self::Destinations => "distinct_destinations",
-            Self::Hours => "hours",
-            Self::PerDay => "per_day",
-            Self::Rate => "rate",
-            Self::Tripped => "tripped",
+            Self::Concurrent => "limits.concurrent",
+            Self::Destinations => "limits.distinct_destinations",
+            Self::Hours => "limits.hours",
+            Self::PerDay => "limits.per_day",
+            Self::Rate => "limits.rate",
+            Self::Tripped => "limits.tripped",
         }
     }
 }
@@ -121,27 +121,68 @@ pub enum Decision {
     Deny(Denial),
 }
 
+impl Decision {
+    /// How records and tests call it.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Allow(Permit { would_deny: None, .. }) => "allow",
+            Self::Allow(_) => "would-deny",
+            Self::Deny(Denial { reason: Reason::Limits { .. }, .. }) => "limit",
+            Self::Deny(_) => "deny",
+        }
+    }
+}
+
 /// An action that may be forwarded, exactly as it stands here.
 #[must_use]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permit {
+    /// As it was judged.
     action: Action,
     rule: RuleId,
     dropped: Vec<String>,
-    /// Headers that amiwall has put in, which no rule has judged.
+    /// As it is sent, and what of it was set, where a role sets something or a limit needs it.
+    sent: Option<Box<(Action, Vec<String>)>>,
+    /// What of that is for a limit.
     own: Vec<(&'static str, String)>,
+    would_deny: Option<Reason>,
 }
 
 impl Permit {
     /// Only [`super::Policy::decide`] mints one.
     pub(super) const fn new(action: Action, rule: RuleId, dropped: Vec<String>) -> Self {
-        Self { action, rule, dropped, own: Vec::new() }
+        Self { action, rule, dropped, sent: None, own: Vec::new(), would_deny: None }
     }
 
-    /// What is allowed.
+    /// What is sent is not quite what was judged.
+    pub(super) fn with_sent(mut self, action: Action, set: Vec<String>) -> Self {
+        self.sent = Some(Box::new((action, set)));
+        self
+    }
+
+    /// Only shadow mode lets it pass.
+    pub(super) fn in_spite_of(mut self, reason: Reason) -> Self {
+        self.would_deny = Some(reason);
+        self
+    }
+
+    /// What is allowed, exactly as it is to be sent.
     #[must_use]
-    pub const fn action(&self) -> &Action {
-        &self.action
+    pub fn action(&self) -> &Action {
+        self.sent.as_ref().map_or(&self.action, |sent| &sent.0)
+    }
+
+    /// The names of parameters that amiwall has set.
+    #[must_use]
+    pub fn set(&self) -> &[String] {
+        self.sent.as_ref().map_or(&[], |sent| &sent.1)
+    }
+
+    /// Why it would be refused if the identity were not in shadow mode.
+    #[must_use]
+    pub const fn would_deny(&self) -> Option<&Reason> {
+        self.would_deny.as_ref()
     }
 
     /// The rule that allows it.
@@ -157,18 +198,23 @@ impl Permit {
     }
 
     /// The same permit, with headers of amiwall's own: what they stand for is bounded by a limit, not by a rule.
-    pub(super) fn with(self, own: Vec<(&'static str, String)>) -> Self {
+    pub(super) fn with(mut self, own: Vec<(&'static str, String)>) -> Self {
+        if own.is_empty() {
+            return self;
+        }
         let headers: Vec<(&str, &[u8])> = own.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
-        Self { action: self.action.with(&headers), own, ..self }
+        let names = own.iter().map(|(name, _)| (*name).to_owned());
+        let set = self.set().iter().cloned().chain(names).collect();
+        self.sent = Some(Box::new((self.action().with(&headers), set)));
+        Self { own, ..self }
     }
 
-    /// The action as it was judged, and what amiwall has put in.
+    /// The action as it was judged, and what a limit has put in.
     pub(super) fn into_judged(self) -> (Action, Vec<(&'static str, String)>) {
-        let is_own = |name: &str| self.own.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
-        if self.own.is_empty() { (self.action, self.own) } else { (self.action.retain(|name| !is_own(name)), self.own) }
+        (self.action, self.own)
     }
 
-    /// Gives the action back, to be judged anew.
+    /// Gives the action back as it was judged, to be judged anew.
     #[must_use]
     pub fn into_action(self) -> Action {
         self.action

@@ -13,6 +13,7 @@ mod command;
 mod compile;
 mod days;
 mod decision;
+mod explain;
 mod hours;
 mod include;
 mod limits;
@@ -24,6 +25,8 @@ mod prefixes;
 mod quota;
 mod quota_state;
 mod report;
+mod scope;
+mod set;
 pub mod spec;
 #[cfg(test)]
 mod tests;
@@ -43,12 +46,19 @@ use crate::identity::ClientName;
 pub use buckets::{Asking, Buckets};
 pub use calls::LiveChannel;
 pub use decision::{Decision, Denial, Limited, Permit, Reason, Refused, RuleId};
+pub use explain::{Considered, Difference, Effect, Explanation, Mismatch, Verdict};
 pub use limits::{ClientLimits, SharedLimits};
 pub use quota::{Quota, QuotaError};
 pub use quota_state::{ClientQuotas, DayCount, Past, PastEvent, QuotaState, SavedCall, Suspended};
+pub use scope::Followed;
 pub use tracking::Asked;
 pub use trip::Tripped;
 pub use view::View;
+
+// How a value is read, for who proposes rules.
+pub(crate) use caller_id::CallerId;
+pub(crate) use originate::{is_boolean, is_integer, needs_exact};
+pub(crate) use variables::{elements, split_value};
 
 /// What an Originate with these headers dials.
 pub fn destination<'v>(value: impl Fn(&str) -> Option<&'v [u8]>) -> Vec<u8> {
@@ -67,17 +77,18 @@ pub struct Policy {
 impl Policy {
     /// Judges an action. Total: every action of every client gets a decision; what no rule allows is denied.
     /// `Events`, `WaitEvent` and `Logoff`, which amiwall answers itself, need no rule but can be denied by one.
-    pub fn decide(&self, client: &ClientName, action: Action) -> Decision {
+    /// `record_id` is what the action's record will be called: a role may have it put into the action.
+    pub fn decide(&self, client: &ClientName, action: Action, record_id: &str) -> Decision {
         match self.client(client) {
-            Some(rules) => rules.decide(action),
+            Some(rules) => rules.decide(action, record_id),
             None => actions::deny(action, Reason::ActionsUnlisted, None),
         }
     }
 
     /// Judges again what another policy has allowed. What amiwall itself has put into it stays, unjudged, as it was.
-    pub fn decide_anew(&self, client: &ClientName, permit: Permit) -> Decision {
+    pub fn decide_anew(&self, client: &ClientName, permit: Permit, record_id: &str) -> Decision {
         let (action, own) = permit.into_judged();
-        match self.decide(client, action) {
+        match self.decide(client, action, record_id) {
             Decision::Allow(permit) => Decision::Allow(permit.with(own)),
             Decision::Deny(denial) => Decision::Deny(denial),
         }
@@ -129,6 +140,17 @@ impl Policy {
     pub fn is_counted(&self, client: &ClientName, action: &str) -> bool {
         let own = self.limits(client).of_action(action);
         limits::has_quota(own.iter().chain(self.shared_limits.of_action(action)))
+    }
+
+    /// Every rule that some identity has, in the order of the file.
+    #[must_use]
+    pub fn rules(&self) -> Vec<RuleId> {
+        let rules = self.clients.values().flat_map(|client| client.actions.values());
+        let mut rules: Vec<RuleId> =
+            rules.flat_map(|rules| rules.deny.iter().chain(&rules.allow)).map(|rule| rule.id.clone()).collect();
+        rules.sort_unstable_by(|a, b| (a.line, &a.path).cmp(&(b.line, &b.path)));
+        rules.dedup();
+        rules
     }
 
     /// The names of the client's roles, those that they include among them.

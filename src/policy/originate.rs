@@ -44,7 +44,7 @@ pub(super) fn is_plain(param: &ParamEntry, value: &[u8]) -> bool {
 
 /// Whether only a rule with exactly this text may let the value pass: functions, expansions, and what could be dialled as
 /// something else than it looks.
-pub(super) fn needs_exact(kind: ParamKind, value: &[u8]) -> bool {
+pub(crate) fn needs_exact(kind: ParamKind, value: &[u8]) -> bool {
     match kind {
         ParamKind::Command | ParamKind::Data => variables::has_expansion(value),
         ParamKind::Dialable => !value.iter().copied().all(is_dialable_byte),
@@ -140,7 +140,7 @@ fn without_suffix<'a>(value: &'a [u8], suffix: &[u8]) -> &'a [u8] {
 }
 
 /// Whether the word is one that `ast_true` or `ast_false` takes.
-pub(super) fn is_boolean(value: &[u8]) -> bool {
+pub(crate) fn is_boolean(value: &[u8]) -> bool {
     TRUE_WORDS.iter().chain(&FALSE_WORDS).any(|word| word.eq_ignore_ascii_case(value))
 }
 
@@ -150,7 +150,7 @@ pub(super) fn is_whole_number(value: &[u8]) -> bool {
 }
 
 /// A whole number, perhaps negative.
-pub(super) fn is_integer(value: &[u8]) -> bool {
+pub(crate) fn is_integer(value: &[u8]) -> bool {
     is_whole_number(value.strip_prefix(b"-").unwrap_or(value))
 }
 

@@ -8,6 +8,7 @@ use crate::catalogue::{ActionEntry, ParamEntry};
 
 use super::alike::Alike;
 use super::decision::RuleId;
+use super::explain::{Difference, Mismatch};
 use super::originate;
 use super::value::{self, ValueRule};
 
@@ -78,11 +79,18 @@ pub(super) fn never_allowed<'a>(entry: Option<&'static ActionEntry>, params: &[P
     params.iter().find(|param| is_forged(param) || param.is_never_allowed()).map(Param::display_name)
 }
 
+/// Whether every value is one that a bare allow would let pass.
+pub(super) fn are_plain(entry: Option<&'static ActionEntry>, params: &[Param<'_>]) -> bool {
+    never_allowed(entry, params).is_none() && params.iter().all(Param::is_free)
+}
+
 /// What a rule says about one parameter.
 #[derive(Clone, Debug)]
 pub(super) struct ParamRule {
     /// The catalogue's spelling where it has one.
     pub(super) name: String,
+    /// Where the policy names it.
+    pub(super) line: u32,
     pub(super) presence: Presence,
     pub(super) value: ValueRule,
 }
@@ -127,34 +135,64 @@ pub(super) struct Misfit<'a> {
 
 impl Rule {
     /// Whether this allow rule answers for every parameter.
-    pub(super) fn allows<'a>(&'a self, params: &[Param<'a>]) -> Result<(), Misfit<'a>> {
-        let offends = |param: &&Param<'_>| match &self.params {
-            None => !param.is_free(),
-            Some(rules) => {
-                let own = rules.iter().find(|rule| rule.is_named(param));
-                let own = own.or_else(|| rules.iter().find(|rule| rule.is_about(param)));
-                !own.is_some_and(|rule| rule.value.allows(param.value))
-            }
+    pub(super) fn allows<'a>(&'a self, params: &'a [Param<'a>]) -> Result<(), Misfit<'a>> {
+        let mut offences = self.offences(params);
+        let Some((name, ..)) = offences.next() else { return Ok(()) };
+        Err(Misfit { offences: 1 + offences.count(), name })
+    }
+
+    /// The same, for people: what does not fit.
+    pub(super) fn misfits(&self, params: &[Param<'_>]) -> Vec<Difference> {
+        let difference = |(param, how, line): (&str, _, _)| Difference { param: param.to_owned(), how, line };
+        self.offences(params).map(difference).collect()
+    }
+
+    /// What of an action this allow rule does not answer for: parameters that are there, then those that are not.
+    fn offences<'a>(&'a self, params: &'a [Param<'a>]) -> impl Iterator<Item = (&'a str, Mismatch, u32)> {
+        let offence = |param: &'a Param<'a>| {
+            let (how, line) = match &self.params {
+                None if param.is_free() => return None,
+                None => (Mismatch::NotPlain, 0),
+                Some(rules) => {
+                    let own = rules.iter().find(|rule| rule.is_named(param));
+                    match own.or_else(|| rules.iter().find(|rule| rule.is_about(param))) {
+                        Some(rule) if rule.value.allows(param.value) => return None,
+                        Some(rule) => (Mismatch::Value, rule.line),
+                        None => (Mismatch::Unlisted, 0),
+                    }
+                }
+            };
+            Some((param.display_name(), how, line))
         };
         let is_missing = |rule: &&ParamRule| {
             let is_there = params.iter().any(|param| !param.value.is_empty() && rule.is_about(param));
             rule.presence == Presence::Required && !is_there
         };
-        let missing = || self.params.iter().flatten().filter(is_missing);
-        let offences = params.iter().filter(offends).count() + missing().count();
-        if offences == 0 {
-            return Ok(());
-        }
-        let offending = params.iter().find(offends).map(Param::display_name);
-        let name = offending.or_else(|| missing().next().map(|rule| rule.name.as_str())).unwrap_or_default();
-        Err(Misfit { offences, name })
+        let missing = self.params.iter().flatten().filter(is_missing);
+        let missing = missing.map(|rule| (rule.name.as_str(), Mismatch::Missing, rule.line));
+        params.iter().filter_map(offence).chain(missing)
     }
 
     /// Whether this deny rule fires: everything that it names is there and is so.
     pub(super) fn denies(&self, params: &[Param<'_>]) -> bool {
-        let is_path = |rule: &&ParamRule| self.alike.path.is_some() && matches!(rule.name.as_str(), "Family" | "Key");
-        let rules = || self.params.iter().flatten();
-        self.is_path_denied(params) && rules().filter(|rule| !is_path(rule)).all(|rule| self.is_denied(rule, params))
+        self.params.iter().flatten().all(|rule| self.is_met(rule, params))
+    }
+
+    /// What of this deny rule is not so, for people: nothing if it fires.
+    pub(super) fn unmet(&self, params: &[Param<'_>]) -> Vec<Difference> {
+        let unmet = self.params.iter().flatten().filter(|rule| !self.is_met(rule, params));
+        let is_there = |rule: &ParamRule| params.iter().any(|param| !param.value.is_empty() && rule.is_about(param));
+        let difference = |rule: &ParamRule| {
+            let how = if is_there(rule) { Mismatch::Value } else { Mismatch::Missing };
+            Difference { param: rule.name.clone(), how, line: rule.line }
+        };
+        unmet.map(difference).collect()
+    }
+
+    /// `Family` and `Key` are judged together, as the path that Asterisk makes of them.
+    fn is_met(&self, rule: &ParamRule, params: &[Param<'_>]) -> bool {
+        let is_path = self.alike.path.is_some() && matches!(rule.name.as_str(), "Family" | "Key");
+        if is_path { self.is_path_denied(params) } else { self.is_denied(rule, params) }
     }
 
     /// Of one parameter that the rule names: whether it is so, here or wherever else Asterisk would look for it.

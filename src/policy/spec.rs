@@ -1,7 +1,7 @@
 //! What a policy file says about roles and identities, in plain data with positions: the boundary between the reader of
 //! YAML, which fills it, and the policy, which makes rules of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 /// Where something stands in the policy file: line and column from 1 (0, 0: nowhere).
@@ -49,6 +49,8 @@ pub struct EventsSpec {
     pub deny: Vec<Spanned>,
     /// Header name pattern and how it is masked: `last4`, `hide`.
     pub mask: Vec<(Spanned, Spanned)>,
+    /// `where`: headers, and what one of them has to be.
+    pub scope: Vec<(Spanned, Vec<Spanned>)>,
 }
 
 /// What bounds one action: at least one of these.
@@ -83,6 +85,26 @@ pub struct TripSpec {
     pub lasts: Option<(Position, Duration)>,
 }
 
+/// What a parameter is set to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SetValueSpec {
+    /// A text, with `{attribute}`, `{identity}` and `{audit_id}` in it.
+    Text(Spanned),
+    /// `{ at_most: 30000 }`.
+    AtMost(Spanned),
+    /// Variables and their values.
+    Variables(Vec<(Spanned, Spanned)>),
+}
+
+/// One entry of `set`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetSpec {
+    /// The action's name.
+    pub action: Spanned,
+    /// Its parameters and what they are set to.
+    pub params: Vec<(Spanned, SetValueSpec)>,
+}
+
 /// One role.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RoleSpec {
@@ -100,6 +122,8 @@ pub struct RoleSpec {
     pub limits: Vec<LimitSpec>,
     /// When it is too much.
     pub trip: Option<TripSpec>,
+    /// What amiwall puts into its actions.
+    pub set: Vec<SetSpec>,
 }
 
 /// What the policy has to know about one identity.
@@ -113,6 +137,17 @@ pub struct ClientSpec {
     pub attributes: BTreeMap<String, Spanned>,
     /// When it may do anything: any of these windows; always when empty.
     pub hours: Vec<Spanned>,
+    /// `mode: shadow`.
+    pub shadow: Option<ShadowSpec>,
+}
+
+/// An identity in shadow mode.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ShadowSpec {
+    /// Where it is said.
+    pub at: Position,
+    /// `shadow_also`: actions that can run code and pass all the same.
+    pub also: Vec<Spanned>,
 }
 
 /// Everything the policy is made of.
@@ -135,4 +170,19 @@ pub struct Problem {
     pub message: String,
     /// What to write instead.
     pub help: Option<String>,
+}
+
+/// The roles of these names and all that they include, each once.
+#[must_use]
+pub fn effective_roles<'r>(names: &[Spanned], roles: &'r [RoleSpec]) -> Vec<&'r RoleSpec> {
+    let mut waiting: Vec<&str> = names.iter().rev().map(|name| name.text.as_str()).collect();
+    let (mut effective, mut seen) = (Vec::new(), HashSet::new());
+    while let Some(name) = waiting.pop() {
+        let Some(role) = roles.iter().find(|role| role.name.text == name) else { continue };
+        if seen.insert(name) {
+            effective.push(role);
+            waiting.extend(role.include.iter().rev().map(|name| name.text.as_str()));
+        }
+    }
+    effective
 }

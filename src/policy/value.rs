@@ -12,7 +12,6 @@ use super::variables;
 #[derive(Clone, Debug)]
 pub(super) enum Text {
     Boolean,
-    CallerIdType,
     Integer,
     Like(Pattern),
 }
@@ -51,7 +50,6 @@ pub(super) fn text(
     let dialect = if kind == ParamKind::Dialable { Dialect::Dialable } else { Dialect::Text };
     Ok(match source {
         "boolean" => Text::Boolean,
-        "callerid" => Text::CallerIdType,
         "integer" => Text::Integer,
         pattern => Text::Like(Pattern::parse(pattern, dialect, side, attributes)?),
     })
@@ -61,7 +59,6 @@ impl Text {
     fn matches(&self, value: &[u8]) -> bool {
         match self {
             Self::Boolean => originate::is_boolean(value),
-            Self::CallerIdType => caller_id::is_caller_id(value),
             Self::Integer => originate::is_integer(value),
             Self::Like(pattern) => pattern.matches(value),
         }
@@ -133,7 +130,7 @@ impl ValueRule {
         match self {
             Self::Texts(_, all) => all.iter().any(|text| match text {
                 Text::Like(pattern) => pattern.matches_some_behind(start),
-                Text::Boolean | Text::CallerIdType | Text::Integer => text.matches(start),
+                Text::Boolean | Text::Integer => text.matches(start),
             }),
             Self::CallerIds(_) | Self::Commands(_) | Self::Names(_) | Self::Variables(_) => true,
         }

@@ -40,7 +40,7 @@ pub(super) enum WithValues {
 }
 
 /// The elements of a list that [`is_clear`].
-pub(super) fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(list);
     std::iter::from_fn(move || {
         let list = rest?;
@@ -63,7 +63,7 @@ pub(super) fn elements(list: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// An element's name and value.
-pub(super) fn split_value(element: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(crate) fn split_value(element: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = memchr::memchr(b'=', element)?;
     Some((element.get(..end)?, element.get(end + 1..)?))
 }

@@ -9,6 +9,8 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use super::mask::Masks;
+use super::pattern::Attributes;
+use super::scope::{self, Followed, Scope};
 use super::spec::{Problem, RoleSpec, Spanned};
 use crate::ami::{EventMask, Message, PrivilegeClass, Reply, ReplyKind, Rewrite};
 use crate::catalogue;
@@ -22,6 +24,7 @@ pub struct View {
     allowed: Elements,
     denied: Elements,
     masks: Masks,
+    scopes: Vec<Scope>,
     classes: EventMask,
 }
 
@@ -50,17 +53,17 @@ impl Default for View {
     /// Answers only.
     fn default() -> Self {
         let (allowed, denied) = (Elements::default(), Elements::default());
-        Self { allowed, denied, masks: Masks::default(), classes: EventMask::NONE }
+        Self { allowed, denied, masks: Masks::default(), scopes: Vec::new(), classes: EventMask::NONE }
     }
 }
 
 impl View {
     /// The view of an identity with these roles, whose includes are among them: the union of what they allow, of what
-    /// they deny and of their masks, in any order.
+    /// they deny and of their masks, in any order; what all of their scopes hold for.
     ///
     /// # Errors
     /// Everything that is wrong with any of the roles' `events`.
-    pub fn compile(roles: &[&RoleSpec]) -> Result<Self, Vec<Problem>> {
+    pub fn compile(roles: &[&RoleSpec], attributes: Attributes<'_>) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         let mut allowed = Elements::default();
         let mut denied = Elements::default();
@@ -73,19 +76,33 @@ impl View {
             }
         }
         let masks = Masks::compile(roles.iter().flat_map(|role| &role.events.mask), &mut problems);
+        let scopes =
+            roles.iter().filter_map(|role| Scope::compile(&role.events.scope, attributes, &mut problems)).collect();
         if !problems.is_empty() {
             return Err(problems);
         }
         let classes = subscription(&allowed, &denied);
-        Ok(Self { allowed, denied, masks, classes })
+        Ok(Self { allowed, denied, masks, scopes, classes })
     }
 
     /// The packet as the client may see it, with its masks applied, or nothing. `is_answer`: it answers an action that
     /// was allowed (then `events.allow` and `mask` are not asked). `mask`: what the client wishes to see of other events.
+    /// `followed`: the calls that the session has seen so far.
     #[must_use]
-    pub fn show<'r>(&self, reply: &'r Reply, is_answer: bool, mask: EventMask) -> Option<Cow<'r, Message>> {
+    pub fn show<'r>(
+        &self,
+        reply: &'r Reply,
+        is_answer: bool,
+        mask: EventMask,
+        followed: &mut Followed,
+    ) -> Option<Cow<'r, Message>> {
         let is_shown = match reply.kind() {
-            ReplyKind::Event => self.shows_event(reply, is_answer, mask),
+            ReplyKind::Event => {
+                // The end of a list belongs to nobody in particular. Calls are followed by what is not shown, too.
+                let is_in_scope = (is_answer && reply.list_frame().is_some())
+                    || scope::holds(&self.scopes, reply.message(), followed);
+                is_in_scope && self.shows_event(reply, is_answer, mask)
+            }
             // Nobody but the one who asked gets an answer.
             ReplyKind::Other | ReplyKind::Response => is_answer,
         };

@@ -10,12 +10,13 @@ fn role(allow: &[&str], deny: &[&str], mask: &[(&str, &str)]) -> RoleSpec {
         allow: allow.iter().map(|text| spanned(text)).collect(),
         deny: deny.iter().map(|text| spanned(text)).collect(),
         mask: mask.iter().map(|(name, style)| (spanned(name), spanned(style))).collect(),
+        scope: Vec::new(),
     };
     RoleSpec { name: spanned("r"), events, ..RoleSpec::default() }
 }
 
 fn view(allow: &[&str], deny: &[&str]) -> View {
-    View::compile(&[&role(allow, deny, &[])]).expect("a view")
+    View::compile(&[&role(allow, deny, &[])], &|_| None).expect("a view")
 }
 
 fn reply(headers: &[(&str, &str)]) -> Reply {
@@ -28,11 +29,11 @@ fn event(name: &str, privilege: &str) -> Reply {
 }
 
 fn shows(view: &View, reply: &Reply) -> bool {
-    view.show(reply, false, EventMask::ALL).is_some()
+    view.show(reply, false, EventMask::ALL, &mut Followed::default()).is_some()
 }
 
 fn answers(view: &View, reply: &Reply) -> bool {
-    view.show(reply, true, EventMask::NONE).is_some()
+    view.show(reply, true, EventMask::NONE, &mut Followed::default()).is_some()
 }
 
 #[test]
@@ -109,12 +110,15 @@ fn answers_pass_without_allow_but_not_against_deny() {
 fn the_client_narrows_what_it_sees_and_never_widens_it() {
     let view = view(&["call", "agent", "Bare"], &[]);
     let calls = EventMask::of([PrivilegeClass::Call]);
-    assert!(view.show(&event("Hangup", "call,all"), false, calls).is_some());
-    assert!(view.show(&event("AgentCalled", "agent,all"), false, calls).is_none());
-    assert!(view.show(&event("X", "system,all"), false, EventMask::ALL).is_none());
-    assert!(view.show(&event("Bare", "<none>"), false, calls).is_some());
-    assert!(view.show(&event("Bare", "<none>"), false, EventMask::NONE).is_none());
-    assert!(view.show(&event("Hangup", "call,all"), true, EventMask::NONE).is_some(), "an answer is always wanted");
+    assert!(view.show(&event("Hangup", "call,all"), false, calls, &mut Followed::default()).is_some());
+    assert!(view.show(&event("AgentCalled", "agent,all"), false, calls, &mut Followed::default()).is_none());
+    assert!(view.show(&event("X", "system,all"), false, EventMask::ALL, &mut Followed::default()).is_none());
+    assert!(view.show(&event("Bare", "<none>"), false, calls, &mut Followed::default()).is_some());
+    assert!(view.show(&event("Bare", "<none>"), false, EventMask::NONE, &mut Followed::default()).is_none());
+    assert!(
+        view.show(&event("Hangup", "call,all"), true, EventMask::NONE, &mut Followed::default()).is_some(),
+        "an answer is always wanted"
+    );
 }
 
 #[test]
@@ -122,23 +126,23 @@ fn roles_add_up_in_any_order() {
     let (one, other) =
         (role(&["call"], &["VarSet"], &[("A", "last4")]), role(&["VarSet", "agent"], &[], &[("a", "hide")]));
     for roles in [[&one, &other], [&other, &one]] {
-        let view = View::compile(&roles).expect("a view");
+        let view = View::compile(&roles, &|_| None).expect("a view");
         assert!(shows(&view, &event("AgentCalled", "agent,call,all")));
         assert!(!shows(&view, &event("VarSet", "call,all")));
         let packet = reply(&[("Event", "Hangup"), ("Privilege", "call,all"), ("A", "123456")]);
-        let shown = view.show(&packet, false, EventMask::ALL).expect("shown");
+        let shown = view.show(&packet, false, EventMask::ALL, &mut Followed::default()).expect("shown");
         assert_eq!(shown.get("A"), Some(&b"***"[..]));
     }
 }
 
 #[test]
 fn masks_hold_for_answers_and_cost_nothing_elsewhere() {
-    let view = View::compile(&[&role(&["call"], &[], &[("CallerIDNum", "last4")])]).expect("a view");
+    let view = View::compile(&[&role(&["call"], &[], &[("CallerIDNum", "last4")])], &|_| None).expect("a view");
     let answer = reply(&[("Response", "Success"), ("CallerIDNum", "5550123")]);
-    let shown = view.show(&answer, true, EventMask::NONE).expect("shown");
+    let shown = view.show(&answer, true, EventMask::NONE, &mut Followed::default()).expect("shown");
     assert_eq!(shown.lines(), b"Response: Success\r\nCallerIDNum: ***0123\r\n");
     let plain = event("Hangup", "call,all");
-    assert!(matches!(view.show(&plain, false, EventMask::ALL), Some(Cow::Borrowed(_))));
+    assert!(matches!(view.show(&plain, false, EventMask::ALL, &mut Followed::default()), Some(Cow::Borrowed(_))));
 }
 
 #[test]
@@ -154,7 +158,7 @@ fn the_subscription_is_what_may_be_seen() {
 fn all_problems_are_told_at_once() {
     let mut role = role(&["calls", "Queue*", "call", ""], &["Var Set", "all"], &[("A", "last5")]);
     role.events.allow[1].at = Position { line: 9, column: 4 };
-    let problems = View::compile(&[&role]).expect_err("six problems");
+    let problems = View::compile(&[&role], &|_| None).expect_err("six problems");
     assert_eq!(problems.len(), 6, "{problems:?}");
     assert!(problems[0].help.as_ref().is_some_and(|help| help.contains("system, call, log")));
     assert_eq!(problems[1].at, Position { line: 9, column: 4 });

@@ -151,13 +151,13 @@ fn is_async(message: &Message) -> bool {
     message.get("Async").is_some_and(is_true)
 }
 
-fn judge(live: &Live, snapshot: &Snapshot, packet: Packet) -> Decision {
+fn judge(live: &Live, snapshot: &Snapshot, packet: Packet, record_id: &str) -> Decision {
     let action = match packet {
         Err(malformed) => Err(Denial::of_malformed(malformed)),
         Ok(message) => Action::try_from(message).map_err(|(error, message)| Denial::of_message(&error, message)),
     };
     let decision = match action {
-        Ok(action) => snapshot.policy.decide(&live.client, action),
+        Ok(action) => snapshot.policy.decide(&live.client, action, record_id),
         Err(denial) => Decision::Deny(denial),
     };
     let (limits, shared) = (snapshot.policy.limits(&live.client), snapshot.policy.shared_limits());
@@ -174,11 +174,17 @@ async fn handle<S: AsyncRead + Unpin>(
     // Taken first: nobody else writes between what is judged here and its bytes.
     let mut outlet_guard = outlet.lock().await;
     let mut snapshot = live.shared.snapshot();
-    let mut decisions: Vec<Decision> = packets.into_iter().map(|packet| judge(live, &snapshot, packet)).collect();
+    let numbered = packets.into_iter().map(|packet| (record_id(live), packet));
+    let mut decisions: Vec<(String, Decision)> = numbered
+        .map(|(id, packet)| {
+            let decision = judge(live, &snapshot, packet, &id);
+            (id, decision)
+        })
+        .collect();
     record_trips(live).await;
     let recorded = loop {
-        let (numbered, ids) = number(live, decisions);
-        match live.shared.audit.record(&live.context(), numbered).await {
+        let ids: Vec<String> = decisions.iter().map(|(id, _)| id.clone()).collect();
+        match live.shared.audit.record(&live.context(), decisions).await {
             Err((_, unrecorded)) => return refuse_unrecorded(live, unrecorded).await,
             Ok(recorded) => {
                 let now = live.shared.snapshot();
@@ -187,8 +193,9 @@ async fn handle<S: AsyncRead + Unpin>(
                 }
                 // The policy changed while the disk was waited for: what is sent is judged by the one in force.
                 snapshot = now;
-                decisions =
-                    recorded.into_iter().map(|decision| judge_anew(live, &snapshot, decision.into_inner())).collect();
+                // Under the same ids: of two records with one id the last counts.
+                let again = recorded.into_iter().zip(ids);
+                decisions = again.map(|(one, id)| judge_anew(live, &snapshot, one.into_inner(), id)).collect();
             }
         }
     };
@@ -232,29 +239,24 @@ fn call_of(action: &Action) -> Option<&[u8]> {
     action.get("ChannelId").filter(|_| action.key() == "originate")
 }
 
-/// Gives each decision the id of its record.
-fn number(live: &Live, decisions: Vec<Decision>) -> (Vec<(String, Decision)>, Vec<String>) {
-    let context = live.context();
-    let numbered: Vec<(String, Decision)> = decisions
-        .into_iter()
-        .map(|decision| (format!("{}.{}", context.session, live.actions.fetch_add(1, Ordering::Relaxed) + 1), decision))
-        .collect();
-    let ids = numbered.iter().map(|(id, _)| id.clone()).collect();
-    (numbered, ids)
+/// What the record of the next packet is called.
+fn record_id(live: &Live) -> String {
+    format!("{}.{}", live.context().session, live.actions.fetch_add(1, Ordering::Relaxed) + 1)
 }
 
-fn judge_anew(live: &Live, snapshot: &Arc<Snapshot>, decision: Decision) -> Decision {
-    match decision {
+fn judge_anew(live: &Live, snapshot: &Arc<Snapshot>, decision: Decision, id: String) -> (String, Decision) {
+    let decision = match decision {
         Decision::Allow(permit) => {
             let call = call_of(permit.action()).map(<[u8]>::to_vec);
-            let decision = snapshot.policy.decide_anew(&live.client, permit);
+            let decision = snapshot.policy.decide_anew(&live.client, permit, &id);
             if let (Decision::Deny(_), Some(call)) = (&decision, call) {
                 live.shared.buckets.call_released(&live.upstream, &call);
             }
             decision
         }
         Decision::Deny(denial) => Decision::Deny(denial),
-    }
+    };
+    (id, decision)
 }
 
 /// The log cannot be written: nothing is forwarded, and the client is told so.

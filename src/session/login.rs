@@ -15,7 +15,7 @@ use crate::audit::{Claimed, Draft, SessionContext, best_effort};
 use crate::identity::{ClientName, LoginAttempt, LoginRefusal, Now, SessionGuard};
 use crate::policy::{Decision, Denial, View};
 use crate::tls::PeerCertificate;
-use crate::upstream::{Connector, IdPrefix};
+use crate::upstream::{Connector, IdPrefix, UpstreamError};
 
 /// Asterisk answers a failed login one second after the packet (manager.c, `action_login`).
 const FAILURE_DELAY: Duration = Duration::from_secs(1);
@@ -229,7 +229,12 @@ impl PreAuth<'_> {
         let attached = self.upstream.attach(account, wish.and(view.classes())).await;
         let (inlet, outlet) = attached.map_err(|error| {
             tracing::warn!("session of `{}` refused: {error}", name.as_str());
-            SessionEnd::UpstreamUnreachable
+            match error {
+                UpstreamError::Login { .. } => SessionEnd::UpstreamRefused,
+                UpstreamError::Banner { .. } | UpstreamError::Io { .. } | UpstreamError::Timeout { .. } => {
+                    SessionEnd::UpstreamUnreachable
+                }
+            }
         })?;
         let prefix = IdPrefix::from_random(random_bits().ok_or(SessionEnd::ClientClosed)?);
         send(client, &local::success(action.id(), &[("Message", b"Authentication accepted")])).await?;

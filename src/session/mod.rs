@@ -107,6 +107,7 @@ pub(crate) enum SessionEnd {
     Shutdown,
     SlowClient,
     UpstreamLost,
+    UpstreamRefused,
     UpstreamUnreachable,
 }
 
@@ -124,6 +125,7 @@ impl SessionEnd {
             Self::Shutdown => "shutdown",
             Self::SlowClient => "slow-client",
             Self::UpstreamLost => "upstream.lost",
+            Self::UpstreamRefused => "upstream.refused",
             Self::UpstreamUnreachable => "upstream.unreachable",
         }
     }

@@ -10,9 +10,9 @@ use tokio::io::AsyncWrite;
 use super::client_io::ClientWriter;
 use super::queue::{Outgoing, OutgoingRecord, Queue, QueueFull};
 use super::{Live, SessionEnd, local, lock};
-use crate::ami::{Message, Reply, ReplyKind};
+use crate::ami::{ListFrame, Message, Reply, ReplyKind, Rewrite};
 use crate::audit::Draft;
-use crate::policy::View;
+use crate::policy::{Followed, View};
 use crate::upstream::{Inlet, Routed, Sent};
 
 /// While the log cannot be written, it is tried again after this time.
@@ -22,18 +22,23 @@ const AUDIT_RETRY: Duration = Duration::from_millis(500);
 struct CurrentView {
     generation: u64,
     view: Arc<View>,
+    followed: Followed,
 }
 
 /// Reads from Asterisk until it closes; never waits for the client.
 pub(super) async fn read_upstream(live: &Live, mut inlet: Inlet) -> SessionEnd {
     let snapshot = live.shared.snapshot();
-    let mut current = CurrentView { generation: snapshot.generation, view: snapshot.policy.view(&live.client) };
+    let mut current = CurrentView {
+        generation: snapshot.generation,
+        view: snapshot.policy.view(&live.client),
+        followed: Followed::default(),
+    };
     drop(snapshot);
     loop {
         match inlet.next().await {
             Ok(Some(reply)) => {
                 current.refresh(live);
-                if take(live, &current.view, reply).is_err() {
+                if take(live, &mut current, reply).is_err() {
                     return SessionEnd::SlowClient;
                 }
                 live.queue.pause().await;
@@ -49,12 +54,14 @@ impl CurrentView {
         if snapshot.generation != self.generation {
             self.generation = snapshot.generation;
             self.view = snapshot.policy.view(&live.client);
+            // What was in scope may not be any more.
+            self.followed = Followed::default();
         }
     }
 }
 
 /// Queues what the client may see of one packet.
-fn take(live: &Live, view: &View, reply: Reply) -> Result<(), QueueFull> {
+fn take(live: &Live, current: &mut CurrentView, reply: Reply) -> Result<(), QueueFull> {
     if reply.kind() == ReplyKind::Response && reply.name() == b"Error" {
         // Of an Originate there is no call then; others are not known there.
         reply.action_id().into_iter().for_each(|id| live.shared.buckets.call_failed(&live.upstream, id));
@@ -69,17 +76,22 @@ fn take(live: &Live, view: &View, reply: Reply) -> Result<(), QueueFull> {
         Routed::Orphan(reply) => {
             live.queue.push(Outgoing { message: reply.into_message(), record: Some(OutgoingRecord::dropped()) })
         }
-        Routed::Broadcast(reply) => match view.show(&reply, false, live.mask()) {
+        Routed::Broadcast(reply) => match current.view.show(&reply, false, live.mask(), &mut current.followed) {
             None => Ok(()),
             Some(shown) => {
                 let outgoing = Outgoing { message: shown.into_owned(), record: Some(OutgoingRecord::default()) };
                 hold_or_push(live, outgoing)
             }
         },
-        Routed::Answer { reply, sent, before, behind } => {
+        Routed::Answer { reply, sent, withheld, before, behind } => {
             let local = |message| live.queue.push(Outgoing { message, record: None });
             before.into_iter().try_for_each(local)?;
-            if let Some(message) = shown_answer(live, view, &reply, &sent) {
+            let shown = shown_answer(live, current, &reply, &sent);
+            if shown.is_none() && reply.kind() == ReplyKind::Event {
+                lock(&live.correlation).count_withheld(&sent.record_id);
+            }
+            if let Some(message) = shown {
+                let message = if withheld == 0 { message } else { recounted(&reply, message, withheld) };
                 let latency = (reply.kind() == ReplyKind::Response).then(|| sent.at.elapsed().as_micros());
                 let latency_us = latency.and_then(|micros| u64::try_from(micros).ok());
                 let record = OutgoingRecord { id: Some(sent.record_id), latency_us, is_dropped: false };
@@ -92,12 +104,26 @@ fn take(live: &Live, view: &View, reply: Reply) -> Result<(), QueueFull> {
     }
 }
 
-fn shown_answer(live: &Live, view: &View, reply: &Reply, sent: &Sent) -> Option<Message> {
+/// The end of a list tells how many items there were: those that were not passed on are none.
+fn recounted(reply: &Reply, message: Message, withheld: u64) -> Message {
+    if reply.list_frame() != Some(ListFrame::End) {
+        return message;
+    }
+    message.rewrite(|header| {
+        let is_count = ["ListItems", "Items", "Total"].into_iter().any(|name| header.is(name));
+        let count =
+            std::str::from_utf8(header.value).ok().filter(|_| is_count).and_then(|text| text.parse::<u64>().ok());
+        count
+            .map_or(Rewrite::Keep, |count| Rewrite::Set(count.saturating_sub(withheld).to_string().into_bytes().into()))
+    })
+}
+
+fn shown_answer(live: &Live, current: &mut CurrentView, reply: &Reply, sent: &Sent) -> Option<Message> {
     if sent.key == "listcommands" && reply.kind() == ReplyKind::Response {
         let snapshot = live.shared.snapshot();
         return Some(View::list_commands(reply, |action| snapshot.policy.may_ever(&live.client, action)));
     }
-    view.show(reply, true, live.mask()).map(std::borrow::Cow::into_owned)
+    current.view.show(reply, true, live.mask(), &mut current.followed).map(std::borrow::Cow::into_owned)
 }
 
 /// Events are held back while a WaitEvent waits for one.

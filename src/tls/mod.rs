@@ -113,6 +113,20 @@ pub enum TlsError {
     },
 }
 
+impl TlsError {
+    /// The file that something is wrong with, where it is one.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Authority { path, .. } | Self::Expired { path, .. } | Self::Kept { path, .. } => Some(path),
+            Self::Pem { path, .. } => Some(path),
+            Self::Exists(path) => Some(path),
+            Self::Pair { key, .. } => Some(key),
+            Self::Certificate(_) | Self::Client(_) | Self::Issue(_) | Self::Write { .. } => None,
+        }
+    }
+}
+
 const PRIVATE_KEY: &str = "private key";
 /// The largest certificate or key file that is read: a bundle of all public authorities is a fifth of it.
 const FILE_LEN_MAX: u64 = 1_024 * 1_024;

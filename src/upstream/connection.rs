@@ -52,7 +52,10 @@ pub enum UpstreamError {
         source: std::io::Error,
     },
     /// Asterisk refused amiwall's own credentials.
-    #[error("upstream `{name}` ({address}) refused the login of `{username}`: {answer}; check its manager.conf")]
+    #[error(
+        "upstream `{name}` ({address}) refused the login of `{username}`: {answer}; compare the \
+         secret of this upstream in the policy with the section [{username}] of manager.conf, and its permit and deny"
+    )]
     Login {
         /// The upstream.
         name: String,

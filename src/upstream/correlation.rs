@@ -45,6 +45,8 @@ struct Entry {
     state: State,
     /// Answers of amiwall's own that come right behind this action's.
     behind: Vec<Message>,
+    /// Items of its list that the client may not see.
+    withheld: u64,
 }
 
 /// Where a packet from Asterisk goes.
@@ -56,6 +58,8 @@ pub enum Routed {
         reply: Reply,
         /// The action.
         sent: Sent,
+        /// How many items of its list were withheld before this.
+        withheld: u64,
         /// Answers of amiwall's own that are due before it, because earlier actions got none.
         before: Vec<Message>,
         /// Answers of amiwall's own that are due behind it.
@@ -91,7 +95,7 @@ impl Correlation {
         let id = self.prefix.id(self.first + self.entries.len() as u64);
         self.raw_answers_expected |= sent.is_unanswered;
         let state = if sent.is_unanswered { State::Over } else { State::Waiting };
-        self.entries.push_back(Entry { sent, state, behind: Vec::new() });
+        self.entries.push_back(Entry { sent, state, behind: Vec::new(), withheld: 0 });
         self.forget_old();
         id
     }
@@ -112,6 +116,13 @@ impl Correlation {
                 None
             }
             None => Some(answer),
+        }
+    }
+
+    /// Takes note that an item of this action's list was not passed on.
+    pub fn count_withheld(&mut self, record_id: &str) {
+        if let Some(entry) = self.entries.iter_mut().rev().find(|entry| entry.sent.record_id == record_id) {
+            entry.withheld += 1;
         }
     }
 
@@ -188,9 +199,9 @@ impl Correlation {
             before.append(&mut behind);
             return Routed::Own(before);
         }
-        let sent = entry.sent.clone();
+        let (sent, withheld) = (entry.sent.clone(), entry.withheld);
         let reply = Reply::from(reply.message().with_action_id(sent.client_id.as_deref()));
-        Routed::Answer { reply, sent, before, behind }
+        Routed::Answer { reply, sent, withheld, before, behind }
     }
 }
 

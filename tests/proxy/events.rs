@@ -174,3 +174,53 @@ async fn a_forged_answer_from_asterisks_side_reaches_nobody() {
     bench.sim.raw(b"Event: Newexten\r\nPrivilege: call,all\r\nAppData: a\rb\0c\r\n\r\n");
     assert_eq!(client.packet().await, "Event: Newexten\r\nPrivilege: call,all\r\nAppData: a b c\r\n\r\n");
 }
+
+#[tokio::test]
+async fn a_list_is_cut_to_what_is_in_scope_and_counts_what_is_left() {
+    let bench = Bench::with_role(&format!("{ROLE}      where: {{ Queue: sales }}\n")).await;
+    let mut client = bench.login_with("").await;
+    client.send("Action: QueueStatus\r\nActionID: q\r\n\r\n").await;
+    let mut queues = Vec::new();
+    let end = loop {
+        let packet = client.packet().await;
+        if packet.starts_with("Event: QueueStatusComplete") {
+            break packet;
+        }
+        queues.extend(packet.lines().filter_map(|line| line.strip_prefix("Queue: ")).map(str::to_owned));
+    };
+    assert!(queues.len() > 1 && queues.iter().all(|queue| queue == "sales"), "{queues:?}");
+    assert!(end.contains(&format!("\r\nListItems: {}\r\n", queues.len())), "{end}");
+    // The next list is counted anew.
+    client.send("Action: CoreShowChannels\r\n\r\n").await;
+    assert!(client.packet_of("Event: CoreShowChannelsComplete").await.contains("ListItems: 0"));
+}
+
+#[tokio::test]
+async fn denied_items_of_a_list_are_not_counted() {
+    let bench = Bench::with_role(&format!("{ROLE}      deny: [QueueMember]\n")).await;
+    let mut client = bench.login_with("").await;
+    client.send("Action: QueueStatus\r\n\r\n").await;
+    assert!(client.packet_of("Event: QueueStatusComplete").await.contains("ListItems: 2\r\n"), "two QueueParams");
+}
+
+#[tokio::test]
+async fn a_call_is_followed_by_its_linkedid() {
+    let role = format!("{ROLE}      where: {{ Context: \"tenant1-*\", AccountCode: tenant1 }}\n");
+    let bench = Bench::with_role(&role).await;
+    let mut client = bench.login_with("").await;
+    let call = |name: &str, context: &str, linkedid: &str| {
+        event(name, "call,all", &[("Channel", "PJSIP/x-1"), ("Context", context), ("Linkedid", linkedid)])
+    };
+    bench.sim.emit(&call("Newchannel", "from-trunk", "1.1"));
+    bench.sim.emit(&call("Newexten", "tenant2-in", "2.1"));
+    bench.sim.emit(&call("Newexten", "tenant1-in", "1.1"));
+    bench.sim.emit(&call("Newchannel", "from-trunk", "1.1"));
+    bench.sim.emit(&event("BridgeCreate", "call,all", &[("BridgeUniqueid", "b")]));
+    bench.sim.emit(&event("DialBegin", "call,all", &[("DestAccountCode", "tenant1"), ("DestLinkedid", "3.1")]));
+    bench.sim.emit(&call("Hangup", "from-trunk", "2.1"));
+    bench.sim.emit(&call("Hangup", "from-trunk", "3.1"));
+    for expected in ["Newexten", "Newchannel", "DialBegin", "Hangup"] {
+        let packet = client.packet().await;
+        assert!(packet.starts_with(&format!("Event: {expected}\r\n")) && !packet.contains("2.1"), "{packet}");
+    }
+}

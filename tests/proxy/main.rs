@@ -6,6 +6,7 @@ mod harness;
 mod audit;
 mod concurrent;
 mod events;
+mod learn;
 mod limits;
 mod login;
 mod operation;

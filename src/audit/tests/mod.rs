@@ -4,6 +4,7 @@ mod chain;
 mod durability;
 mod faults;
 pub(crate) mod faulty;
+mod reading;
 mod records;
 mod restart;
 

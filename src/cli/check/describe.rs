@@ -2,9 +2,12 @@
 
 use std::collections::HashSet;
 
+use crate::catalogue::{self, ActionEntry, Danger};
 use crate::config::Checked;
 use crate::identity::{CertificateMatch, Identity, StoredSecret};
-use crate::policy::spec::{ClientSpec, LimitSpec, RoleSpec, RuleSpec, Spanned, TripSpec, ValueSpec};
+use crate::policy::spec::{
+    ClientSpec, LimitSpec, RoleSpec, RuleSpec, SetSpec, SetValueSpec, Spanned, TripSpec, ValueSpec, effective_roles,
+};
 
 /// For people.
 pub(super) fn text(checked: &Checked) -> String {
@@ -55,7 +58,7 @@ struct Topic {
 }
 
 fn topics(identity: &Identity, client: &ClientSpec, all_roles: &[RoleSpec]) -> Vec<Topic> {
-    let roles = effective(&client.roles, all_roles);
+    let roles = effective_roles(&client.roles, all_roles);
     let names: Vec<&str> = roles.iter().map(|role| role.name.text.as_str()).collect();
     let bind = |text: &str| bind(text, client);
     let may: Vec<String> = roles.iter().flat_map(|role| &role.allow).flat_map(|rule| allowed(rule, &bind)).collect();
@@ -68,26 +71,38 @@ fn topics(identity: &Identity, client: &ClientSpec, all_roles: &[RoleSpec]) -> V
         Topic { label: "has", key: "roles", lines: vec![names.join(", ")] },
         Topic { label: "logs in", key: "logs_in", lines: logs_in(identity) },
         Topic { label: "from", key: "from", lines: vec![identity.networks.to_string()] },
+        Topic { label: "mode", key: "mode", lines: shadow(client) },
         Topic { label: "may", key: "may", lines: or_nothing(may) },
         Topic { label: "never", key: "never", lines: never },
+        Topic { label: "sends", key: "sends", lines: roles.iter().flat_map(|role| &role.set).flat_map(set).collect() },
         Topic { label: "at most", key: "limits", lines: limits },
         Topic { label: "sees", key: "sees", lines: sees(&roles) },
     ];
     topics.into_iter().filter(|topic| !topic.lines.iter().all(String::is_empty)).collect()
 }
 
-/// The roles and all that they include, each once.
-fn effective<'r>(names: &[Spanned], all_roles: &'r [RoleSpec]) -> Vec<&'r RoleSpec> {
-    let mut waiting: Vec<&str> = names.iter().rev().map(|name| name.text.as_str()).collect();
-    let (mut roles, mut seen) = (Vec::new(), HashSet::new());
-    while let Some(name) = waiting.pop() {
-        let Some(role) = all_roles.iter().find(|role| role.name.text == name) else { continue };
-        if seen.insert(name) {
-            roles.push(role);
-            waiting.extend(role.include.iter().rev().map(|name| name.text.as_str()));
-        }
+fn shadow(client: &ClientSpec) -> Vec<String> {
+    let Some(shadow) = &client.shadow else { return Vec::new() };
+    let mut lines = vec!["shadow: whatever no rule allows passes and is only noted".to_owned()];
+    if !shadow.also.is_empty() {
+        let names: Vec<&str> = shadow.also.iter().map(|action| action.text.as_str()).collect();
+        lines.push(format!("shadow also for what can run code: {}", names.join(", ")));
     }
-    roles
+    lines
+}
+
+/// What amiwall puts into an action.
+fn set(set: &SetSpec) -> Vec<String> {
+    let value = |value: &SetValueSpec| match value {
+        SetValueSpec::Text(text) => format!("= {}", text.text),
+        SetValueSpec::AtMost(most) => format!("at most {}", most.text),
+        SetValueSpec::Variables(list) => {
+            let list: Vec<String> = list.iter().map(|(name, value)| format!("{}={}", name.text, value.text)).collect();
+            format!("with {}", list.join(", "))
+        }
+    };
+    let one = |(name, set): &(Spanned, SetValueSpec)| format!("{} {}, set by amiwall", name.text, value(set));
+    set.params.iter().map(|param| format!("{} with {}", set.action.text, one(param))).collect()
 }
 
 /// A pattern with the identity's attributes in place of their names.
@@ -125,7 +140,15 @@ fn count(what: &str, count: usize) -> String {
 fn allowed(rule: &RuleSpec, bind: &impl Fn(&str) -> String) -> Vec<String> {
     let action = &rule.action.text;
     match rule.params.as_deref() {
-        None => vec![format!("{action}, with any parameters")],
+        None => {
+            let entry = catalogue::action(&action.to_ascii_lowercase());
+            let is_grave = |entry: &&ActionEntry| !matches!(entry.danger, None | Some(Danger::InfoLeak));
+            let sentence = entry.filter(is_grave).and_then(ActionEntry::sentence);
+            vec![sentence.map_or_else(
+                || format!("{action}, with any parameters"),
+                |s| format!("{action}, with any parameters: {s}"),
+            )]
+        }
         Some([]) => vec![format!("{action}, without parameters")],
         Some(params) => {
             let parameters = params.iter().map(|(name, value)| {
@@ -203,6 +226,10 @@ fn sees(roles: &[&RoleSpec]) -> Vec<String> {
     }
     if !deny.is_empty() {
         lines.push(format!("but never: {deny}"));
+    }
+    for (name, patterns) in roles.iter().flat_map(|role| &role.events.scope) {
+        let patterns: Vec<&str> = patterns.iter().map(|pattern| pattern.text.as_str()).collect();
+        lines.push(format!("only of calls and queues with {} = {}", name.text, patterns.join(" or ")));
     }
     let masks = roles.iter().flat_map(|role| &role.events.mask);
     lines.extend(masks.map(|(name, how)| format!("{} masked ({})", name.text, how.text)));

@@ -71,7 +71,7 @@ async fn play(stay: bool) -> Result<Exit, Failure> {
     let audit = stage.folder.path().join("audit");
     stage.daemon.stop().await;
     stage.stop_sim.cancel();
-    summary::verify(&audit)
+    summary::verify(&audit, stay)
 }
 
 impl Stage {

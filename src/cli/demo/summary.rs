@@ -20,7 +20,11 @@ pub(super) fn print(stage: &Stage) -> Result<(), Failure> {
         let who = record.get("identity").map_or_else(|| text("peer"), |_| text("identity"));
         let who = who.split(':').next().unwrap_or_default().to_owned();
         let what = record.get("name").map_or_else(|| text("kind"), |_| text("name"));
-        let why = record.get("reason").map_or_else(|| text("rule"), |_| text("reason"));
+        let why = match (record.get("reason").is_some(), record.get("rule").is_some()) {
+            (true, true) => format!("{} ({})", text("reason"), text("rule")),
+            (true, false) => text("reason"),
+            (false, _) => text("rule"),
+        };
         let decision = record.get("decision").map_or_else(|| "deny".to_owned(), |_| text("decision"));
         *rows.entry((who, what, decision, why)).or_default() += 1;
     }
@@ -68,7 +72,7 @@ fn records(folder: &Path) -> Result<Vec<serde_json::Value>, Failure> {
 }
 
 /// Verifies the chain of the log and says so.
-pub(super) fn verify(folder: &Path) -> Result<Exit, Failure> {
+pub(super) fn verify(folder: &Path, stayed: bool) -> Result<Exit, Failure> {
     let summary = match audit::verify(folder) {
         Ok(summary) => summary,
         Err(error) => {
@@ -80,7 +84,8 @@ pub(super) fn verify(folder: &Path) -> Result<Exit, Failure> {
         "\nThe audit chain of {} records verifies: nothing was changed, left out or put in.",
         summary.records
     ));
-    out("Next: `amiwall init` writes a policy for your own Asterisk; `amiwall demo --stay` leaves this one running.");
+    let by_hand = if stayed { "" } else { " `amiwall demo --stay` leaves this one running, to be tried by hand." };
+    out(&format!("Next: `amiwall init` writes a policy for your own Asterisk.{by_hand}"));
     Ok(Exit::Ok)
 }
 
@@ -90,11 +95,18 @@ pub(super) fn how_to_connect(stage: &Stage, cast: &Cast) -> Result<(), Failure> 
     out(&format!(
         "\nTry it by hand (Ctrl-C ends it). The policy is {folder}/policy.yaml, the audit log {folder}/audit/.\n"
     ));
-    out(&format!("  openssl s_client -quiet -crlf -connect {} -CAfile {folder}/certs/ca.crt\n", stage.front()?));
     out(&format!(
-        "and type, with an empty line behind each packet:\n\n  Action: Login\n  Username: alice\n  Secret: {}\n",
+        "openssl s_client -quiet -verify_quiet -crlf -servername localhost -CAfile {folder}/certs/ca.crt -connect {}\n",
+        stage.front()?
+    ));
+    // Flush left: a blank before a header is refused, and these are copied.
+    out(&format!(
+        "and copy, each with the empty line behind it:\n\nAction: Login\nUsername: alice\nSecret: {}\n",
         cast.alice
     ));
-    out("  Action: Ping\n\n  Action: Command\n  Command: core show version\n");
+    out("Action: Originate\nChannel: Local/1000@test\nContext: test\nExten: 1002\nPriority: 1\nAsync: true\n");
+    out("That one rings. These are refused:\n");
+    out("Action: Originate\nChannel: Local/1000@test\nApplication: System\nData: id\n");
+    out("Action: Command\nCommand: core show version\n");
     Ok(())
 }

@@ -11,7 +11,10 @@ fn plain_text_is_for_loopback() {
         |more: &str| with(LISTENER, &format!("  - {{ address: \"192.0.2.1:5039\", plaintext: true{more} }}\n"));
     assert_eq!(error(&elsewhere("")), "plain text is for loopback addresses only");
     assert_eq!(error(&elsewhere(", unsafe_plaintext: false")), "plain text is for loopback addresses only");
-    assert_eq!(warnings(&elsewhere(", unsafe_plaintext: true")), ["secrets travel in clear on this listener"]);
+    assert_eq!(
+        warnings(&elsewhere(", unsafe_plaintext: true")),
+        ["secrets travel in clear on this listener", "`alice` may log in from any address"]
+    );
     let alone = with(LISTENER, "  - { address: \"127.0.0.1:5039\", unsafe_plaintext: true }\n");
     let told = short(&load(&alone).expect_err("errors"));
     assert!(
@@ -143,7 +146,7 @@ fn a_typing_error_names_what_was_meant() {
 #[test]
 fn keys_of_later_versions_are_told_from_typing_errors() {
     let later = [
-        ("roles: [wallboard],", "roles: [wallboard], mode: shadow,"),
+        ("roles: [wallboard],", "roles: [wallboard], upstream: pbx,"),
         ("directory: audit", "directory: audit, signing_key: a.key"),
         ("directory: audit", "directory: audit, keep: { days: 400 }"),
         ("directory: audit", "directory: audit, pseudonymise: [CallerIDNum]"),

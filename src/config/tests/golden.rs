@@ -36,7 +36,7 @@ identities:
     valid: { until: 2027-13-01 }
   Alice:
     roles: [wallboard]
-    mode: shadow
+    upstream: pbx
 "#;
 
 #[test]
@@ -64,7 +64,7 @@ fn all_is_told_at_once_with_exact_places() {
         "32:21 `2027-13-01` is no date",
         "33:3 the identities `alice` and `Alice` differ only in case",
         "33:3 the identity `Alice` cannot be proved by anything",
-        "35:5 `mode` is not in this version of amiwall",
+        "35:5 `upstream` is not in this version of amiwall",
     ];
     // The folder is another one each time.
     let folder = diagnostics.iter().next().and_then(|one| one.path.parent()).expect("a folder");

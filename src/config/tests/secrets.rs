@@ -90,6 +90,12 @@ fn a_comment_that_may_hold_a_secret_is_not_shown() {
     }
 }
 
+#[test]
+fn a_pattern_for_names_of_secrets_is_a_key_like_others() {
+    let masks = r#"allow: [Ping], events: { mask: { "*Password*": hide, "*Secret*": last4 } }"#;
+    assert!(Folder::new().load(with("allow: [Ping]", masks)).is_ok());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 

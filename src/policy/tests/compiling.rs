@@ -122,7 +122,8 @@ fn names_of_parameters_are_looked_at() {
     check_error(Role::new("r").deny("Originate", &[("Extn", "1")]), "`Originate` has no parameter `Extn`");
     check_error(Role::new("r").allow("Ping", &[("ActionID", "1")]), "always free");
     check_error(Role::new("r").allow("SiteThing", &[("a b", "1")]), "not the name of a parameter");
-    let warnings = problems(Role::new("r").allow("Originate", &[("Extn", "1")])).expect("a policy");
+    check_error(Role::new("r").allow("Originate", &[("Extn", "1")]), "`Originate` has no parameter `Extn`");
+    let warnings = problems(Role::new("r").allow("Originate", &[("Extn?", "1")])).expect("a policy");
     assert_eq!((warnings.len(), warnings[0].help.as_deref()), (1, Some("did you mean `Exten`?")));
 }
 
@@ -144,11 +145,54 @@ fn patterns_are_looked_at() {
 }
 
 #[test]
+fn patterns_of_other_languages_are_told() {
+    let warnings = |name, text| problems(Role::new("r").allow("Originate", &[(name, text)])).expect("a policy");
+    for (name, text) in [
+        ("Exten", "1900."),
+        ("Exten", "NXXNXXXXXX"),
+        ("Exten", "[2-9]XX"),
+        ("Context", "_X."),
+        ("Context", "from-.*"),
+        ("Channel", "PJSIP/XXXX"),
+        ("Channel", "PJSIP/[0-9][0-9]"),
+        ("Context", "^internal"),
+    ] {
+        assert_eq!(warnings(name, text).len(), 1, "{name}: {text}");
+    }
+    for (name, text) in [
+        ("Exten", "_1900."),
+        ("Exten", "1900"),
+        ("Exten", "agents"),
+        ("Exten", "*98"),
+        ("Context", "_internal"),
+        ("Context", "from-internal"),
+        ("Channel", "PJSIP/1???"),
+        ("Channel", "PJSIP/{extension}"),
+    ] {
+        let role = Role::new("r").allow("Originate", &[(name, text)]);
+        let compiled = Policy::compile(spec(vec![role], vec![client("alice", &["r"], &[("extension", "1")])]));
+        assert!(compiled.expect("a policy").1.is_empty(), "{name}: {text}");
+    }
+}
+
+#[test]
+fn a_typing_error_that_would_take_a_wall_away_is_an_error() {
+    check_error(Role::new("r").allow_bare("Originate").deny_bare("Orginate"), "Asterisk has no action `Orginate`");
+    let mut limited = Role::new("r").allow_bare("Originate");
+    limited.0.limits = vec![crate::policy::spec::LimitSpec {
+        action: spanned("orginate"),
+        rate: Some(spanned("1/minute")),
+        ..Default::default()
+    }];
+    check_error(limited, "Asterisk has no action `orginate`");
+}
+
+#[test]
 fn what_has_no_effect_is_worth_a_warning() {
     for action in ["Events", "Logoff", "Filter"] {
         assert_eq!(problems(Role::new("r").allow_bare(action)).expect("a policy").len(), 1, "{action}");
     }
-    assert_eq!(problems(Role::new("r").deny_bare("Orginate")).expect("a policy").len(), 1);
+    assert_eq!(problems(Role::new("r").deny_bare("SiteThing")).expect("a policy").len(), 1);
     assert_eq!(problems(Role::new("r").allow("SiteThing", &[("A", "1")])).expect("a policy").len(), 1);
     assert!(problems(Role::new("r").allow_bare("Ping")).expect("a policy").is_empty());
 }

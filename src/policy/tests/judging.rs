@@ -34,7 +34,7 @@ fn what_no_rule_names_is_not_allowed() {
     check(&dialer(), "Nonsense", &[], "actions.unlisted");
     let nobody = ClientName::for_explain("nobody");
     for action in ["Originate", "Logoff"] {
-        let Decision::Deny(denial) = dialer().decide(&nobody, act(action, &CALL)) else { panic!("allowed") };
+        let Decision::Deny(denial) = dialer().decide(&nobody, act(action, &CALL), "1") else { panic!("allowed") };
         assert_eq!(denial.reason(), &Reason::ActionsUnlisted);
     }
 }

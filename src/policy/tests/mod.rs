@@ -4,6 +4,9 @@ mod alike;
 mod compiling;
 mod judging;
 mod properties;
+mod reference;
+mod setting;
+mod shadow;
 mod values;
 
 use super::spec::{ClientSpec, PolicySpec, Position, Problem, RoleSpec, RuleSpec, Spanned, ValueSpec};
@@ -111,7 +114,7 @@ pub(super) fn act(name: &str, headers: Params<'_>) -> Action {
 }
 
 pub(super) fn decide(policy: &Policy, action: Action) -> Decision {
-    policy.decide(&ClientName::for_explain("alice"), action)
+    policy.decide(&ClientName::for_explain("alice"), action, "0b007001-7.1")
 }
 
 /// `allow` or the reason's code.

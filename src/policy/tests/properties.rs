@@ -2,8 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::super::{Decision, Policy};
+use super::super::{Decision, Effect, Explanation, Policy, Verdict};
 use super::{Role, act, client, decide, rule, spec};
+use crate::identity::ClientName;
 use crate::policy::spec::{PolicySpec, RuleSpec};
 
 const ACTIONS: [&str; 5] = ["Originate", "Getvar", "QueueAdd", "Ping", "SiteThing"];
@@ -89,6 +90,28 @@ proptest! {
         if let (Decision::Allow(one), Decision::Allow(other)) = (&one, &other) {
             prop_assert_eq!(one.action(), other.action());
         }
+    }
+
+    #[test]
+    fn explain_and_decide_tell_one_story(
+        allow in prop::collection::vec(entry(), 0..4),
+        deny in prop::collection::vec(entry(), 0..3),
+        action in headers(),
+    ) {
+        let policy = policy(&allow, &deny);
+        let texts: Vec<(&str, &str)> = action.1.iter().map(|(name, value)| (PARAMS[*name], value.as_str())).collect();
+        let Explanation { decision, considered, unallowable } =
+            policy.explain(&ClientName::for_explain("alice"), act(ACTIONS[action.0], &texts));
+        prop_assert_eq!(&decision, &outcome(&policy, &action));
+        let fits = |effect| considered.iter().any(|one| one.effect == effect && !matches!(one.verdict, Verdict::Differs(_)));
+        let is_unallowable = unallowable.is_some();
+        prop_assert_eq!(is_allowed(&decision), !fits(Effect::Deny) && fits(Effect::Allow) && !is_unallowable);
+        let rule = match &decision {
+            Decision::Allow(permit) => Some(permit.rule()),
+            Decision::Deny(denial) => denial.rule(),
+        };
+        let decides: Vec<_> = considered.iter().filter(|one| one.verdict == Verdict::Decides).map(|one| &one.rule).collect();
+        prop_assert_eq!(decides, rule.into_iter().collect::<Vec<_>>());
     }
 
     #[test]

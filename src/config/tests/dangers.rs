@@ -1,0 +1,123 @@
+//! Every warning of a reviewer: the smallest policy that is worth it, and one beside it that is not.
+
+use super::Folder;
+
+/// A policy whose role and identity are these; nothing else of it is worth a warning.
+fn policy(role: &str, identity: &str, more: &str) -> String {
+    format!(
+        "version: 1
+listeners: [{{ address: \"127.0.0.1:5039\", plaintext: true }}]
+upstreams: {{ pbx: {{ address: 127.0.0.1:5038, username: amiwall, secret: {{ file: pbx.secret }} }} }}
+audit: {{ directory: audit }}
+roles:
+  r: {{ {role} }}
+{more}identities:
+  alice: {{ roles: [r], secret: \"{}\"{identity} }}
+",
+        super::HASH
+    )
+}
+
+/// `line:column message` of each warning.
+fn told(text: String) -> Vec<String> {
+    let config = Folder::new().load(text).expect("a policy");
+    config.warnings.iter().map(|one| format!("{}:{} {}", one.line, one.column, one.message)).collect()
+}
+
+const LIMITS: &str = "limits: { Originate: { rate: 10/minute } }";
+
+#[track_caller]
+fn check(role: &str, expected: &[&str]) {
+    assert_eq!(told(policy(role, "", "")), expected, "{role}");
+}
+
+#[test]
+fn a_free_originate_is_a_shell() {
+    check(
+        &format!("allow: [Originate], {LIMITS}"),
+        &["6:16 Originate with any parameters is a shell on the PBX: `Application: System` runs programs"],
+    );
+    check(
+        &format!("allow: [{{ Originate: {{ Channel: \"PJSIP/1\", Application: \"*\", Data: x }} }}], {LIMITS}"),
+        &["6:64 any application may be run: `System` runs programs, `Dial` calls anywhere"],
+    );
+    check(
+        &format!("allow: [{{ Originate: {{ Channel: [\"PJSIP/*\", \"Local/**\"], Exten: _X. }} }}], {LIMITS}"),
+        &["6:52 this lets a `Local/` channel go into any context of the dialplan"],
+    );
+    check(
+        &format!(
+            "allow: [{{ Originate: {{ Channel: \"Local/1?@agents\", \"Variable?\": {{ \"*\": \"1\", \"F(x)\": a }} }} }}], {LIMITS}"
+        ),
+        &[
+            "6:74 any variable may be set: a dialplan trusts its own",
+            "6:84 `F(x)` is a dialplan function: what it does happens at once",
+        ],
+    );
+    check(&format!("allow: [{{ Originate: {{ Channel: \"Local/*@agents\", Application: [Wait] }} }}], {LIMITS}"), &[]);
+}
+
+#[test]
+fn what_is_worst_needs_parameters() {
+    check(
+        "allow: [GetConfig]",
+        &["6:16 GetConfig with any parameters reads any configuration file, with the secrets in it"],
+    );
+    check(
+        "allow: [DBPut, Ping, QueueStatus]",
+        &[
+            "6:16 DBPut with any parameters writes Asterisk's database: call forwardings to paid numbers, registrations, agents",
+        ],
+    );
+    check(
+        "allow: [{ MixMonitor: { Channel: \"PJSIP/*\", Command: \"**\" } }]",
+        &["6:61 any program may be run when the recording ends"],
+    );
+    check(
+        "allow: [{ Command: { Command: [core show channels, \"**\"] } }]",
+        &["6:59 `**` allows every command of Asterisk's CLI, shutting it down included"],
+    );
+}
+
+#[test]
+fn calls_need_a_limit() {
+    let allow = "allow: [{ Originate: { Channel: PJSIP/1 } }]";
+    check(allow, &["6:18 nothing limits how often this Originate may be done"]);
+    check(&format!("{allow}, limits: {{ \"*\": {{ rate: 10/minute }} }}"), &[]);
+    let shared = "limits: { actions: { Originate: { rate: 10/minute } } }\n";
+    assert_eq!(told(policy(allow, "", shared)), [""; 0]);
+}
+
+#[test]
+fn a_deny_of_numbers_has_a_way_round_it() {
+    let role = |channel: &str, deny: &str| {
+        format!("allow: [{{ Originate: {{ Channel: \"{channel}\", Exten: _X. }} }}], deny: [{deny}], {LIMITS}")
+    };
+    check(&role("Local/*@x", "{ Originate: { Exten: _1900. } }"), &[]);
+    check(&role("*", "{ Originate: { Exten: _1900. } }"), &[]);
+    let told = told(policy(&role("**", "{ Originate: { Exten: _1900. } }"), "", ""));
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told[1].ends_with("a `Local/` channel dials the number itself, past this deny"), "{told:?}");
+    let closed = role("**", "{ Originate: { Exten: _1900. } }, { Originate: { Channel: \"Local/*\" } }");
+    check(&closed, &["6:40 this lets a `Local/` channel go into any context of the dialplan"]);
+}
+
+#[test]
+fn roles_and_identities_are_looked_at_together() {
+    check("allow: [Ping, QueueStatus], deny: [Ping]", &["6:16 `alice` never gets this: a deny wins"]);
+    assert_eq!(told(policy("allow: [Ping]", "", "  other: { allow: [Ping] }\n")), ["7:3 nobody has the role `other`"]);
+    assert_eq!(
+        told(policy("allow: [Ping]", ", mode: shadow", "")).last().map(String::as_str),
+        Some("8:139 `alice` is in shadow mode without an end")
+    );
+    assert_eq!(told(policy("allow: [Ping]", ", mode: shadow, valid: { until: 2030-01-01 }", "")), [""; 0]);
+    let open =
+        |identity: &str| {
+            told(policy("allow: [Ping]", identity, "").replace(
+                "127.0.0.1:5039\", plaintext: true",
+                "0.0.0.0:5039\", plaintext: true, unsafe_plaintext: true",
+            ))
+        };
+    assert_eq!(open("").last().map(String::as_str), Some("8:3 `alice` may log in from any address"));
+    assert_eq!(open(", networks: [10.0.0.0/8]").len(), 1, "only that it is plain text");
+}

@@ -1,0 +1,258 @@
+//! Commands that judge a policy on the desk, as their users meet them: the built binary, its output and its exit code.
+
+#![expect(clippy::expect_used, reason = "a test that cannot go on fails")]
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+const POLICY: &str = "version: 1
+listeners:
+  - { address: \"127.0.0.1:5039\", plaintext: true, networks: { allow: [10.0.0.0/8] } }
+upstreams:
+  pbx: { address: 127.0.0.1:5038, username: amiwall, secret: { file: pbx.secret } }
+audit: { directory: audit }
+roles:
+  crm:
+    allow:
+      - Ping
+      - Originate:
+          Channel: \"PJSIP/{extension}\"
+          Context: out
+          Exten: _NXXXXXX
+          Priority: \"1\"
+    deny:
+      - Originate: { Exten: _911. }
+    events: { allow: [call] }
+identities:
+  carla:
+    roles: [crm]
+    secret: { file: carla.secret }
+    networks: { allow: [10.1.0.0/16] }
+    attributes: { extension: \"1001\" }
+";
+
+/// What a command printed, and its exit code.
+struct Ran {
+    stdout: String,
+    stderr: String,
+    code: Option<i32>,
+}
+
+fn amiwall(directory: &Path, args: &[&str], input: &str) -> Ran {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_amiwall"));
+    command.args(args).current_dir(directory);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary runs");
+    // A command that has seen enough ends without reading it.
+    child.stdin.take().expect("its input").write_all(input.as_bytes()).ok();
+    let output = child.wait_with_output().expect("it ends");
+    let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+    Ran { stdout: text(output.stdout), stderr: text(output.stderr), code: output.status.code() }
+}
+
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, text) in files {
+        std::fs::write(folder.path().join(name), text).expect("a file");
+    }
+    folder
+}
+
+fn explain(args: &[&str], packet: &str) -> Ran {
+    let folder = folder(&[("crm.yaml", POLICY)]);
+    amiwall(folder.path(), &[&["explain", "crm.yaml", "--as", "carla"], args].concat(), packet)
+}
+
+const CALL: &str = "Action: Originate\r\nChannel: PJSIP/1001\r\nContext: out\r\nExten: 2345678\r\nPriority: 1\r\n";
+
+#[test]
+fn explain_tells_the_rule_that_allows_and_what_is_removed() {
+    let ran = explain(&["--from", "10.1.2.3"], &format!("{CALL}id: 7\r\n\r\n"));
+    assert_eq!(
+        ran.stdout,
+        "allowed: carla may send this Originate
+  --> crm.yaml:11 roles.crm.allow[1]
+   |
+11 |       - Originate:
+   |
+removed before judging, since Asterisk does not know them: id
+
+rules about this action:
+  roles.crm.deny[0] crm.yaml:17: does not fire
+      Exten `2345678` is not what the rule says (crm.yaml:17)
+  roles.crm.allow[1] crm.yaml:11: decides
+"
+    );
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn explain_tells_the_deny_that_wins_and_the_allow_that_lost() {
+    let call = CALL.replace("2345678", "9110000").replace("\r\n", "\n");
+    let ran = explain(&[], &call);
+    assert_eq!(
+        ran.stdout,
+        "denied: a deny rule names this Exten (params.Exten)
+  --> crm.yaml:17 roles.crm.deny[0]
+   |
+17 |       - Originate: { Exten: _911. }
+   |
+the client is told: Permission denied
+
+rules about this action:
+  roles.crm.deny[0] crm.yaml:17: decides
+  roles.crm.allow[1] crm.yaml:11: would allow it, but a deny wins
+"
+    );
+    assert_eq!(ran.code, Some(3));
+}
+
+#[test]
+fn explain_tells_everything_that_does_not_fit() {
+    let ran =
+        explain(&[], "Action: originate\nChannel: SIP/1001\nContext: out\nExten: 2345678\nApplication: System\n\n");
+    assert_eq!(
+        ran.stdout,
+        "denied: no rule allows it with this Channel (params.Channel)
+the client is told: Permission denied
+
+rules about this action:
+  roles.crm.deny[0] crm.yaml:17: does not fire
+      Exten `2345678` is not what the rule says (crm.yaml:17)
+  roles.crm.allow[1] crm.yaml:11: does not fit
+      Channel `SIP/1001` is not what the rule says (crm.yaml:12)
+      Application `System` is not on the rule's list of parameters
+      Priority is missing (crm.yaml:15)
+"
+    );
+}
+
+#[test]
+fn explain_tells_what_no_rule_could_allow() {
+    let long = "9".repeat(300);
+    let ran = explain(&[], &format!("Action: Originate\nChannel: {long}\n\n"));
+    assert!(
+        ran.stdout.contains("no rule can allow this Channel: it is longer than what Asterisk keeps"),
+        "{}",
+        ran.stdout
+    );
+    let ran = explain(&[], "Action: Ping\nPing : x\n\n");
+    assert!(ran.stdout.starts_with("refused, whoever sends it: message."), "{}", ran.stdout);
+    let ran = explain(&[], "Action: Hangup\nChannel: x\n\n");
+    assert!(ran.stdout.starts_with("denied: no rule of the identity's roles allows this action (actions.unlisted)"));
+}
+
+#[test]
+fn explain_takes_several_packets_and_events() {
+    let ran = explain(&["--format", "json"], &format!("{CALL}\r\nAction: Ping\r\n\r\nAction: Hangup\r\n\r\n"));
+    let value: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    let decisions: Vec<_> = value["packets"].as_array().expect("packets").iter().map(|p| &p["decision"]).collect();
+    assert_eq!(decisions, ["allow", "allow", "deny"]);
+    assert_eq!(value["packets"][0]["considered"][1]["verdict"], "decides");
+    assert_eq!(ran.code, Some(3));
+    let ran =
+        explain(&["--events"], "Event: Newchannel\nPrivilege: call,all\n\nEvent: VarSet\nPrivilege: dialplan,all\n");
+    assert_eq!(ran.stdout, "carla sees\n  Event: Newchannel\n  Privilege: call,all\n\n\ncarla does not see this\n");
+}
+
+#[test]
+fn explain_tells_who_would_not_be_let_in() {
+    for (from, reason) in [("10.2.0.1", "login.networks"), ("192.0.2.1", "networks.listener")] {
+        let ran = explain(&["--from", from], CALL);
+        let line = format!("carla would not be let in from {from}: {reason}\n");
+        assert!(ran.stdout.starts_with(&line), "{}", ran.stdout);
+        assert_eq!(ran.code, Some(3));
+    }
+    let ran = explain(&["--as", "carl"], CALL);
+    assert_eq!(ran.code, Some(2), "`--as` twice is a mistake");
+    let folder = folder(&[("crm.yaml", POLICY)]);
+    let ran = amiwall(folder.path(), &["explain", "crm.yaml", "--as", "carl"], CALL);
+    assert_eq!((ran.code, ran.stderr.trim()), (Some(1), "the policy has no identity `carl`; did you mean `carla`?"));
+}
+
+fn test(tests: &str) -> Ran {
+    let folder = folder(&[("crm.yaml", POLICY), ("crm.test.yaml", tests)]);
+    amiwall(folder.path(), &["test", "crm.yaml"], "")
+}
+
+#[test]
+fn a_policy_passes_its_tests_and_hears_what_they_do_not_reach() {
+    let ran = test(
+        "version: 1
+tests:
+  - { as: CARLA, from: 10.1.0.1, send: { Action: Ping }, expect: allow, rule: 'roles.crm.allow[0]' }
+  - as: carla
+    send: |
+      Action: Originate
+      Channel: PJSIP/1001
+      Context: out
+      Exten: 2345678
+      Priority: 1
+    expect: allow
+  - { as: carla, event: { Event: VarSet, Privilege: 'dialplan,all' }, expect: hidden }
+",
+    );
+    assert_eq!(ran.stdout, "no test is decided by roles.crm.deny[0] (line 17)\ncrm.yaml: 3 passed, 0 failed\n");
+    assert_eq!(ran.code, Some(0));
+}
+
+#[test]
+fn a_test_that_fails_tells_what_came_instead() {
+    let ran = test(
+        "version: 1
+tests:
+  - { name: no hangup, as: carla, send: { Action: Hangup }, expect: allow }
+  - { as: carla, send: { Action: Hangup }, expect: deny, reason: params.Channel }
+  - { as: carla, from: 192.0.2.1, send: { Action: Ping }, expect: allow }
+  - { as: carla, send: { Action: Ping }, expect: deny }
+  - { as: carla, send: \"Action: Ping\\n\\nAction: Ping\", expect: allow }
+  - { as: carla, event: { Event: Newchannel, Privilege: 'call,all' }, expect: hidden }
+",
+    );
+    assert_eq!(
+        ran.stdout,
+        "FAILED crm.test.yaml:3: no hangup
+  expected allow; got deny, actions.unlisted
+FAILED crm.test.yaml:4: carla, Action: Hangup
+  expected deny, params.Channel; got deny, actions.unlisted
+FAILED crm.test.yaml:5: carla, Action: Ping
+  expected allow; got deny, networks.listener
+FAILED crm.test.yaml:6: carla, Action: Ping
+  expected deny; got allow, roles.crm.allow[0] (line 10)
+FAILED crm.test.yaml:7: carla, Action: Ping
+  this is 2 packets; a test has one
+FAILED crm.test.yaml:8: carla, Event: Newchannel
+  expected hidden; got shown
+no test is decided by roles.crm.allow[1] (line 11), roles.crm.deny[0] (line 17)
+crm.yaml: 0 passed, 6 failed
+"
+    );
+    assert_eq!(ran.code, Some(3));
+}
+
+#[test]
+fn all_problems_of_a_test_file_are_told_at_once() {
+    let ran = test(
+        "version: 1
+tests:
+  - { as: carla, send: { Action: Ping }, expect: shown }
+  - { as: carla, expect: allow }
+  - { as: carla, sent: { Action: Ping }, from: here, expect: maybe }
+",
+    );
+    for expected in [
+        "error: `shown` cannot come of this\n --> crm.test.yaml:3:5",
+        "error: a test has either `send` or `event`\n --> crm.test.yaml:4:5",
+        "error: unknown key `sent` in the test\n --> crm.test.yaml:5:18",
+        "error: `here` is no address",
+        "error: expected one of allow, deny, would-deny, shown, hidden, found `maybe`",
+    ] {
+        assert!(ran.stderr.contains(expected), "{expected}\n{}", ran.stderr);
+    }
+    assert_eq!(ran.code, Some(1));
+    let ran = test("version: 1\ntests: []\n");
+    assert_eq!((ran.code, ran.stderr.trim()), (Some(1), "there are no tests in these files"));
+    let ran = test("version: 1\ntests: [{ as: nobody, send: { Action: Ping }, expect: deny }]\n");
+    assert!(ran.stderr.starts_with("crm.test.yaml:2: the policy has no identity `nobody`"), "{}", ran.stderr);
+}
