@@ -93,6 +93,17 @@ impl Action {
         });
         Self { message, name: self.name.clone(), key: self.key.clone() }
     }
+
+    /// The same action with these headers at its end, instead of any of their names.
+    #[must_use]
+    pub fn with(&self, headers: &[(&str, &[u8])]) -> Self {
+        let is_replaced = |name: &str| headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(name));
+        let Self { mut message, name, key } = self.retain(|name| !is_replaced(name));
+        for (name, value) in headers {
+            message.push_lossy(name, value);
+        }
+        Self { message, name, key }
+    }
 }
 
 impl Action {

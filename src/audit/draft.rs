@@ -9,7 +9,7 @@ use super::packet::Shown;
 use super::redact::Redactor;
 use super::{json, packet};
 use crate::ami::Message;
-use crate::policy::{Decision, Denial, Reason, Refused, RuleId};
+use crate::policy::{Decision, Denial, Reason, Refused, RuleId, Tripped};
 
 /// What every record of a session repeats.
 #[derive(Clone, Debug, Default)]
@@ -184,15 +184,29 @@ impl Draft {
         draft.under(context)
     }
 
-    /// A limit was reached by something other than an action, `count` times.
+    /// An identity is suspended, because of `count` refusals or of the first call to a class of numbers.
     #[must_use]
-    pub fn limit(context: &SessionContext, reason: &str, limit: &str, count: u64) -> Self {
+    pub fn tripped(context: &SessionContext, tripped: &Tripped) -> Self {
         let mut draft = Self::of_session(Kind::Limit, context);
         json::plain(&mut draft.members, "decision", "limit");
-        json::text(&mut draft.members, "reason", reason);
-        json::text(&mut draft.members, "limit", limit);
-        json::number(&mut draft.members, "count", count);
+        json::plain(&mut draft.members, "reason", "limits.tripped");
+        json::text(&mut draft.members, "limit", &tripped.limit);
+        json::number(&mut draft.members, "count", tripped.count);
+        if let Some(seconds) = tripped.seconds {
+            json::number(&mut draft.members, "seconds", seconds);
+        }
+        json::text_if_any(&mut draft.members, "first_call", tripped.first_call.as_deref().unwrap_or_default());
         draft.under(context)
+    }
+
+    /// Somebody resumed a suspended identity; `was_suspended` says whether it was one.
+    #[must_use]
+    pub fn resumed(identity: &str, was_suspended: bool) -> Self {
+        let mut draft = Self::new(Kind::Admin);
+        json::text(&mut draft.members, "identity", identity);
+        json::plain(&mut draft.members, "name", "resume");
+        json::plain(&mut draft.members, "outcome", if was_suspended { "resumed" } else { "not-suspended" });
+        draft
     }
 
     /// A policy is in force from here on. `trigger` is `start` or `reload`.
@@ -313,9 +327,11 @@ impl Judged<'_> {
                 json::number(out, "line", rule.line);
             }
         }
-        if let Some(Reason::LimitsRate { bucket, retry }) = self.reason {
-            json::text(out, "limit", bucket);
-            json::number(out, "retry_ms", retry.as_millis());
+        if let Some(Reason::Limits { limit, retry, .. }) = self.reason {
+            json::text(out, "limit", limit);
+            if let Some(retry) = retry {
+                json::number(out, "retry_ms", retry.as_millis());
+            }
         }
         if !self.dropped.is_empty() {
             json::list(out, "dropped", self.dropped.iter().map(String::as_str));

@@ -12,9 +12,9 @@ use super::journal::Journal;
 use super::recover::{Recovered, recover};
 use super::redact::Redactor;
 use super::segment::{Directory, Storage};
-use super::writer::{self, Batch, Durability, Now, QUEUE_LEN_MAX, Request, Writer};
+use super::writer::{self, Batch, Durability, Now, QUEUE_LEN_MAX, Request, SaveState, Writer};
 use super::{AuditConfig, AuditError, AuditUnavailable, Draft, Kind, Packets, Recorded, SessionContext, json};
-use crate::policy::Decision;
+use crate::policy::{Decision, QuotaState};
 
 /// The audit log. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -133,6 +133,22 @@ impl Audit {
         self.send(vec![draft], Durability::Synced).await
     }
 
+    /// Appends a `checkpoint` record and returns when it is durable, unless nothing was appended since the last one.
+    /// `state` is asked by the writer, when the record's place in the log is known: all that is on record before it must
+    /// have been charged before it was recorded, and so is in the state.
+    ///
+    /// # Errors
+    /// If it could not be made durable.
+    pub async fn checkpoint(
+        &self,
+        state: impl FnOnce() -> QuotaState + Send + 'static,
+    ) -> Result<(), AuditUnavailable> {
+        let (answer, answered) = oneshot::channel();
+        let request = Request::Checkpoint(SaveState(Box::new(state)), answer);
+        self.shared.requests.send(request).await.map_err(|_| AuditUnavailable)?;
+        answered.await.unwrap_or(Err(AuditUnavailable)).map(drop)
+    }
+
     /// Appends a record that a peer which is not logged in has caused. Only the first few of an address and minute are
     /// written; the others are counted (`None`), and the count is written when the minute is over. A session whose
     /// connect record was only counted has no id yet: commit another [`Draft::connect`] when it has logged in.
@@ -220,6 +236,8 @@ impl Shared {
             }
             Kind::Response
             | Kind::Action
+            | Kind::Admin
+            | Kind::Checkpoint
             | Kind::Connect
             | Kind::End
             | Kind::Limit

@@ -5,6 +5,10 @@
 pub enum Kind {
     /// A packet from a client, with the decision on it.
     Action,
+    /// Somebody who runs amiwall told it something.
+    Admin,
+    /// The state of quotas, so that a start goes on with it.
+    Checkpoint,
     /// A connection was accepted.
     Connect,
     /// A session ended.
@@ -37,6 +41,8 @@ impl Kind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Action => "action",
+            Self::Admin => "admin",
+            Self::Checkpoint => "checkpoint",
             Self::Connect => "connect",
             Self::End => "end",
             Self::Event => "event",

@@ -17,6 +17,8 @@ mod packet;
 mod read;
 mod recover;
 mod redact;
+mod replay;
+mod requests;
 mod segment;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -31,6 +33,8 @@ pub use draft::{Claimed, Draft, SessionContext, SessionCounts};
 pub use handle::Audit;
 pub use kind::Kind;
 pub use read::{LoggedHeader, LoggedRecord, LoggedValue, REDACTED, Records, read};
+pub use replay::{Replay, replay};
+pub use requests::{ResumeRequest, writer_of};
 pub use verify::{Summary, VerifyError, verify};
 
 /// The log cannot be written now.

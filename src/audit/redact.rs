@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use crate::ami::{Header, Message};
 
 /// What stands for a hidden value.
-const HIDDEN: &[u8] = b"[redacted]";
+pub(super) const HIDDEN: &[u8] = b"[redacted]";
 
 /// Whatever the policy says: how clients prove who they are is on no record.
 const ALWAYS: [&str; 2] = ["Login.Secret", "Login.Key"];

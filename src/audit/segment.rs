@@ -6,7 +6,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-const LOCK_FILE: &str = "audit.lock";
+pub(super) const LOCK_FILE: &str = "audit.lock";
 const SUFFIX: &str = ".jsonl";
 
 /// The name of the segment that begins with this record.

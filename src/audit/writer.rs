@@ -17,6 +17,7 @@ use super::kind::Kind;
 use super::redact::Redactor;
 use super::segment::Storage;
 use super::{AuditUnavailable, json};
+use crate::policy::QuotaState;
 
 /// How many requests may wait.
 pub(super) const QUEUE_LEN_MAX: usize = 4_096;
@@ -67,7 +68,17 @@ pub(super) struct Batch {
 #[derive(Debug)]
 pub(super) enum Request {
     Append(Batch),
+    Checkpoint(SaveState, Answer),
     Stop(Answer),
+}
+
+/// Says what a checkpoint holds.
+pub(super) struct SaveState(pub(super) Box<dyn FnOnce() -> QuotaState + Send>);
+
+impl std::fmt::Debug for SaveState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SaveState")
+    }
 }
 
 /// What time it is, on both clocks.
@@ -112,6 +123,8 @@ pub(super) struct Writer<S: Storage> {
     boot_id: String,
     time: TimeText,
     closed: Option<Closed>,
+    /// The last checkpoint.
+    checkpoint: Option<u64>,
     /// What is being written; kept for its room.
     out: Vec<u8>,
 }
@@ -133,7 +146,7 @@ pub(super) fn run<S: Storage>(mut writer: Writer<S>, mut requests: mpsc::Receive
 
 impl<S: Storage> Writer<S> {
     pub(super) fn new(journal: Journal<S>, head: Head, boot_id: String) -> Self {
-        Self { journal, head, boot_id, time: TimeText::default(), closed: None, out: Vec::new() }
+        Self { journal, head, boot_id, time: TimeText::default(), closed: None, checkpoint: None, out: Vec::new() }
     }
 
     /// Processes requests in order, up to a stop, whose answer is given back.
@@ -150,6 +163,14 @@ impl<S: Storage> Writer<S> {
                     waiters.push(self.seal(&mut head, &mut out, batch, now));
                 }
                 Request::Append(batch) => self.refuse(&batch.ends, batch.answer),
+                Request::Checkpoint(_, answer) if self.checkpoint == Some(head.seq) => {
+                    answer.send(Ok(head.seq)).ok();
+                }
+                Request::Checkpoint(save, answer) if self.closed.is_none() && stop.is_none() => {
+                    waiters.push(self.seal(&mut head, &mut out, checkpoint(save, answer), now));
+                    self.checkpoint = Some(head.seq);
+                }
+                Request::Checkpoint(_, answer) => drop(answer.send(Err(AuditUnavailable))),
                 Request::Stop(answer) => stop = Some(answer),
             }
             if out.len() >= WRITE_LEN_MAX {
@@ -338,6 +359,17 @@ impl<S: Storage> Writer<S> {
 
 /// How the members of a connect record begin.
 const CONNECT: &[u8] = b",\"kind\":\"connect\"";
+
+fn checkpoint(SaveState(save): SaveState, answer: Answer) -> Batch {
+    let mut members = Vec::new();
+    json::plain(&mut members, "kind", Kind::Checkpoint.name());
+    json::key(&mut members, "quotas");
+    // Numbers and texts in lists: nothing of it can fail. JSON that is not this module's own escapes less than it does,
+    // but names of identities and actions have no control characters.
+    json::display(&mut members, serde_json::to_string(&save()).unwrap_or_default());
+    let ends = vec![(members.len(), Kind::Checkpoint)];
+    Batch { members, ends, durability: Durability::Synced, answer }
+}
 
 fn encode_ranges(out: &mut Vec<u8>, ranges: &[(u64, u64)]) {
     if ranges.is_empty() {

@@ -255,7 +255,7 @@ fn why(reason: &Reason) -> String {
         Reason::Params(name) => format!("no rule allows it with this {name}"),
         Reason::ActionsBeforeLogin
         | Reason::AuditUnavailable
-        | Reason::LimitsRate { .. }
+        | Reason::Limits { .. }
         | Reason::Message(_)
         | Reason::UpstreamLost => reason.code(),
     }

@@ -10,6 +10,7 @@ mod import;
 mod init;
 mod judge;
 mod learn;
+mod resume;
 mod run;
 mod simulate;
 mod test;
@@ -98,6 +99,8 @@ enum Command {
     Test(test::Args),
     /// Say what would come of a packet, which rule decides it, and what every other rule thinks of it.
     Explain(explain::Args),
+    /// Let an identity act again that a `trip` of the policy has suspended.
+    Resume(resume::Args),
     /// Print the argon2id line of a secret, read from a prompt or standard input.
     HashSecret(hash_secret::Args),
     /// Make a policy with the rights of the accounts in a manager.conf, and list what it cannot say.
@@ -122,6 +125,7 @@ pub fn run() -> Exit {
         Command::Check(args) => check::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Resume(args) => resume::run(&args),
         Command::HashSecret(args) => hash_secret::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Certs(args) => certs::run(&args),

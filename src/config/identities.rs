@@ -24,8 +24,9 @@ fn identity(name: &Spanned, node: &Node, context: &Context<'_>, problems: &mut P
         "valid",
         "mode",
         "shadow_also",
+        "hours",
     ];
-    let later = ["hours", "upstream"];
+    let later = ["upstream"];
     let what = format!("the identity `{}`", name.text);
     let fields = Fields::of(node, what, &known, &later, problems);
     let roles = fields.need("roles", problems).map(|node| values::texts(node, problems)).unwrap_or_default();
@@ -59,8 +60,9 @@ fn identity(name: &Spanned, node: &Node, context: &Context<'_>, problems: &mut P
         valid_until,
         sessions_max: fields.take("sessions").and_then(|node| values::count(node, problems)),
     };
+    let hours = fields.take("hours").map(|node| values::windows(node, problems)).unwrap_or_default();
     let shadow = shadow(&fields, problems);
-    (identity, ClientSpec { name: name.clone(), roles, attributes, shadow })
+    (identity, ClientSpec { name: name.clone(), roles, attributes, hours, shadow })
 }
 
 fn shadow(fields: &Fields<'_>, problems: &mut Problems) -> Option<ShadowSpec> {

@@ -3,7 +3,9 @@
 use super::fields::{Fields, Problems};
 use super::node::{Node, Value};
 use super::values;
-use crate::policy::spec::{ActionSpec, EventsSpec, RoleSpec, RuleSpec, SetSpec, SetValueSpec, Spanned, ValueSpec};
+use crate::policy::spec::{
+    ActionSpec, EventsSpec, RoleSpec, RuleSpec, SetSpec, SetValueSpec, Spanned, TripSpec, ValueSpec,
+};
 
 /// All roles.
 pub(super) fn roles(node: &Node, problems: &mut Problems) -> Vec<RoleSpec> {
@@ -32,8 +34,8 @@ pub(super) fn actions(node: &Node, problems: &mut Problems) -> Vec<ActionSpec> {
 }
 
 fn role(name: &Spanned, node: &Node, problems: &mut Problems) -> RoleSpec {
-    let known = ["include", "allow", "deny", "events", "limits", "set"];
-    let fields = Fields::of(node, format!("the role `{}`", name.text), &known, &["hours", "trip"], problems);
+    let known = ["include", "allow", "deny", "events", "limits", "set", "trip"];
+    let fields = Fields::of(node, format!("the role `{}`", name.text), &known, &["hours"], problems);
     RoleSpec {
         name: name.clone(),
         include: fields.take("include").map(|node| values::texts(node, problems)).unwrap_or_default(),
@@ -41,8 +43,19 @@ fn role(name: &Spanned, node: &Node, problems: &mut Problems) -> RoleSpec {
         deny: fields.take("deny").map(|node| rules(node, problems)).unwrap_or_default(),
         events: fields.take("events").map(|node| events(node, problems)).unwrap_or_default(),
         limits: fields.take("limits").map(|node| values::rates(node, problems)).unwrap_or_default(),
+        trip: fields.take("trip").and_then(|node| trip(node, problems)),
         set: fields.take("set").map(|node| set(node, problems)).unwrap_or_default(),
     }
+}
+
+fn trip(node: &Node, problems: &mut Problems) -> Option<TripSpec> {
+    let fields = Fields::of(node, "`trip`", &["exceeded", "first_call", "for"], &[], problems);
+    let exceeded = fields.take("exceeded").and_then(|node| node.text(problems));
+    let first_call = fields.take("first_call").map(|node| values::texts(node, problems)).unwrap_or_default();
+    let lasts = fields.take("for").map(|node| values::duration(node, problems).map(|lasts| (node.at, lasts)));
+    // One that is wrong was told; without it the suspension would be another.
+    let lasts = lasts.map_or(Some(None), |lasts| lasts.map(Some))?;
+    Some(TripSpec { at: node.at, exceeded, first_call, lasts })
 }
 
 fn rules(node: &Node, problems: &mut Problems) -> Vec<RuleSpec> {

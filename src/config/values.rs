@@ -156,7 +156,7 @@ fn failed_logins(node: &Node, problems: &mut Problems) -> Option<FailedLogins> {
     Some(FailedLogins { count, per, lockout })
 }
 
-/// Rates by action: `Originate: { rate: 10/minute, burst: 3 }`.
+/// Limits by action: `Originate: { rate: 10/minute, burst: 3, per_day: 200 }`.
 pub(super) fn rates(node: &Node, problems: &mut Problems) -> Vec<LimitSpec> {
     let mut limits = Vec::new();
     for (action, value) in node.map(problems) {
@@ -165,13 +165,34 @@ pub(super) fn rates(node: &Node, problems: &mut Problems) -> Vec<LimitSpec> {
             problems.error(value.at, "expected `{ rate: … }`", help);
             continue;
         }
-        let later = ["per_day", "concurrent", "distinct_destinations"];
-        let fields = Fields::of(value, format!("the limit of `{}`", action.text), &["rate", "burst"], &later, problems);
-        let rate = fields.need("rate", problems).and_then(|node| node.text(problems));
-        let burst = fields.take("burst").and_then(|node| node.text(problems));
-        if let Some(rate) = rate {
-            limits.push(LimitSpec { action: action.clone(), rate, burst });
+        let known = ["rate", "burst", "per_day", "hours", "distinct_destinations", "concurrent"];
+        let fields = Fields::of(value, format!("the limit of `{}`", action.text), &known, &[], problems);
+        if known.iter().all(|key| fields.take(key).is_none()) {
+            fields.need("rate", problems);
         }
+        let mut text = |key| fields.take(key).and_then(|node| node.text(problems));
+        let (rate, burst, per_day) = (text("rate"), text("burst"), text("per_day"));
+        let (distinct_destinations, concurrent) = (text("distinct_destinations"), text("concurrent"));
+        let hours = fields.take("hours").map(|node| windows(node, problems)).unwrap_or_default();
+        limits.push(LimitSpec {
+            action: action.clone(),
+            rate,
+            burst,
+            per_day,
+            hours,
+            distinct_destinations,
+            concurrent,
+        });
     }
     limits
+}
+
+/// `hours:`, one window or a list of them.
+pub(super) fn windows(node: &Node, problems: &mut Problems) -> Vec<Spanned> {
+    let windows = texts(node, problems);
+    if windows.is_empty() {
+        let help = Some("`hours: mon-fri 08:00-20:00 Europe/Madrid`; leave the key out for any time".to_owned());
+        problems.error(node.at, "`hours` without a window", help);
+    }
+    windows
 }

@@ -4,6 +4,7 @@
 //! End: no more accepting, sessions finish within a deadline, the log is closed with a `stop` record.
 
 mod notify;
+mod quotas;
 mod signals;
 
 use std::collections::{BTreeMap, HashMap};
@@ -22,7 +23,7 @@ use crate::identity::LoginMemory;
 use crate::listener::{Connections, Listener, ListenerConfig};
 use crate::policy::Buckets;
 use crate::session::{Shared, Snapshot};
-use crate::upstream::{ActionIds, Connector, UpstreamConfig};
+use crate::upstream::{ActionIds, Connector, UpstreamConfig, track};
 
 pub use signals::run;
 
@@ -70,6 +71,8 @@ pub struct Daemon {
     connections: Arc<Connections>,
     connectors: BTreeMap<String, Arc<Connector>>,
     listeners: BTreeMap<String, Running>,
+    /// Who watches the calls at an upstream, by its name.
+    trackers: BTreeMap<String, CancellationToken>,
     sessions: TaskTracker,
     audit_config: crate::audit::AuditConfig,
 }
@@ -94,10 +97,10 @@ impl Daemon {
     /// If the audit log cannot be opened or an address cannot be bound.
     pub async fn start(config: &Config) -> Result<Self, DaemonError> {
         let audit = Audit::open(&config.audit).map_err(|error| DaemonError::Audit(error.to_string()))?;
-        Self::start_with(config, audit).await
+        Self::start_with(config, audit, quotas::restored(config)?).await
     }
 
-    async fn start_with(config: &Config, audit: Audit) -> Result<Self, DaemonError> {
+    async fn start_with(config: &Config, audit: Audit, buckets: Arc<Buckets>) -> Result<Self, DaemonError> {
         let unavailable = |error: crate::audit::AuditUnavailable| DaemonError::Audit(error.to_string());
         audit
             .commit(Draft::policy(&config.digest, &config.path, config.identities.iter().count(), "start"))
@@ -109,7 +112,7 @@ impl Daemon {
             snapshot: receiver,
             audit,
             memory: Arc::new(LoginMemory::new(config.failed_logins)),
-            buckets: Buckets::default(),
+            buckets,
             action_ids: ActionIds::default(),
             hash_slots: Arc::new(Semaphore::new(hash_slots)),
             shutdown: CancellationToken::new(),
@@ -120,11 +123,15 @@ impl Daemon {
             connections: Connections::new(config.limits),
             connectors: BTreeMap::new(),
             listeners: BTreeMap::new(),
+            trackers: BTreeMap::new(),
             sessions: TaskTracker::new(),
             audit_config: config.audit.clone(),
         };
         daemon.add_connectors(&config.upstreams);
         let bound = daemon.bind_new(config).await?;
+        daemon.take_requests().await;
+        daemon.track(config);
+        daemon.run(quotas::keep(daemon.shared.audit.clone(), daemon.shared.buckets.clone()));
         daemon.start_listeners(bound);
         Ok(daemon)
     }
@@ -161,6 +168,7 @@ impl Daemon {
                 connector.set_config(Arc::new(upstream.clone()));
             }
         }
+        self.track(config);
         self.change_listeners(config);
         self.start_listeners(bound);
         Ok(())
@@ -170,6 +178,11 @@ impl Daemon {
     pub async fn record_failed_reload(&self, path: &std::path::Path, why: &str) {
         let in_force = self.snapshot.borrow().digest.clone();
         best_effort(self.shared.audit.commit(Draft::policy_refused(&in_force, path, why)).await);
+    }
+
+    /// Does what was asked for by files in the audit directory.
+    pub async fn take_requests(&self) {
+        quotas::resume_requested(&self.shared.audit, &self.shared.buckets, &self.audit_config.directory).await;
     }
 
     /// Stops accepting, lets sessions finish, closes the log.
@@ -183,7 +196,14 @@ impl Daemon {
         if drained.is_err() {
             tracing::warn!("some sessions did not finish within {} s", DRAIN_TIMEOUT.as_secs());
         }
+        quotas::checkpoint(&self.shared.audit, &self.shared.buckets).await;
         best_effort(self.shared.audit.clone().close().await);
+    }
+
+    /// Runs something until the process ends.
+    fn run(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.shared.shutdown.clone();
+        tokio::spawn(async move { stop.run_until_cancelled(task).await });
     }
 
     /// Makes connectors for upstreams that are new.
@@ -193,10 +213,28 @@ impl Daemon {
                 continue;
             }
             let connector = Arc::new(Connector::new(Arc::new(config.clone())));
-            let stop = self.shared.shutdown.clone();
-            let probed = connector.clone();
-            tokio::spawn(async move { stop.run_until_cancelled(reach(probed)).await });
+            self.run(reach(connector.clone()));
             self.connectors.insert(name.clone(), connector);
+        }
+    }
+
+    /// Sees to it that calls are watched at the upstreams, where the policy bounds how many there may be at once.
+    fn track(&mut self, config: &Config) {
+        let is_wanted = |name: &String| config.policy.has_concurrent() && config.upstreams.contains_key(name);
+        self.trackers.retain(|name, stop| {
+            let stays = is_wanted(name);
+            if !stays {
+                stop.cancel();
+            }
+            stays
+        });
+        for (name, connector) in self.connectors.iter().filter(|(name, _)| is_wanted(name)) {
+            if !self.trackers.contains_key(name) {
+                let stop = self.shared.shutdown.child_token();
+                let watched = track(connector.clone(), self.shared.buckets.clone());
+                self.trackers.insert(name.clone(), stop.clone());
+                tokio::spawn(async move { stop.run_until_cancelled(watched).await });
+            }
         }
     }
 

@@ -215,7 +215,7 @@ impl Compiler {
         policy.shadow = client.shadow.as_ref().map(|shadow| self.shadow(client, shadow));
         let roles: Vec<&RoleSpec> = policy.roles.iter().map(Arc::as_ref).collect();
         policy.view = Arc::new(self.report.take(View::compile(&roles, &attributes)));
-        policy.limits = self.report.take(ClientLimits::compile(&roles));
+        policy.limits = self.report.take(ClientLimits::of_client(client, &roles));
         policy
     }
 

@@ -34,12 +34,14 @@ pub enum Reason {
     ActionsUnlisted,
     /// The audit log cannot be written: `audit.unavailable`.
     AuditUnavailable,
-    /// A rate limit: `limits.rate`. Tells which, and when there is room again.
-    LimitsRate {
+    /// A limit has no room: `limits.<what>`. Tells which, and when there is room again.
+    Limits {
+        /// Which kind of limit.
+        what: Limited,
         /// `limits.actions.Originate`, `roles.x.limits.Originate`, `roles.x.limits.*`.
-        bucket: String,
-        /// When to try again.
-        retry: Duration,
+        limit: String,
+        /// When to try again, if that is known.
+        retry: Option<Duration>,
     },
     /// The packet could not be understood in one way only: `message.<violation>`.
     Message(&'static str),
@@ -61,10 +63,41 @@ impl Reason {
             Self::ActionsNever => "actions.never".to_owned(),
             Self::ActionsUnlisted => "actions.unlisted".to_owned(),
             Self::AuditUnavailable => "audit.unavailable".to_owned(),
-            Self::LimitsRate { .. } => "limits.rate".to_owned(),
+            Self::Limits { what, .. } => what.code().to_owned(),
             Self::Message(violation) => format!("message.{violation}"),
             Self::Params(name) | Self::ParamsDenied(name) => format!("params.{name}"),
             Self::UpstreamLost => "upstream.lost".to_owned(),
+        }
+    }
+}
+
+/// The kinds of limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limited {
+    /// So many calls at once.
+    Concurrent,
+    /// So many different destinations in a time.
+    Destinations,
+    /// Not at this time.
+    Hours,
+    /// So many in a day of UTC.
+    PerDay,
+    /// So many in a time.
+    Rate,
+    /// The identity is suspended.
+    Tripped,
+}
+
+impl Limited {
+    /// The code as it stands in the audit log.
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Concurrent => "limits.concurrent",
+            Self::Destinations => "limits.distinct_destinations",
+            Self::Hours => "limits.hours",
+            Self::PerDay => "limits.per_day",
+            Self::Rate => "limits.rate",
+            Self::Tripped => "limits.tripped",
         }
     }
 }
@@ -95,7 +128,7 @@ impl Decision {
         match self {
             Self::Allow(Permit { would_deny: None, .. }) => "allow",
             Self::Allow(_) => "would-deny",
-            Self::Deny(Denial { reason: Reason::LimitsRate { .. }, .. }) => "limit",
+            Self::Deny(Denial { reason: Reason::Limits { .. }, .. }) => "limit",
             Self::Deny(_) => "deny",
         }
     }
@@ -109,15 +142,17 @@ pub struct Permit {
     action: Action,
     rule: RuleId,
     dropped: Vec<String>,
-    /// As it is sent, and what of it was set, where a role sets something.
+    /// As it is sent, and what of it was set, where a role sets something or a limit needs it.
     sent: Option<Box<(Action, Vec<String>)>>,
+    /// What of that is for a limit.
+    own: Vec<(&'static str, String)>,
     would_deny: Option<Reason>,
 }
 
 impl Permit {
     /// Only [`super::Policy::decide`] mints one.
     pub(super) const fn new(action: Action, rule: RuleId, dropped: Vec<String>) -> Self {
-        Self { action, rule, dropped, sent: None, would_deny: None }
+        Self { action, rule, dropped, sent: None, own: Vec::new(), would_deny: None }
     }
 
     /// What is sent is not quite what was judged.
@@ -160,6 +195,23 @@ impl Permit {
     #[must_use]
     pub fn dropped(&self) -> &[String] {
         &self.dropped
+    }
+
+    /// The same permit, with headers of amiwall's own: what they stand for is bounded by a limit, not by a rule.
+    pub(super) fn with(mut self, own: Vec<(&'static str, String)>) -> Self {
+        if own.is_empty() {
+            return self;
+        }
+        let headers: Vec<(&str, &[u8])> = own.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+        let names = own.iter().map(|(name, _)| (*name).to_owned());
+        let set = self.set().iter().cloned().chain(names).collect();
+        self.sent = Some(Box::new((self.action().with(&headers), set)));
+        Self { own, ..self }
+    }
+
+    /// The action as it was judged, and what a limit has put in.
+    pub(super) fn into_judged(self) -> (Action, Vec<(&'static str, String)>) {
+        (self.action, self.own)
     }
 
     /// Gives the action back as it was judged, to be judged anew.
@@ -259,7 +311,7 @@ impl Denial {
 
 fn client_message(reason: &Reason) -> String {
     match reason {
-        Reason::LimitsRate { retry, .. } => {
+        Reason::Limits { retry: Some(retry), .. } => {
             format!("Rate limit exceeded, retry in {} s", retry.as_millis().div_ceil(1_000).max(1))
         }
         Reason::AuditUnavailable => "Temporarily unavailable, retry later".to_owned(),
@@ -268,6 +320,7 @@ fn client_message(reason: &Reason) -> String {
         | Reason::ActionsDenied
         | Reason::ActionsNever
         | Reason::ActionsUnlisted
+        | Reason::Limits { retry: None, .. }
         | Reason::Message(_)
         | Reason::Params(_)
         | Reason::ParamsDenied(_) => "Permission denied".to_owned(),

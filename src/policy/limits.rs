@@ -1,34 +1,17 @@
-//! How often: [`Quota`] (what is allowed), [`ClientLimits`] and [`SharedLimits`] (the policy's quotas) and [`Buckets`]
-//! (what is left of them, which survives reloads).
-//!
-//! An action is charged to its own buckets of the client, then to the client's `"*"`, then to the bucket it shares with
-//! all clients, and to none of them unless all have room: a client that is throttled does not use up what others share.
-//! `governor` charges as it asks, so its limiters work here on a [`Slot`] that only keeps what *would* be charged; the
-//! charge counts when [`Bucket::commit`] says so. All of it happens under one mutex, so what was asked still holds when it
-//! is charged, in whatever order threads come. `"*"` counts a refused packet too, as far as it has room.
-//!
-//! A bucket is known by its place in the policy and its quota: one whose quota is changed by a reload starts anew (full),
-//! every other keeps its tokens.
+//! What the policy says of how often: [`ClientLimits`] and [`SharedLimits`], made of what stands under `limits:`.
+//! What is left of them is the business of [`super::Buckets`].
 
 use std::collections::HashMap;
-use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use governor::RateLimiter;
-use governor::clock::{Clock, DefaultClock};
-use governor::middleware::NoOpMiddleware;
-use governor::nanos::Nanos;
-use governor::state::{NotKeyed, StateStore};
-
-use super::quota::Quota;
-use super::spec::{LimitSpec, Problem, RoleSpec};
-use super::{Decision, Denial, Reason, RuleId};
-use crate::identity::ClientName;
+use super::RuleId;
+use super::hours::Hours;
+use super::quota::{Quota, QuotaError, parse_count};
+use super::spec::{ClientSpec, LimitSpec, Problem, RoleSpec, Spanned};
+use super::trip::Trip;
+use super::window::Window;
 
 /// The name that stands for every packet.
-const EVERY: &str = "*";
+pub(super) const EVERY: &str = "*";
 
 /// The limits of one identity: those of all its roles.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,65 +19,46 @@ pub struct ClientLimits {
     /// By the action's name in lower case.
     actions: HashMap<String, Vec<Limit>>,
     every: Vec<Limit>,
+    trips: Vec<Trip>,
 }
 
 /// The limits that all clients share.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SharedLimits {
     /// By the action's name in lower case.
-    actions: HashMap<String, Limit>,
+    actions: HashMap<String, Vec<Limit>>,
 }
 
 /// One limit of the policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Limit {
-    rule: RuleId,
-    quota: Quota,
+pub(super) struct Limit {
+    pub(super) rule: RuleId,
+    pub(super) bound: Bound,
 }
 
-/// The state of all rate limits. It survives reloads.
-pub struct Buckets<C: Clock = DefaultClock> {
-    clock: C,
-    state: Mutex<State<C>>,
+/// What a limit bounds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Bound {
+    /// `concurrent`: so many calls at once.
+    Concurrent(u32),
+    /// `distinct_destinations`: so many in a time.
+    Destinations(Window),
+    /// `hours`: only then.
+    Hours(Hours),
+    /// `per_day`: so many in a day of UTC.
+    PerDay(u32),
+    /// `rate` and `burst`.
+    Rate(Quota),
 }
 
-struct State<C: Clock> {
-    clients: HashMap<ClientName, ClientBuckets<C>>,
-    shared: BucketSet<C>,
-}
+impl Limit {
+    pub(super) const fn is_concurrent(&self) -> bool {
+        matches!(self.bound, Bound::Concurrent(_))
+    }
 
-struct ClientBuckets<C: Clock> {
-    limits: BucketSet<C>,
-    refusals: Bucket<C>,
-}
-
-struct BucketSet<C: Clock>(Vec<Bucket<C>>);
-
-struct Bucket<C: Clock> {
-    /// The limit's place in the policy; with `quota`, what the bucket is known by.
-    path: Arc<str>,
-    quota: Quota,
-    slot: Slot,
-    limiter: RateLimiter<NotKeyed, Slot, C, NoOpMiddleware<C::Instant>>,
-}
-
-/// What a limiter remembers, in nanoseconds since the bucket was made. Used only under the mutex of [`Buckets`], so no
-/// order between its two numbers is needed.
-#[derive(Clone, Debug, Default)]
-struct Slot(Arc<SlotState>);
-
-#[derive(Debug, Default)]
-struct SlotState {
-    /// When the bucket will be full again (GCRA's theoretical arrival time).
-    charged: AtomicU64,
-    /// What `charged` will be if the last question was meant; 0 if the answer was no.
-    proposed: AtomicU64,
-}
-
-/// The bucket that has no room for longest.
-struct Exhausted<'l> {
-    limit: &'l Limit,
-    retry: Duration,
+    pub(super) const fn is_per_day(&self) -> bool {
+        matches!(self.bound, Bound::PerDay(_))
+    }
 }
 
 impl ClientLimits {
@@ -107,23 +71,57 @@ impl ClientLimits {
         let mut problems = Vec::new();
         let mut limits = Self::default();
         for role in roles {
-            for (action, limit) in read_limits(&role.limits, &format!("roles.{}.limits", role.name.text), &mut problems)
-            {
+            let path = format!("roles.{}.limits", role.name.text);
+            for (action, bounds) in read_limits(&role.limits, &path, &mut problems) {
                 let of_action =
                     if action == EVERY { &mut limits.every } else { limits.actions.entry(action).or_default() };
-                if !of_action.contains(&limit) {
-                    of_action.push(limit);
+                for limit in bounds {
+                    if !of_action.contains(&limit) {
+                        of_action.push(limit);
+                    }
                 }
+            }
+        }
+        for (role, trip) in roles.iter().filter_map(|role| role.trip.as_ref().map(|trip| (role, trip))) {
+            match Trip::compile(trip, &role.name.text) {
+                Ok(trip) if limits.trips.contains(&trip) => {}
+                Ok(trip) => limits.trips.push(trip),
+                Err(found) => problems.extend(found),
             }
         }
         if problems.is_empty() { Ok(limits) } else { Err(problems) }
     }
 
-    fn of_action(&self, key: &str) -> &[Limit] {
+    /// As [`Self::compile`], with what the identity itself says.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn of_client(client: &ClientSpec, roles: &[&RoleSpec]) -> Result<Self, Vec<Problem>> {
+        let mut limits = Self::compile(roles)?;
+        if let Some(first) = client.hours.first() {
+            let rule = RuleId { path: format!("identities.{}.hours", client.name.text).into(), line: first.at.line };
+            limits.every.push(Limit { rule, bound: Bound::Hours(Hours::compile(&client.hours)?) });
+        }
+        Ok(limits)
+    }
+
+    pub(super) fn of_action(&self, key: &str) -> &[Limit] {
         self.actions.get(key).map_or(&[], Vec::as_slice)
     }
 
-    fn all(&self) -> impl Iterator<Item = &Limit> {
+    pub(super) fn every(&self) -> &[Limit] {
+        &self.every
+    }
+
+    pub(super) fn has_concurrent(&self) -> bool {
+        self.of_action("originate").iter().any(Limit::is_concurrent)
+    }
+
+    pub(super) fn trips(&self) -> &[Trip] {
+        &self.trips
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &Limit> {
         self.actions.values().flatten().chain(&self.every)
     }
 }
@@ -142,191 +140,39 @@ impl SharedLimits {
                 help: Some("limit `*` in a role, for each client on its own".to_owned()),
             });
         }
+        for spec in specs {
+            let keys = [("distinct_destinations", &spec.distinct_destinations), ("concurrent", &spec.concurrent)];
+            let given = keys.into_iter().filter_map(|(key, value)| value.as_ref().map(|value| (key, value.at)));
+            problems.extend(given.map(|(key, at)| Problem {
+                at,
+                message: format!("`{key}` cannot be shared"),
+                help: Some("limit it in a role, for each client on its own".to_owned()),
+            }));
+        }
         let actions = read_limits(specs, "limits.actions", &mut problems).into_iter().collect();
         if problems.is_empty() { Ok(Self { actions }) } else { Err(problems) }
     }
-}
 
-impl Buckets {
-    /// No bucket has been charged yet.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::with_clock(DefaultClock::default())
+    pub(super) fn of_action(&self, key: &str) -> &[Limit] {
+        self.actions.get(key).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &Limit> {
+        self.actions.values().flatten()
     }
 }
 
-impl Default for Buckets {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<C: Clock + Clone> Buckets<C> {
-    /// As [`Buckets::new`], by another clock.
-    #[must_use]
-    pub fn with_clock(clock: C) -> Self {
-        Self { clock, state: Mutex::new(State { clients: HashMap::new(), shared: BucketSet(Vec::new()) }) }
-    }
-
-    /// Charges a decision: `"*"` for every packet, the action's buckets for an allowed one, narrowest first, only when
-    /// every bucket has room. An allowed action that finds no room becomes a denial with [`Reason::LimitsRate`], which
-    /// tells the bucket that has no room for longest.
-    pub fn take(
-        &self,
-        limits: &ClientLimits,
-        shared: &SharedLimits,
-        client: &ClientName,
-        decision: Decision,
-    ) -> Decision {
-        let (own_limits, shared_limit) = match &decision {
-            Decision::Allow(permit) => {
-                let key = permit.action().key();
-                (limits.of_action(key), shared.actions.get(key))
-            }
-            Decision::Deny(_) => (&[][..], None),
-        };
-        if own_limits.is_empty() && limits.every.is_empty() && shared_limit.is_none() {
-            return decision;
-        }
-        let mut state = self.lock();
-        let State { clients, shared } = &mut *state;
-        let own = clients.entry(client.clone()).or_insert_with(|| ClientBuckets::new(&self.clock));
-        let mut exhausted: Option<Exhausted<'_>> = None;
-        for limit in own_limits.iter().chain(&limits.every) {
-            exhausted = Exhausted::longest(exhausted, limit, own.limits.bucket(limit, &self.clock).propose());
-        }
-        if let Some(limit) = shared_limit {
-            exhausted = Exhausted::longest(exhausted, limit, shared.bucket(limit, &self.clock).propose());
-        }
-        if exhausted.is_none() {
-            own_limits.iter().for_each(|limit| own.limits.bucket(limit, &self.clock).commit());
-            shared_limit.into_iter().for_each(|limit| shared.bucket(limit, &self.clock).commit());
-        }
-        limits.every.iter().for_each(|limit| own.limits.bucket(limit, &self.clock).commit());
-        drop(state);
-        match (decision, exhausted) {
-            (Decision::Allow(permit), Some(exhausted)) => {
-                let rule = exhausted.limit.rule.clone();
-                let reason = Reason::LimitsRate { bucket: rule.path.to_string(), retry: exhausted.retry };
-                Decision::Deny(Denial::of_action(permit.into_action(), reason, Some(rule)))
-            }
-            (decision, _) => decision,
-        }
-    }
-
-    /// Charges a refusal (or another packet that costs no one but us) to the client's own bucket (20/s, burst 100);
-    /// says how long to wait before its next packet is read.
-    pub fn charge_refusal(&self, client: &ClientName) -> Option<Duration> {
-        let mut state = self.lock();
-        let own = state.clients.entry(client.clone()).or_insert_with(|| ClientBuckets::new(&self.clock));
-        let outcome = own.refusals.propose();
-        own.refusals.commit();
-        outcome.err()
-    }
-
-    /// Forgets what is no longer in the policy: clients that are not among `clients`, and limits that none of them has.
-    /// Called at every reload, so that the state is bounded by the policy in force.
-    pub fn prune<'p>(
-        &self,
-        clients: impl IntoIterator<Item = (&'p ClientName, &'p ClientLimits)>,
-        shared: &SharedLimits,
-    ) {
-        let clients: HashMap<&ClientName, &ClientLimits> = clients.into_iter().collect();
-        let mut state = self.lock();
-        state.clients.retain(|name, own| {
-            let limits = clients.get(name);
-            own.limits.0.retain(|bucket| limits.is_some_and(|limits| limits.all().any(|limit| bucket.is_of(limit))));
-            limits.is_some()
-        });
-        state.shared.0.retain(|bucket| shared.actions.values().any(|limit| bucket.is_of(limit)));
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State<C>> {
-        // Each bucket is whole at any time, so a panic elsewhere does not spoil it.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<C: Clock> fmt::Debug for Buckets<C> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Buckets").finish_non_exhaustive()
-    }
-}
-
-impl<C: Clock + Clone> ClientBuckets<C> {
-    fn new(clock: &C) -> Self {
-        Self { limits: BucketSet(Vec::new()), refusals: Bucket::new("refusals".into(), Quota::REFUSALS, clock) }
-    }
-}
-
-impl<C: Clock + Clone> BucketSet<C> {
-    /// The bucket of a limit: a full one, if there was none.
-    fn bucket(&mut self, limit: &Limit, clock: &C) -> &Bucket<C> {
-        let at = self.0.iter().position(|bucket| bucket.is_of(limit)).unwrap_or(self.0.len());
-        if at == self.0.len() {
-            self.0.push(Bucket::new(Arc::clone(&limit.rule.path), limit.quota, clock));
-        }
-        #[expect(clippy::indexing_slicing, reason = "`at` was found, or is the place of what was pushed")]
-        &self.0[at]
-    }
-}
-
-impl<C: Clock + Clone> Bucket<C> {
-    fn new(path: Arc<str>, quota: Quota, clock: &C) -> Self {
-        let slot = Slot::default();
-        let limiter = RateLimiter::new(quota.for_governor(), slot.clone(), clock.clone());
-        Self { path, quota, slot, limiter }
-    }
-}
-
-impl<C: Clock> Bucket<C> {
-    fn is_of(&self, limit: &Limit) -> bool {
-        self.quota == limit.quota && *self.path == *limit.rule.path
-    }
-
-    /// Whether there is room, without charging; if not, how long until there is.
-    fn propose(&self) -> Result<(), Duration> {
-        self.slot.0.proposed.store(0, Ordering::Relaxed);
-        self.limiter.check().map_err(|until| until.wait_time_from(self.limiter.clock().now()))
-    }
-
-    /// Charges what was proposed, if there was room.
-    fn commit(&self) {
-        let proposed = self.slot.0.proposed.swap(0, Ordering::Relaxed);
-        if proposed != 0 {
-            self.slot.0.charged.store(proposed, Ordering::Relaxed);
-        }
-    }
-}
-
-impl StateStore for Slot {
-    type Key = NotKeyed;
-
-    fn measure_and_replace<T, F, E>(&self, _key: &NotKeyed, measure: F) -> Result<T, E>
-    where
-        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
-    {
-        let charged = self.0.charged.load(Ordering::Relaxed);
-        let (outcome, next) = measure((charged != 0).then(|| Nanos::new(charged)))?;
-        self.0.proposed.store(next.as_u64(), Ordering::Relaxed);
-        Ok(outcome)
-    }
-}
-
-impl<'l> Exhausted<'l> {
-    /// The one to wait longer for; of two alike, the narrower, which was asked first.
-    fn longest(so_far: Option<Self>, limit: &'l Limit, outcome: Result<(), Duration>) -> Option<Self> {
-        match (so_far, outcome) {
-            (so_far, Ok(())) => so_far,
-            (Some(longest), Err(retry)) if longest.retry >= retry => Some(longest),
-            (_, Err(retry)) => Some(Self { limit, retry }),
-        }
-    }
+/// Whether any of them is a quota, which survives a restart.
+pub(super) fn has_quota<'l>(mut limits: impl Iterator<Item = &'l Limit>) -> bool {
+    limits.any(|limit| match limit.bound {
+        Bound::Concurrent(_) | Bound::Destinations(_) | Bound::PerDay(_) => true,
+        Bound::Hours(_) | Bound::Rate(_) => false,
+    })
 }
 
 /// The limits of one block by the action's name in lower case.
-fn read_limits(specs: &[LimitSpec], path: &str, problems: &mut Vec<Problem>) -> Vec<(String, Limit)> {
-    let mut limits: Vec<(String, Limit)> = Vec::with_capacity(specs.len());
+fn read_limits(specs: &[LimitSpec], path: &str, problems: &mut Vec<Problem>) -> Vec<(String, Vec<Limit>)> {
+    let mut limits: Vec<(String, Vec<Limit>)> = Vec::with_capacity(specs.len());
     for spec in specs {
         let name = spec.action.text.as_str();
         let key = name.to_ascii_lowercase();
@@ -346,17 +192,68 @@ fn read_limits(specs: &[LimitSpec], path: &str, problems: &mut Vec<Problem>) -> 
                 help: Some("write an action's name, or `*` for every packet of the client".to_owned()),
             });
         }
-        match Quota::compile(spec) {
-            Ok(quota) => {
-                let rule = RuleId { path: format!("{path}.{name}").into(), line: spec.action.at.line };
-                limits.push((key, Limit { rule, quota }));
-            }
-            Err(found) => problems.extend(found),
-        }
+        let bounds = read_bounds(spec, problems).into_iter();
+        let line = spec.action.at.line;
+        let limit =
+            |(suffix, bound)| Limit { rule: RuleId { path: format!("{path}.{name}{suffix}").into(), line }, bound };
+        limits.push((key, bounds.map(limit).collect()));
     }
     limits
 }
 
-#[cfg(test)]
-#[path = "limits_tests.rs"]
-mod tests;
+/// What one entry bounds, each with what its path ends in.
+fn read_bounds(spec: &LimitSpec, problems: &mut Vec<Problem>) -> Vec<(&'static str, Bound)> {
+    let mut bounds = Vec::new();
+    match Quota::compile(spec) {
+        Ok(quota) => bounds.extend(quota.map(|quota| ("", Bound::Rate(quota)))),
+        Err(found) => problems.extend(found),
+    }
+    if !spec.hours.is_empty() {
+        match Hours::compile(&spec.hours) {
+            Ok(hours) => bounds.push((".hours", Bound::Hours(hours))),
+            Err(found) => problems.extend(found),
+        }
+    }
+    if let Some(per_day) = &spec.per_day {
+        let count = count_of(spec, per_day, "write how many a day (UTC), such as `200`", problems);
+        bounds.extend(count.map(|count| (".per_day", Bound::PerDay(count))));
+    }
+    let is_originate = spec.action.text.eq_ignore_ascii_case("originate");
+    if let Some(concurrent) = &spec.concurrent {
+        if !is_originate {
+            let message = "only an Originate makes calls".to_owned();
+            problems.push(Problem { at: concurrent.at, message, help: None });
+        }
+        let count = count_of(spec, concurrent, "write how many calls at once, such as `2`", problems);
+        bounds.extend(count.map(|count| (".concurrent", Bound::Concurrent(count))));
+    }
+    if let Some(window) = &spec.distinct_destinations {
+        let help = Some("write how many in what time, such as `20/hour`".to_owned());
+        if !is_originate {
+            let message = "only an Originate has destinations".to_owned();
+            problems.push(Problem { at: window.at, message, help: None });
+        }
+        match window.text.parse() {
+            Ok(window) => bounds.push((".distinct_destinations", Bound::Destinations(window))),
+            Err(error) => problems.push(Problem { at: window.at, message: QuotaError::to_string(&error), help }),
+        }
+    }
+    bounds
+}
+
+/// A count that is known only for one action.
+fn count_of(spec: &LimitSpec, text: &Spanned, help: &str, problems: &mut Vec<Problem>) -> Option<u32> {
+    let mut problem =
+        |message, help: &str| problems.push(Problem { at: text.at, message, help: Some(help.to_owned()) });
+    if spec.action.text == EVERY {
+        problem("only a rate and hours can be of `*`".to_owned(), "name the action that is meant");
+        return None;
+    }
+    match parse_count(&text.text) {
+        Ok(count) => Some(count.get()),
+        Err(error) => {
+            problem(error.to_string(), help);
+            None
+        }
+    }
+}

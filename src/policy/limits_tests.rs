@@ -1,16 +1,18 @@
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use governor::clock::FakeRelativeClock;
 
 use super::*;
 use crate::ami::{Action, Message};
-use crate::policy::Permit;
-use crate::policy::spec::{Position, Spanned};
+use crate::policy::spec::{LimitSpec, Position, RoleSpec, Spanned};
+use crate::policy::{Permit, RuleId};
 
-fn spanned(text: &str) -> Spanned {
+pub(super) fn spanned(text: &str) -> Spanned {
     Spanned { text: text.to_owned(), at: Position { line: 5, column: 9 } }
 }
 
 fn limit(action: &str, rate: &str, burst: Option<&str>) -> LimitSpec {
-    LimitSpec { action: spanned(action), rate: spanned(rate), burst: burst.map(spanned) }
+    LimitSpec { action: spanned(action), rate: Some(spanned(rate)), burst: burst.map(spanned), ..LimitSpec::default() }
 }
 
 fn role(name: &str, limits: &[(&str, &str, Option<&str>)]) -> RoleSpec {
@@ -22,12 +24,12 @@ fn client_limits(limits: &[(&str, &str, Option<&str>)]) -> ClientLimits {
     ClientLimits::compile(&[&role("r", limits)]).expect("limits")
 }
 
-fn shared_limits(limits: &[(&str, &str)]) -> SharedLimits {
+pub(super) fn shared_limits(limits: &[(&str, &str)]) -> SharedLimits {
     let specs: Vec<_> = limits.iter().map(|(action, rate)| limit(action, rate, None)).collect();
     SharedLimits::compile(&specs).expect("limits")
 }
 
-fn client(name: &str) -> ClientName {
+pub(super) fn client(name: &str) -> ClientName {
     ClientName::for_explain(name)
 }
 
@@ -35,7 +37,7 @@ fn action(name: &str) -> Action {
     Action::try_from(Message::compose(&[("Action", name.as_bytes())])).expect("an action")
 }
 
-fn allowed(name: &str) -> Decision {
+pub(super) fn allowed(name: &str) -> Decision {
     Decision::Allow(Permit::new(action(name), RuleId { path: "roles.r.allow[0]".into(), line: 1 }, Vec::new()))
 }
 
@@ -44,32 +46,36 @@ fn denied(name: &str) -> Decision {
 }
 
 /// Buckets by a clock that only the test moves.
-struct Rig {
-    clock: FakeRelativeClock,
-    buckets: Buckets<FakeRelativeClock>,
-    shared: SharedLimits,
+pub(super) struct Rig {
+    pub(super) clock: FakeRelativeClock,
+    /// The wall clock, in seconds since the epoch.
+    pub(super) wall: AtomicI64,
+    pub(super) buckets: Buckets<FakeRelativeClock>,
+    pub(super) shared: SharedLimits,
 }
 
 impl Rig {
-    fn new(shared: &[(&str, &str)]) -> Self {
+    pub(super) fn new(shared: &[(&str, &str)]) -> Self {
         let clock = FakeRelativeClock::default();
-        Self { buckets: Buckets::with_clock(clock.clone()), clock, shared: shared_limits(shared) }
+        let (buckets, shared) = (Buckets::with_clock(clock.clone()), shared_limits(shared));
+        Self { buckets, clock, wall: AtomicI64::new(0), shared }
     }
 
-    fn take(&self, limits: &ClientLimits, name: &str, action: &str) -> Decision {
-        self.buckets.take(limits, &self.shared, &client(name), allowed(action))
+    pub(super) fn take(&self, limits: &ClientLimits, name: &str, action: &str) -> Decision {
+        let asking = Asking { client: &client(name), upstream: "pbx", wall: self.wall.load(Ordering::Relaxed) };
+        self.buckets.take(limits, &self.shared, asking, allowed(action))
     }
 
     /// How many of so many actions at once are let through.
-    fn count(&self, limits: &ClientLimits, name: &str, action: &str, tries: usize) -> usize {
+    pub(super) fn count(&self, limits: &ClientLimits, name: &str, action: &str, tries: usize) -> usize {
         (0..tries).filter(|_| matches!(self.take(limits, name, action), Decision::Allow(_))).count()
     }
 }
 
-fn refusal(decision: Decision) -> (String, Duration) {
+pub(super) fn refusal(decision: Decision) -> (String, Duration) {
     let Decision::Deny(denial) = decision else { panic!("allowed") };
-    let Reason::LimitsRate { bucket, retry } = denial.reason() else { panic!("{:?}", denial.reason()) };
-    (bucket.clone(), *retry)
+    let Reason::Limits { limit: bucket, retry, .. } = denial.reason() else { panic!("{:?}", denial.reason()) };
+    (bucket.clone(), retry.expect("a time"))
 }
 
 #[test]
@@ -126,7 +132,9 @@ fn a_throttled_client_does_not_drain_what_is_shared() {
 fn the_star_counts_every_packet_refused_ones_too() {
     let rig = Rig::new(&[]);
     let limits = client_limits(&[("*", "10/hour", None), ("Originate", "1/hour", None)]);
-    let take = |decision| rig.buckets.take(&limits, &rig.shared, &client("alice"), decision);
+    let take = |decision| {
+        rig.buckets.take(&limits, &rig.shared, Asking { client: &client("alice"), upstream: "pbx", wall: 0 }, decision)
+    };
     for _ in 0..4 {
         assert_eq!(take(denied("Command")), denied("Command"), "a denial stays what it is");
     }
@@ -212,8 +220,8 @@ fn what_left_the_policy_is_forgotten() {
     rig.buckets.prune([(&client("alice"), &kept)], &SharedLimits::default());
     let state = rig.buckets.lock();
     assert_eq!(state.clients.keys().map(ClientName::as_str).collect::<Vec<_>>(), ["alice"]);
-    assert_eq!(state.clients[&client("alice")].limits.0.len(), 1);
-    assert!(state.shared.0.is_empty());
+    assert_eq!(state.clients[&client("alice")].buckets.len(), 1);
+    assert_eq!(state.shared.len(), 0);
 }
 
 #[test]

@@ -3,27 +3,39 @@
 mod actions;
 mod alike;
 mod bind;
+mod bucket;
+mod buckets;
 mod caller_id;
+mod calls;
+mod charge;
+mod client_state;
 mod command;
 mod compile;
+mod days;
 mod decision;
 mod explain;
+mod hours;
 mod include;
 mod limits;
 mod mask;
 mod originate;
 mod params;
 pub mod pattern;
+mod prefixes;
 mod quota;
+mod quota_state;
 mod report;
 mod scope;
 mod set;
 pub mod spec;
 #[cfg(test)]
 mod tests;
+mod tracking;
+mod trip;
 mod value;
 mod variables;
 mod view;
+mod window;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -31,17 +43,27 @@ use std::sync::Arc;
 use crate::ami::Action;
 use crate::identity::ClientName;
 
-pub use decision::{Decision, Denial, Permit, Reason, Refused, RuleId};
+pub use buckets::{Asking, Buckets};
+pub use calls::LiveChannel;
+pub use decision::{Decision, Denial, Limited, Permit, Reason, Refused, RuleId};
 pub use explain::{Considered, Difference, Effect, Explanation, Mismatch, Verdict};
-pub use limits::{Buckets, ClientLimits, SharedLimits};
+pub use limits::{ClientLimits, SharedLimits};
 pub use quota::{Quota, QuotaError};
+pub use quota_state::{ClientQuotas, DayCount, Past, PastEvent, QuotaState, SavedCall, Suspended};
 pub use scope::Followed;
+pub use tracking::Asked;
+pub use trip::Tripped;
 pub use view::View;
 
 // How a value is read, for who proposes rules.
 pub(crate) use caller_id::CallerId;
 pub(crate) use originate::{is_boolean, is_integer, needs_exact};
 pub(crate) use variables::{elements, split_value};
+
+/// What an Originate with these headers dials.
+pub fn destination<'v>(value: impl Fn(&str) -> Option<&'v [u8]>) -> Vec<u8> {
+    window::destination(value)
+}
 
 /// What every identity may do and see.
 #[derive(Debug, Default)]
@@ -60,6 +82,15 @@ impl Policy {
         match self.client(client) {
             Some(rules) => rules.decide(action, record_id),
             None => actions::deny(action, Reason::ActionsUnlisted, None),
+        }
+    }
+
+    /// Judges again what another policy has allowed. What amiwall itself has put into it stays, unjudged, as it was.
+    pub fn decide_anew(&self, client: &ClientName, permit: Permit, record_id: &str) -> Decision {
+        let (action, own) = permit.into_judged();
+        match self.decide(client, action, record_id) {
+            Decision::Allow(permit) => Decision::Allow(permit.with(own)),
+            Decision::Deny(denial) => Decision::Deny(denial),
         }
     }
 
@@ -88,6 +119,27 @@ impl Policy {
     #[must_use]
     pub const fn shared_limits(&self) -> &SharedLimits {
         &self.shared_limits
+    }
+
+    /// Whether any limit of it survives a restart.
+    #[must_use]
+    pub fn has_quotas(&self) -> bool {
+        let own = self.clients.values().flat_map(|client| client.limits.all());
+        let has_trips = self.clients.values().any(|client| !client.limits.trips().is_empty());
+        has_trips || limits::has_quota(own.chain(self.shared_limits.all()))
+    }
+
+    /// Whether calls have to be watched at the upstreams.
+    #[must_use]
+    pub fn has_concurrent(&self) -> bool {
+        self.clients.values().any(|client| client.limits.has_concurrent())
+    }
+
+    /// Whether a quota that survives a restart counts the client's actions of that name (in lower case).
+    #[must_use]
+    pub fn is_counted(&self, client: &ClientName, action: &str) -> bool {
+        let own = self.limits(client).of_action(action);
+        limits::has_quota(own.iter().chain(self.shared_limits.of_action(action)))
     }
 
     /// Every rule that some identity has, in the order of the file.

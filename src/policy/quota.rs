@@ -5,7 +5,8 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::spec::{LimitSpec, Problem};
+use super::spec::{LimitSpec, Problem, Spanned};
+use super::window::COUNT_MAX;
 
 /// Highest count of a rate and highest burst. It keeps `burst × period` far below what nanoseconds in 64 bits can hold.
 const MAX_COUNT: u32 = 1_000_000;
@@ -25,6 +26,9 @@ pub enum QuotaError {
     /// The count is higher than anything that could be meant.
     #[error("`{0}` is too high: {MAX_COUNT} is the most")]
     TooHigh(String),
+    /// The count is higher than what is remembered.
+    #[error("`{0}` is too many to remember: {COUNT_MAX} is the most")]
+    TooMany(String),
     /// The count is not a whole number.
     #[error("`{0}` is not a whole number")]
     NoNumber(String),
@@ -49,16 +53,24 @@ impl Quota {
     }
 
     /// The rate and the burst of one entry of `limits`.
-    pub(super) fn compile(spec: &LimitSpec) -> Result<Self, Vec<Problem>> {
+    pub(super) fn compile(spec: &LimitSpec) -> Result<Option<Self>, Vec<Problem>> {
         let problem =
             |at, error: QuotaError, help: &str| Problem { at, message: error.to_string(), help: Some(help.to_owned()) };
-        let rate = spec.rate.text.parse::<Self>().map_err(|error| problem(spec.rate.at, error, HELP));
+        let Some(rate) = &spec.rate else {
+            let without = |burst: &Spanned| Problem {
+                at: burst.at,
+                message: "`burst` without `rate` bounds nothing".to_owned(),
+                help: Some("add `rate: 10/minute`".to_owned()),
+            };
+            return spec.burst.as_ref().map_or(Ok(None), |burst| Err(vec![without(burst)]));
+        };
+        let rate = rate.text.parse::<Self>().map_err(|error| problem(rate.at, error, HELP));
         let burst = spec.burst.as_ref().map(|burst| {
             parse_count(&burst.text)
                 .map_err(|error| problem(burst.at, error, "write how many may come at once, such as `3`"))
         });
         match (rate, burst.transpose()) {
-            (Ok(rate), Ok(burst)) => Ok(burst.map_or(rate, |burst| rate.with_burst(burst))),
+            (Ok(rate), Ok(burst)) => Ok(Some(burst.map_or(rate, |burst| rate.with_burst(burst)))),
             (rate, burst) => Err([rate.err(), burst.err()].into_iter().flatten().collect()),
         }
     }
@@ -88,7 +100,7 @@ impl FromStr for Quota {
     }
 }
 
-fn parse_count(text: &str) -> Result<NonZeroU32, QuotaError> {
+pub(super) fn parse_count(text: &str) -> Result<NonZeroU32, QuotaError> {
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
         return Err(QuotaError::NoNumber(text.to_owned()));
     }
@@ -136,7 +148,12 @@ mod tests {
     #[test]
     fn a_bad_rate_and_a_bad_burst_are_told_together() {
         let spanned = |text: &str, column| Spanned { text: text.to_owned(), at: Position { line: 3, column } };
-        let spec = LimitSpec { action: spanned("X", 1), rate: spanned("0/hour", 2), burst: Some(spanned("0", 3)) };
+        let spec = LimitSpec {
+            action: spanned("X", 1),
+            rate: Some(spanned("0/hour", 2)),
+            burst: Some(spanned("0", 3)),
+            ..LimitSpec::default()
+        };
         let problems = Quota::compile(&spec).expect_err("two problems");
         let columns: Vec<u32> = problems.iter().map(|problem| problem.at.column).collect();
         assert_eq!(columns, [2, 3]);

@@ -2,6 +2,7 @@
 //! YAML, which fills it, and the policy, which makes rules of it.
 
 use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
 
 /// Where something stands in the policy file: line and column from 1 (0, 0: nowhere).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,15 +53,36 @@ pub struct EventsSpec {
     pub scope: Vec<(Spanned, Vec<Spanned>)>,
 }
 
-/// One rate: `10/minute`, with a burst.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What bounds one action: at least one of these.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LimitSpec {
     /// An action's name or `*`.
     pub action: Spanned,
     /// `10/minute`.
-    pub rate: Spanned,
+    pub rate: Option<Spanned>,
     /// How many at once; as many as the rate's count when absent.
     pub burst: Option<Spanned>,
+    /// How many in a day of UTC.
+    pub per_day: Option<Spanned>,
+    /// When: any of these windows; always when empty.
+    pub hours: Vec<Spanned>,
+    /// How many different destinations in a time: `20/hour`.
+    pub distinct_destinations: Option<Spanned>,
+    /// How many calls at once.
+    pub concurrent: Option<Spanned>,
+}
+
+/// When an identity is suspended, and for how long.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TripSpec {
+    /// Where it stands.
+    pub at: Position,
+    /// How many refusals for a limit in what time: `20/hour`.
+    pub exceeded: Option<Spanned>,
+    /// Prefixes of numbers, to each of which the first call is too much.
+    pub first_call: Vec<Spanned>,
+    /// For how long; until it is resumed when absent.
+    pub lasts: Option<(Position, Duration)>,
 }
 
 /// What a parameter is set to.
@@ -98,6 +120,8 @@ pub struct RoleSpec {
     pub events: EventsSpec,
     /// How often.
     pub limits: Vec<LimitSpec>,
+    /// When it is too much.
+    pub trip: Option<TripSpec>,
     /// What amiwall puts into its actions.
     pub set: Vec<SetSpec>,
 }
@@ -111,6 +135,8 @@ pub struct ClientSpec {
     pub roles: Vec<Spanned>,
     /// Its attributes, by name.
     pub attributes: BTreeMap<String, Spanned>,
+    /// When it may do anything: any of these windows; always when empty.
+    pub hours: Vec<Spanned>,
     /// `mode: shadow`.
     pub shadow: Option<ShadowSpec>,
 }

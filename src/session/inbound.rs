@@ -15,9 +15,10 @@ use super::client_io::ClientReader;
 use super::queue::QueueFull;
 use super::{Live, SessionEnd, Snapshot, local, lock};
 use crate::ami::{Action, Malformed, Message};
-use crate::audit::{Recorded, Split};
+use crate::audit::{Draft, Recorded, Split, best_effort};
 use crate::catalogue;
-use crate::policy::{Decision, Denial, Permit, Reason};
+use crate::identity::Now;
+use crate::policy::{Asking, Decision, Denial, Permit, Reason};
 use crate::upstream::{Correlation, Outlet, Sent};
 
 /// Packets judged and recorded together.
@@ -160,7 +161,8 @@ fn judge(live: &Live, snapshot: &Snapshot, packet: Packet, record_id: &str) -> D
         Err(denial) => Decision::Deny(denial),
     };
     let (limits, shared) = (snapshot.policy.limits(&live.client), snapshot.policy.shared_limits());
-    live.shared.buckets.take(limits, shared, &live.client, decision)
+    let asking = Asking { client: &live.client, upstream: &live.upstream, wall: Now::read().wall };
+    live.shared.buckets.take(limits, shared, asking, decision)
 }
 
 async fn handle<S: AsyncRead + Unpin>(
@@ -179,6 +181,7 @@ async fn handle<S: AsyncRead + Unpin>(
             (id, decision)
         })
         .collect();
+    record_trips(live).await;
     let recorded = loop {
         let ids: Vec<String> = decisions.iter().map(|(id, _)| id.clone()).collect();
         match live.shared.audit.record(&live.context(), decisions).await {
@@ -219,6 +222,23 @@ async fn handle<S: AsyncRead + Unpin>(
     }
 }
 
+/// That a limit was reached too often, and the client is suspended, is on record before it is told so.
+async fn record_trips(live: &Live) {
+    for tripped in live.shared.buckets.take_tripped(&live.client) {
+        tracing::warn!(
+            identity = live.client.as_str(),
+            limit = tripped.limit,
+            "suspended: a limit was reached too often"
+        );
+        best_effort(live.shared.audit.commit(Draft::tripped(&live.context(), &tripped)).await);
+    }
+}
+
+/// The id by which a call of an Originate is known.
+fn call_of(action: &Action) -> Option<&[u8]> {
+    action.get("ChannelId").filter(|_| action.key() == "originate")
+}
+
 /// What the record of the next packet is called.
 fn record_id(live: &Live) -> String {
     format!("{}.{}", live.context().session, live.actions.fetch_add(1, Ordering::Relaxed) + 1)
@@ -226,7 +246,14 @@ fn record_id(live: &Live) -> String {
 
 fn judge_anew(live: &Live, snapshot: &Arc<Snapshot>, decision: Decision, id: String) -> (String, Decision) {
     let decision = match decision {
-        Decision::Allow(permit) => snapshot.policy.decide(&live.client, permit.into_action(), &id),
+        Decision::Allow(permit) => {
+            let call = call_of(permit.action()).map(<[u8]>::to_vec);
+            let decision = snapshot.policy.decide_anew(&live.client, permit, &id);
+            if let (Decision::Deny(_), Some(call)) = (&decision, call) {
+                live.shared.buckets.call_released(&live.upstream, &call);
+            }
+            decision
+        }
         Decision::Deny(denial) => Decision::Deny(denial),
     };
     (id, decision)
@@ -236,7 +263,12 @@ fn judge_anew(live: &Live, snapshot: &Arc<Snapshot>, decision: Decision, id: Str
 async fn refuse_unrecorded(live: &Live, decisions: Vec<Decision>) -> Result<(), SessionEnd> {
     for decision in decisions {
         let denial = match decision {
-            Decision::Allow(permit) => Denial::of_unavailable(permit.into_action(), Reason::AuditUnavailable),
+            Decision::Allow(permit) => {
+                if let Some(call) = call_of(permit.action()) {
+                    live.shared.buckets.call_released(&live.upstream, call);
+                }
+                Denial::of_unavailable(permit.into_action(), Reason::AuditUnavailable)
+            }
             Decision::Deny(denial) => denial,
         };
         let wait = refuse(live, &denial)?;
@@ -282,6 +314,9 @@ fn forward(live: &Live, outlet: &mut Outlet, permit: &Recorded<Permit>, record_i
         && let Some(client_id) = action.id()
     {
         live.shared.action_ids.remember(&id, client_id);
+    }
+    if let Some(call) = call_of(action) {
+        live.shared.buckets.call_sent(&live.upstream, call, &id);
     }
     outlet.forward(permit, &id);
     live.forwarded.fetch_add(1, Ordering::Relaxed);

@@ -60,8 +60,8 @@ pub struct Shared {
     pub audit: Audit,
     /// Remembered secrets, failed logins, session counts.
     pub memory: Arc<LoginMemory>,
-    /// Rate limits.
-    pub buckets: Buckets,
+    /// What is left of the limits.
+    pub buckets: Arc<Buckets>,
     /// Broadcast ids.
     pub action_ids: ActionIds,
     /// Argon2 computations at once.
@@ -135,6 +135,8 @@ impl SessionEnd {
 struct Live {
     shared: Arc<Shared>,
     client: ClientName,
+    /// The upstream's name.
+    upstream: String,
     context: Mutex<Arc<SessionContext>>,
     queue: Queue,
     correlation: Mutex<Correlation>,
@@ -251,6 +253,7 @@ async fn run_live<S: AsyncRead + AsyncWrite + Unpin + Send>(
     let live = Live {
         shared: shared.clone(),
         client: name,
+        upstream: context.upstream.clone(),
         context: Mutex::new(context),
         queue: Queue::default(),
         correlation: Mutex::new(Correlation::new(prefix)),

@@ -62,6 +62,10 @@ impl CurrentView {
 
 /// Queues what the client may see of one packet.
 fn take(live: &Live, current: &mut CurrentView, reply: Reply) -> Result<(), QueueFull> {
+    if reply.kind() == ReplyKind::Response && reply.name() == b"Error" {
+        // Of an Originate there is no call then; others are not known there.
+        reply.action_id().into_iter().for_each(|id| live.shared.buckets.call_failed(&live.upstream, id));
+    }
     let routed = lock(&live.correlation).route(reply, &live.shared.action_ids);
     match routed {
         Routed::Own(due) => {

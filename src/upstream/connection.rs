@@ -308,6 +308,14 @@ impl Outlet {
         self.write(&Message::compose(&packet)).await
     }
 
+    /// Asks for all channels: amiwall's own action, without a parameter.
+    ///
+    /// # Errors
+    /// If the connection broke.
+    pub(super) async fn list_channels(&mut self, id: &str) -> std::io::Result<()> {
+        self.write(&Message::compose(&[("Action", b"CoreShowChannels"), ("ActionID", id.as_bytes())])).await
+    }
+
     /// Ends the session as a client should.
     ///
     /// # Errors

@@ -7,6 +7,7 @@
 mod connection;
 mod correlation;
 mod identifiers;
+mod tracker;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,7 @@ use crate::secret::Secret;
 pub use connection::{Connector, Inlet, Outlet, UpstreamError};
 pub use correlation::{Correlation, Routed, Sent};
 pub use identifiers::{ActionIds, IdPrefix};
+pub use tracker::track;
 
 /// One account on Asterisk.
 #[derive(Clone, Debug)]

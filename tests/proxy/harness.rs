@@ -41,7 +41,7 @@ pub(crate) struct Bench {
     pub(crate) sim: SimHandle,
     pub(crate) daemon: Daemon,
     pub(crate) address: SocketAddr,
-    upstream: SocketAddr,
+    pub(crate) upstream: SocketAddr,
     stop_sim: CancellationToken,
     directory: tempfile::TempDir,
     extra: Extra,
@@ -164,6 +164,23 @@ impl Bench {
         let daemon = Daemon::start(&config).await.expect("the proxy starts");
         let address = daemon.addresses()[0];
         Self { sim, daemon, address, upstream, stop_sim, directory, extra }
+    }
+
+    /// Asterisk is started anew: without sessions, without calls.
+    pub(crate) async fn restart_asterisk(mut self) -> Self {
+        self.stop_asterisk();
+        self.sim.wait_for_sessions(|count| *count == 0).await;
+        let config = SimConfig::with_secret(b"upstream-secret");
+        let sim = loop {
+            // The old one may still be letting go of its address.
+            if let Ok(sim) = Sim::bind(&self.upstream.to_string(), config.clone()).await {
+                break sim;
+            }
+            tokio::task::yield_now().await;
+        };
+        (self.sim, self.stop_sim) = (sim.handle(), CancellationToken::new());
+        tokio::spawn(sim.run(self.stop_sim.clone()));
+        self
     }
 
     pub(crate) fn stop_asterisk(&self) {

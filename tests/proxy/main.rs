@@ -4,6 +4,7 @@
 mod harness;
 
 mod audit;
+mod concurrent;
 mod events;
 mod learn;
 mod limits;

@@ -6,7 +6,7 @@
 #   AMIWALL_TLS, AMIWALL_PLAIN   127.0.0.1:PORT of the two listeners
 #   AMIWALL_CA                   the authority of the certificates
 #   AMIWALL_RUN                  the folder with policy.yaml, certs/, audit/, amiwall.log
-# UPSTREAM_SECRET is the secret of the account `amiwall` there (default: the test Asterisk's).
+# AMIWALL_POLICY names another policy, with the same addresses. UPSTREAM_SECRET is the secret of the account `amiwall` there (default: the test Asterisk's).
 # Exit status: that of COMMAND; 1 when amiwall did not start, died, or left an audit log that does not verify.
 # shellcheck source=tests/steps/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -30,7 +30,7 @@ trap 'exit 143' TERM
 read -r tls plain < <(python3 "$repo/tests/asterisk/ports.py" 2)
 "$amiwall" certs "$run/certs" >"$run/certs.log" 2>&1 || { cat "$run/certs.log" >&2; say "amiwall certs failed"; exit 1; }
 sed -e "s#127\.0\.0\.1:5038#$upstream#; s#127\.0\.0\.1:5039#127.0.0.1:$tls#; s#127\.0\.0\.1:5040#127.0.0.1:$plain#" \
-  "$repo/tests/compliance/policy.yaml" >"$run/policy.yaml"
+  "${AMIWALL_POLICY:-$repo/tests/compliance/policy.yaml}" >"$run/policy.yaml"
 (umask 077 && cp "$repo"/tests/compliance/*.secret "$run/")
 [ -z "${UPSTREAM_SECRET:-}" ] || echo "$UPSTREAM_SECRET" >"$run/pbx.secret"
 mkdir -m 700 "$run/audit"

@@ -6,6 +6,7 @@ use super::super::redact::Redactor;
 use super::super::{Claimed, Kind, Packets, SessionCounts};
 use super::*;
 use crate::ami::{ActionError, Decoder, Limits};
+use crate::policy::{Limited, Tripped};
 
 fn encoded(draft: &Draft) -> String {
     let mut out = Vec::new();
@@ -31,7 +32,11 @@ fn an_action_has_the_members_of_the_design_in_their_order() {
 
 #[test]
 fn a_limit_is_told_apart_from_a_denial() {
-    let reason = Reason::LimitsRate { bucket: "roles.x.limits.*".to_owned(), retry: Duration::from_millis(1_500) };
+    let reason = Reason::Limits {
+        what: Limited::Rate,
+        limit: "roles.x.limits.*".to_owned(),
+        retry: Some(Duration::from_millis(1_500)),
+    };
     let decision = Decision::Deny(Denial::of_unavailable(action(&[("Action", b"Ping")]), reason));
     let text = encoded(&Draft::action(&session(), "1", &decision));
     let expected = r#""decision":"limit","reason":"limits.rate","limit":"roles.x.limits.*","retry_ms":1500,"policy""#;
@@ -115,10 +120,10 @@ fn the_records_of_a_session_name_their_cause() {
         end.contains(r#""reason":"client-closed","forwarded":3,"refused":1,"sent":9,"policy":"sha256:abc""#),
         "{end}"
     );
-    let limit = encoded(&Draft::limit(&session, "limits.connections", "limits.connections", 1));
-    assert!(
-        limit.contains(r#""decision":"limit","reason":"limits.connections","limit":"limits.connections","count":1"#)
-    );
+    let tripped = Tripped { limit: "roles.x.trip".to_owned(), count: 20, seconds: Some(7_200), first_call: None };
+    let limit = encoded(&Draft::tripped(&session, &tripped));
+    let expected = r#""decision":"limit","reason":"limits.tripped","limit":"roles.x.trip","count":20,"seconds":7200"#;
+    assert!(limit.contains(expected), "{limit}");
     let policy = encoded(&Draft::policy("sha256:d", Path::new("/etc/p.yaml"), 3, "start"));
     assert!(
         policy.ends_with(

@@ -6,7 +6,7 @@ use crate::catalogue::{self, ActionEntry, Danger};
 use crate::config::Checked;
 use crate::identity::{CertificateMatch, Identity, StoredSecret};
 use crate::policy::spec::{
-    ClientSpec, LimitSpec, RoleSpec, RuleSpec, SetSpec, SetValueSpec, Spanned, ValueSpec, effective_roles,
+    ClientSpec, LimitSpec, RoleSpec, RuleSpec, SetSpec, SetValueSpec, Spanned, TripSpec, ValueSpec, effective_roles,
 };
 
 /// For people.
@@ -63,7 +63,9 @@ fn topics(identity: &Identity, client: &ClientSpec, all_roles: &[RoleSpec]) -> V
     let bind = |text: &str| bind(text, client);
     let may: Vec<String> = roles.iter().flat_map(|role| &role.allow).flat_map(|rule| allowed(rule, &bind)).collect();
     let never: Vec<String> = roles.iter().flat_map(|role| &role.deny).map(|rule| denied(rule, &bind)).collect();
-    let limits: Vec<String> = roles.iter().flat_map(|role| &role.limits).map(limit).collect();
+    let hours = (!client.hours.is_empty()).then(|| format!("anything: only {}", windows(&client.hours)));
+    let limits = hours.into_iter().chain(roles.iter().flat_map(|role| &role.limits).map(limit));
+    let limits: Vec<String> = limits.chain(roles.iter().filter_map(|role| role.trip.as_ref()).map(trip)).collect();
     let or_nothing = |lines: Vec<String>| if lines.is_empty() { vec!["nothing".to_owned()] } else { lines };
     let topics = [
         Topic { label: "has", key: "roles", lines: vec![names.join(", ")] },
@@ -185,8 +187,30 @@ fn values(value: &ValueSpec, bind: &impl Fn(&str) -> String) -> String {
 
 fn limit(limit: &LimitSpec) -> String {
     let what = if limit.action.text == "*" { "packets of any kind" } else { &limit.action.text };
-    let burst = limit.burst.as_ref().map(|burst| format!(", {} at once", burst.text)).unwrap_or_default();
-    format!("{what}: {}{burst}", limit.rate.text)
+    let rate = limit.rate.as_ref().map(|rate| rate.text.clone());
+    let burst = limit.burst.as_ref().map(|burst| format!("{} at once", burst.text));
+    let per_day = limit.per_day.as_ref().map(|per_day| format!("{} a day (UTC)", per_day.text));
+    let destinations =
+        limit.distinct_destinations.as_ref().map(|window| format!("{} different destinations", window.text));
+    let concurrent = limit.concurrent.as_ref().map(|concurrent| format!("{} calls at once", concurrent.text));
+    let hours = (!limit.hours.is_empty()).then(|| format!("only {}", windows(&limit.hours)));
+    format!(
+        "{what}: {}",
+        [rate, burst, per_day, destinations, concurrent, hours].into_iter().flatten().collect::<Vec<_>>().join(", ")
+    )
+}
+
+fn trip(trip: &TripSpec) -> String {
+    let lasts =
+        trip.lasts.map_or_else(|| "until it is resumed".to_owned(), |(_, lasts)| format!("for {} s", lasts.as_secs()));
+    let exceeded = trip.exceeded.as_ref().map(|exceeded| format!("{} refusals", exceeded.text));
+    let prefixes = trip.first_call.iter().map(|prefix| format!("the first call to {}…", prefix.text));
+    let why = exceeded.into_iter().chain(prefixes).collect::<Vec<_>>().join(" or ");
+    format!("suspended after {why}, {lasts}")
+}
+
+fn windows(hours: &[Spanned]) -> String {
+    hours.iter().map(|window| window.text.as_str()).collect::<Vec<_>>().join(" or ")
 }
 
 fn sees(roles: &[&RoleSpec]) -> Vec<String> {

@@ -73,3 +73,16 @@ fn a_scalar_is_its_source_text() {
     let texts: Vec<&str> = checked.clients[0].attributes.values().map(|value| value.text.as_str()).collect();
     assert_eq!(texts, ["0123", "true", "1e3", "0x1F", "yes", "1.50"]);
 }
+
+#[test]
+fn what_is_wrong_with_a_limit_has_its_place() {
+    let limit =
+        |limit: &str| error(&with("allow: [Ping]", &format!("allow: [Ping], limits: {{ Ping: {{ {limit} }} }}")));
+    assert!(limit("hours: [mon 08:00-12:00 UTC, tue 8:00-12:00 UTC]").contains("`8:00` is not a time of day"));
+    assert!(limit("hours: []").contains("`hours` without a window"));
+    assert!(limit("per_day: 0").contains("a limit of 0"));
+    assert!(limit("").contains("`rate` is missing"));
+    let hours = |hours: &str| with("roles: [wallboard],", &format!("roles: [wallboard], hours: {hours},"));
+    load(&hours("mon-fri 08:00-20:00 Europe/Madrid")).expect("a policy");
+    assert!(error(&hours("mon-fri 08:00-20:00 Nowhere")).contains("`Nowhere` is not a time zone"));
+}

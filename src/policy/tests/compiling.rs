@@ -208,8 +208,11 @@ fn patterns_of_other_languages_are_told() {
 fn a_typing_error_that_would_take_a_wall_away_is_an_error() {
     check_error(Role::new("r").allow_bare("Originate").deny_bare("Orginate"), "Asterisk has no action `Orginate`");
     let mut limited = Role::new("r").allow_bare("Originate");
-    limited.0.limits =
-        vec![crate::policy::spec::LimitSpec { action: spanned("orginate"), rate: spanned("1/minute"), burst: None }];
+    limited.0.limits = vec![crate::policy::spec::LimitSpec {
+        action: spanned("orginate"),
+        rate: Some(spanned("1/minute")),
+        ..Default::default()
+    }];
     check_error(limited, "Asterisk has no action `orginate`");
 }
 

@@ -81,7 +81,7 @@ pub(super) fn client(name: &str, roles: &[&str], attributes: &[(&str, &str)]) ->
         name: spanned(name),
         roles: roles.iter().map(|role| spanned(role)).collect(),
         attributes: attributes.iter().map(|(name, value)| ((*name).to_owned(), spanned(value))).collect(),
-        shadow: None,
+        ..ClientSpec::default()
     }
 }
 
