@@ -53,9 +53,8 @@ fn trip(node: &Node, problems: &mut Problems) -> Option<TripSpec> {
     let exceeded = fields.take("exceeded").and_then(|node| node.text(problems));
     let first_call = fields.take("first_call").map(|node| values::texts(node, problems)).unwrap_or_default();
     let lasts = fields.take("for").map(|node| values::duration(node, problems).map(|lasts| (node.at, lasts)));
-    // One that is wrong was told; without it the suspension would be another.
-    let lasts = lasts.map_or(Some(None), |lasts| lasts.map(Some))?;
-    Some(TripSpec { at: node.at, exceeded, first_call, lasts })
+    // One that is wrong was told, so that this is no policy; the rest is looked at all the same.
+    Some(TripSpec { at: node.at, exceeded, first_call, lasts: lasts.flatten() })
 }
 
 fn rules(node: &Node, problems: &mut Problems) -> Vec<RuleSpec> {

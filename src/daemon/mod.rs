@@ -220,6 +220,7 @@ impl Daemon {
 
     /// Sees to it that calls are watched at the upstreams, where the policy bounds how many there may be at once.
     fn track(&mut self, config: &Config) {
+        self.shared.buckets.retain_upstreams(|name| config.upstreams.contains_key(name));
         let is_wanted = |name: &String| config.policy.has_concurrent() && config.upstreams.contains_key(name);
         self.trackers.retain(|name, stop| {
             let stays = is_wanted(name);

@@ -22,7 +22,7 @@ use super::days::Days;
 use super::limits::{ClientLimits, Limit, SharedLimits};
 use super::quota::Quota;
 use super::quota_state::{Past, PastEvent, QuotaState, SavedCall, Suspended};
-use super::trip::{Trip, Tripped};
+use super::trip::{Refusals, Trip, Tripped};
 use super::window::{Millis, destination};
 use super::{Decision, Denial, Limited, Policy, Reason, RuleId};
 use crate::ami::Action;
@@ -286,7 +286,15 @@ impl<C: Clock + Clone> Buckets<C> {
             let client = ClientName::for_explain(&past.identity);
             let own = state.client(&client, &self.clock);
             match &past.event {
-                PastEvent::Resumed => own.suspension = None,
+                PastEvent::Refused { action } => {
+                    let limits = policy.limits(&client);
+                    let at = now.saturating_sub(ago(past.wall));
+                    let trips = if limits.of_action(action).is_empty() { &[][..] } else { limits.trips() };
+                    if let Some((suspension, _)) = own.exceeded.add(trips, at) {
+                        own.suspension = Some(suspension);
+                    }
+                }
+                PastEvent::Resumed => (own.suspension, own.exceeded) = (None, Refusals::default()),
                 PastEvent::Tripped { suspended: Suspended { limit, seconds }, first_call } => {
                     own.called.extend(first_call.clone());
                     own.suspend(limit, *seconds, now, ago(past.wall));

@@ -175,6 +175,11 @@ impl Calls {
         at.is_tracked = true;
     }
 
+    /// Forgets the calls at upstreams that there are not any more: nobody could tell when they are over.
+    pub(super) fn retain(&mut self, is_there: impl Fn(&str) -> bool) {
+        self.upstreams.retain(|name, _| is_there(name));
+    }
+
     pub(super) fn save(&self, now: Millis) -> Vec<SavedCall> {
         let calls = self.upstreams.iter().flat_map(|(upstream, at)| at.calls.iter().map(move |call| (upstream, call)));
         let saved = calls.filter_map(|(upstream, (id, call))| {

@@ -253,3 +253,16 @@ fn calls_are_counted_over_a_restart_of_amiwall() {
     assert_eq!(after(&[]).0, 1, "the old call is over");
     assert_eq!(after(&[channel("x", &first), channel("second", "second")]).0, 0);
 }
+
+#[test]
+fn calls_at_an_upstream_that_is_gone_are_forgotten() {
+    let rig = Rig::tracked();
+    let limits = limits(&[concurrent("1")]);
+    rig.dial(&limits).expect("there is room");
+    rig.buckets.retain_upstreams(|name| name == PBX);
+    assert!(rig.is_full(&limits));
+    rig.buckets.retain_upstreams(|name| name != PBX);
+    assert!(rig.dial(&limits).is_none(), "nobody watches it any more");
+    rig.list(&[]);
+    assert!(!rig.is_full(&limits));
+}

@@ -56,9 +56,10 @@ impl<C: Clock + Clone> ClientState<C> {
             seconds: suspension.remaining(now).map(|remaining| remaining.as_secs() + 1),
         });
         let destinations = self.destinations.ages(now);
+        let refusals = self.exceeded.ages(now);
         let called: Vec<String> = self.called.iter().cloned().collect();
-        let is_any = suspended.is_some() || !destinations.is_empty() || !called.is_empty();
-        is_any.then(|| ClientQuotas { identity: identity.to_owned(), destinations, called, suspended })
+        let is_any = suspended.is_some() || !(destinations.is_empty() && called.is_empty() && refusals.is_empty());
+        is_any.then(|| ClientQuotas { identity: identity.to_owned(), destinations, refusals, called, suspended })
     }
 
     /// `ago`: how long ago it was saved.
@@ -68,6 +69,7 @@ impl<C: Clock + Clone> ClientState<C> {
             // What is forgotten is seen when the next is added, with the window of the limit.
             self.destinations.add(None, now.saturating_sub(age.saturating_add(ago)), Millis::MAX);
         }
+        self.exceeded.restore(&saved.refusals, now, ago);
         self.called.extend(saved.called.iter().cloned());
         if let Some(suspended) = &saved.suspended {
             self.suspend(&suspended.limit, suspended.seconds, now, ago);

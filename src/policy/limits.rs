@@ -97,12 +97,17 @@ impl ClientLimits {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn of_client(client: &ClientSpec, roles: &[&RoleSpec]) -> Result<Self, Vec<Problem>> {
-        let mut limits = Self::compile(roles)?;
-        if let Some(first) = client.hours.first() {
+        let hours = client.hours.first().map(|first| {
             let rule = RuleId { path: format!("identities.{}.hours", client.name.text).into(), line: first.at.line };
-            limits.every.push(Limit { rule, bound: Bound::Hours(Hours::compile(&client.hours)?) });
+            Ok(Limit { rule, bound: Bound::Hours(Hours::compile(&client.hours)?) })
+        });
+        match (Self::compile(roles), hours.transpose()) {
+            (Ok(mut limits), Ok(hours)) => {
+                limits.every.extend(hours);
+                Ok(limits)
+            }
+            (limits, hours) => Err([limits.err(), hours.err()].into_iter().flatten().flatten().collect()),
         }
-        Ok(limits)
     }
 
     pub(super) fn of_action(&self, key: &str) -> &[Limit] {

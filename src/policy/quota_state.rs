@@ -44,6 +44,9 @@ pub struct ClientQuotas {
     /// call counts once more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub destinations: Vec<u64>,
+    /// How many seconds before each refusal was that counts for a `trip`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refusals: Vec<u64>,
     /// The prefixes of numbers of which the first call was made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub called: Vec<String>,
@@ -104,6 +107,11 @@ pub enum PastEvent {
         destination: Option<Vec<u8>>,
         /// The upstream and the `ChannelId` of a call.
         call: Option<(String, String)>,
+    },
+    /// An action was refused for a limit; its name in lower case.
+    Refused {
+        /// The action's name in lower case.
+        action: String,
     },
     /// The identity was resumed.
     Resumed,

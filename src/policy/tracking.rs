@@ -47,6 +47,11 @@ impl<C: Clock + Clone> Buckets<C> {
         self.lock().calls.prime(upstream, channels, asked.0);
     }
 
+    /// Forgets the calls at upstreams that there are not any more.
+    pub fn retain_upstreams(&self, is_there: impl Fn(&str) -> bool) {
+        self.lock().calls.retain(is_there);
+    }
+
     /// What happens to channels is not told any more.
     pub fn lost_track(&self, upstream: &str) {
         self.lock().calls.lost_track(upstream);

@@ -116,6 +116,17 @@ impl Suspension {
 }
 
 impl Refusals {
+    /// How long ago each was, in seconds.
+    pub(super) fn ages(&self, now: Millis) -> Vec<u64> {
+        self.0.iter().map(|at| u64::try_from(now.saturating_sub(*at) / 1_000).unwrap_or_default()).collect()
+    }
+
+    /// Those of before a restart, so long ago.
+    pub(super) fn restore(&mut self, ages: &[u64], now: Millis, ago: Millis) {
+        let millis = |age: u64| Millis::try_from(age.saturating_mul(1_000)).unwrap_or(Millis::MAX);
+        self.0.extend(ages.iter().map(|age| now.saturating_sub(millis(*age).saturating_add(ago))));
+    }
+
     /// One more; which of the trips it sets off, the longest first.
     pub(super) fn add(&mut self, trips: &[Trip], now: Millis) -> Option<(Suspension, Tripped)> {
         let longest = trips.iter().filter_map(|trip| trip.exceeded).map(|window| window.count).max()?;

@@ -5,7 +5,7 @@ use super::tests::{Rig, client, spanned};
 use super::*;
 use crate::ami::{Action, Message};
 use crate::policy::Permit;
-use crate::policy::spec::{LimitSpec, Position, RoleSpec, TripSpec};
+use crate::policy::spec::{ClientSpec, LimitSpec, PolicySpec, Position, RoleSpec, TripSpec};
 
 fn destinations(window: &str) -> LimitSpec {
     LimitSpec { action: spanned("Originate"), distinct_destinations: Some(spanned(window)), ..LimitSpec::default() }
@@ -277,4 +277,39 @@ fn what_is_no_trip_is_refused_with_what_is_wrong() {
             "`` is not how a number begins"
         ]
     );
+}
+
+#[test]
+fn refusals_are_counted_over_a_restart() {
+    let trip = TripSpec { exceeded: Some(spanned("3/hour")), ..TripSpec::default() };
+    let role = RoleSpec {
+        name: spanned("r"),
+        trip: Some(trip),
+        limits: vec![per_day("Originate", "1")],
+        ..RoleSpec::default()
+    };
+    let alice = ClientSpec { name: spanned("alice"), roles: vec![spanned("r")], ..ClientSpec::default() };
+    let spec = PolicySpec { roles: vec![role], clients: vec![alice], ..PolicySpec::default() };
+    let policy = Policy::compile(spec).expect("a policy").0;
+    let limits = policy.limits(&client("alice"));
+    let rig = Rig::at(NOON);
+    assert_eq!(rig.count(limits, "alice", "Originate", 2), 1, "one refusal");
+    let saved = rig.buckets.save(NOON);
+    let refused = |action: &str| Past {
+        wall: NOON + 1,
+        identity: "alice".to_owned(),
+        event: PastEvent::Refused { action: action.to_owned() },
+    };
+    let after = |since: &[Past], wall| {
+        let rig = Rig::at(wall);
+        rig.buckets.restore(&saved, since, &policy, wall);
+        assert_eq!(code(&rig.take(limits, "alice", "Originate")), "limits.per_day");
+        code(&rig.take(limits, "alice", "Ping"))
+    };
+    assert_eq!(after(&[refused("originate")], NOON + 2), "limits.tripped", "one before, one since, one now");
+    assert_eq!(after(&[refused("ping")], NOON + 2), "allowed");
+    assert_eq!(after(&[refused("originate")], NOON + 3_600), "allowed", "the first is an hour ago");
+    let rig = Rig::at(NOON);
+    rig.buckets.restore(&saved, &[refused("originate"), refused("originate")], &policy, NOON + 2);
+    assert_eq!(code(&rig.take(limits, "alice", "Ping")), "limits.tripped");
 }

@@ -86,3 +86,17 @@ fn what_is_wrong_with_a_limit_has_its_place() {
     load(&hours("mon-fri 08:00-20:00 Europe/Madrid")).expect("a policy");
     assert!(error(&hours("mon-fri 08:00-20:00 Nowhere")).contains("`Nowhere` is not a time zone"));
 }
+
+#[test]
+fn what_is_wrong_with_limits_is_told_at_once() {
+    let policy = with(
+        "allow: [Ping]",
+        "allow: [Ping], limits: { Originate: { per_day: 0, concurrent: two } }, trip: { first_call: [\"0x\"], for: 2 }",
+    );
+    let policy = policy.replace("roles: [wallboard],", "roles: [wallboard], hours: mon 8-9 UTC,");
+    let diagnostics = load(&policy).expect_err("errors").to_string();
+    let wrong = ["a limit of 0", "`two` is not", "`0x` is not how", "`2` is no duration", "`8` is not a time of day"];
+    for expected in wrong {
+        assert_eq!(diagnostics.matches(expected).count(), 1, "{expected}: {diagnostics}");
+    }
+}
