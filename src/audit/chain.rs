@@ -25,15 +25,16 @@ impl Head {
     /// Before the first record.
     pub(super) const GENESIS: Self = Self { seq: 0, hash: [b'0'; HEX_LEN] };
 
-    /// Appends the next record as a line to `out`, and becomes it. `members` is what stands between time and prev.
-    pub(super) fn seal(&mut self, out: &mut Vec<u8>, time: &str, members: &[&[u8]]) {
+    /// Appends the next record as a line to `out`, and becomes it. `members` is what stands between the times and prev.
+    pub(super) fn seal(&mut self, out: &mut Vec<u8>, stamp: Stamp<'_>, members: &[&[u8]]) {
         let start = out.len();
         self.seq += 1;
         out.extend_from_slice(b"{\"seq\":");
         json::display(out, self.seq);
         out.extend_from_slice(b",\"time\":\"");
-        out.extend_from_slice(time.as_bytes());
-        out.push(b'"');
+        out.extend_from_slice(stamp.time.as_bytes());
+        out.extend_from_slice(b"\",\"mono\":");
+        json::display(out, stamp.mono);
         for part in members {
             out.extend_from_slice(part);
         }
@@ -59,6 +60,15 @@ impl Head {
         *self = record.head();
         Ok(record)
     }
+}
+
+/// When a record was taken, on both clocks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stamp<'t> {
+    /// The wall clock's text: see [`TimeText`].
+    pub(super) time: &'t str,
+    /// Microseconds since amiwall started, on a clock that nobody sets.
+    pub(super) mono: u64,
 }
 
 /// What is wrong with a line of a log.
@@ -99,6 +109,7 @@ pub enum BadRecord {
 pub(super) struct Record<'l> {
     pub(super) seq: u64,
     pub(super) time: &'l [u8],
+    pub(super) mono: u64,
     pub(super) kind: &'l [u8],
     prev: &'l [u8],
     hash: Hash,
@@ -128,9 +139,13 @@ impl<'l> Record<'l> {
         }
         let (seq, rest) = rest.split_at_checked(rest.iter().position(|b| *b == b',')?)?;
         let (time, rest) = until_quote(rest.strip_prefix(b",\"time\":\"")?)?;
+        let rest = rest.strip_prefix(b",\"mono\":")?;
+        let (mono, rest) = rest.split_at_checked(rest.iter().position(|b| *b == b',')?)?;
         let (kind, _) = until_quote(rest.strip_prefix(b",\"kind\":\"")?)?;
-        let seq = std::str::from_utf8(seq).ok().filter(|seq| !seq.starts_with(['0', '+']))?.parse().ok()?;
-        Some((Self { seq, time, kind, prev, hash: *hash }, hashed))
+        let number = |digits| std::str::from_utf8(digits).ok().filter(|n: &&str| !n.starts_with('+'))?.parse().ok();
+        let seq = number(seq).filter(|_| !seq.starts_with(b"0"))?;
+        let mono = number(mono)?;
+        Some((Self { seq, time, mono, kind, prev, hash: *hash }, hashed))
     }
 }
 
@@ -190,12 +205,12 @@ mod tests {
     fn a_sealed_record_is_followed() {
         let mut out = Vec::new();
         let mut head = Head::GENESIS;
-        head.seal(&mut out, "T", &[b",\"kind\":\"start\"", b",\"a\":1"]);
-        head.seal(&mut out, "U", &[b",\"kind\":\"stop\""]);
+        head.seal(&mut out, Stamp { time: "T", mono: 7 }, &[b",\"kind\":\"start\"", b",\"a\":1"]);
+        head.seal(&mut out, Stamp { time: "U", mono: 8 }, &[b",\"kind\":\"stop\""]);
         let mut reader = Head::GENESIS;
         let lines: Vec<&[u8]> = out.split(|&b| b == b'\n').collect();
         let record = reader.follow(lines[0]).expect("a record");
-        assert_eq!((record.seq, record.time, record.kind), (1, &b"T"[..], &b"start"[..]));
+        assert_eq!((record.seq, record.time, record.mono, record.kind), (1, &b"T"[..], 7, &b"start"[..]));
         reader.follow(lines[1]).expect("a record");
         assert_eq!(reader, head);
         let mut genesis = Head::GENESIS;

@@ -1,6 +1,7 @@
 //! Reading a log, record by record in the order of the chain, in memory that does not grow with the log. Every record is
 //! checked as it is read: what comes out is what was written, up to the first error.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
@@ -67,18 +68,54 @@ pub struct LoggedRecord {
     pub seq: u64,
     #[serde(deserialize_with = "time")]
     pub time: Timestamp,
+    pub mono: u64,
     pub kind: String,
+    pub session: String,
     pub id: String,
     pub identity: String,
     pub peer: String,
+    pub listener: String,
+    pub upstream: String,
     pub direction: String,
     pub name: String,
     pub headers: Vec<LoggedHeader>,
     pub decision: String,
     pub reason: String,
+    pub rule: String,
+    pub line: Option<u64>,
+    pub limit: String,
+    pub retry_ms: Option<u64>,
+    pub dropped: Vec<String>,
     pub set: Vec<String>,
+    pub outcome: String,
+    pub latency_us: Option<u64>,
+    pub origin: String,
+    pub policy: String,
+    pub boot: String,
+    pub version: String,
     pub packets: String,
     pub except_events: Vec<String>,
+    pub file: String,
+    pub trigger: String,
+    pub problem: String,
+    pub identities: Option<u64>,
+    pub method: String,
+    pub claimed: Option<String>,
+    pub claimed_length: Option<u64>,
+    pub forwarded: Option<u64>,
+    pub refused: Option<u64>,
+    pub sent: Option<u64>,
+    pub count: Option<u64>,
+    pub counts: BTreeMap<String, u64>,
+    pub seconds: Option<u64>,
+    pub first_call: String,
+    pub since: String,
+    pub until: String,
+    pub cause: String,
+    pub unconfirmed: Vec<(u64, u64)>,
+    pub change: String,
+    pub bytes: Option<u64>,
+    pub hash: String,
 }
 
 fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp, D::Error> {

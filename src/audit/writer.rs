@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::chain::{Head, TimeText};
+use super::chain::{Head, Stamp, TimeText};
 use super::draft::Draft;
 use super::journal::{Incident, Journal};
 use super::kind::Kind;
@@ -94,6 +94,20 @@ impl Now {
     }
 }
 
+/// Says when a record is taken.
+struct Clock {
+    text: TimeText,
+    /// What `mono` counts from.
+    started: Instant,
+}
+
+impl Clock {
+    fn stamp(&mut self, now: Now) -> Stamp<'_> {
+        let mono = now.steady.saturating_duration_since(self.started).as_micros();
+        Stamp { time: self.text.at(now.wall), mono: u64::try_from(mono).unwrap_or(u64::MAX) }
+    }
+}
+
 /// Why nothing is accepted, since when, and what it cost.
 #[derive(Debug)]
 struct Closed {
@@ -121,7 +135,7 @@ pub(super) struct Writer<S: Storage> {
     journal: Journal<S>,
     head: Head,
     boot_id: String,
-    time: TimeText,
+    clock: Clock,
     closed: Option<Closed>,
     /// The last checkpoint.
     checkpoint: Option<u64>,
@@ -146,7 +160,15 @@ pub(super) fn run<S: Storage>(mut writer: Writer<S>, mut requests: mpsc::Receive
 
 impl<S: Storage> Writer<S> {
     pub(super) fn new(journal: Journal<S>, head: Head, boot_id: String) -> Self {
-        Self { journal, head, boot_id, time: TimeText::default(), closed: None, checkpoint: None, out: Vec::new() }
+        Self {
+            journal,
+            head,
+            boot_id,
+            clock: Clock { text: TimeText::default(), started: Instant::now() },
+            closed: None,
+            checkpoint: None,
+            out: Vec::new(),
+        }
     }
 
     /// Processes requests in order, up to a stop, whose answer is given back.
@@ -209,7 +231,7 @@ impl<S: Storage> Writer<S> {
 
     fn seal(&mut self, head: &mut Head, out: &mut Vec<u8>, batch: Batch, now: Now) -> Waiter {
         let first = head.seq + 1;
-        let time = self.time.at(now.wall);
+        let stamp = self.clock.stamp(now);
         let mut start = 0;
         for &(end, kind) in &batch.ends {
             let members = batch.members.get(start..end).unwrap_or_default();
@@ -217,9 +239,9 @@ impl<S: Storage> Writer<S> {
                 // Only here is it known what the session is called.
                 let session = format!(",\"session\":\"{}-{}\"", self.boot_id, head.seq + 1);
                 let (name, rest) = members.split_at_checked(CONNECT.len()).unwrap_or((members, &[]));
-                head.seal(out, time, &[name, session.as_bytes(), rest]);
+                head.seal(out, stamp, &[name, session.as_bytes(), rest]);
             } else {
-                head.seal(out, time, &[members]);
+                head.seal(out, stamp, &[members]);
             }
             start = end;
         }
@@ -302,8 +324,8 @@ impl<S: Storage> Writer<S> {
     /// Where the gate is closed and it is time, tries to record the outage; if that is durable, the gate is open.
     fn try_to_open(&mut self, now: Now) {
         let Some(closed) = self.closed.as_ref().filter(|closed| closed.probe_at <= now.steady) else { return };
-        let since = self.time.at(closed.since).to_owned();
-        let until = self.time.at(now.wall).to_owned();
+        let since = self.clock.text.at(closed.since).to_owned();
+        let until = self.clock.text.at(now.wall).to_owned();
         let draft = Draft::new(Kind::Outage).with(|out| {
             json::text(out, "reason", "audit.unavailable");
             json::text(out, "cause", &closed.cause);
@@ -350,7 +372,7 @@ impl<S: Storage> Writer<S> {
         let mut head = self.head;
         // The log's own records hold no packet.
         draft.encode(&mut members, &Redactor::new(&[]));
-        head.seal(&mut out, self.time.at(now.wall), &[&members]);
+        head.seal(&mut out, self.clock.stamp(now), &[&members]);
         self.journal.append(&out, head.seq)?;
         self.head = head;
         Ok(())

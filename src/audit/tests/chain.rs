@@ -111,7 +111,11 @@ fn an_inserted_record_is_found_even_with_a_hash_of_its_own() {
         let forged = |lines: &mut Vec<Vec<u8>>| {
             let mut head = super::super::chain::Record::read(lines[at].trim_ascii_end()).expect("a record").head();
             let mut line = Vec::new();
-            head.seal(&mut line, "2026-11-21T02:00:00.000000Z", &[b",\"kind\":\"event\""]);
+            head.seal(
+                &mut line,
+                super::super::chain::Stamp { time: "2026-11-21T02:00:00.000000Z", mono: 0 },
+                &[b",\"kind\":\"event\""],
+            );
             lines.insert(at + 1, line);
         };
         let files = with_lines(&log, forged);

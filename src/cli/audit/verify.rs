@@ -1,27 +1,13 @@
-//! `amiwall audit`: what can be done with an audit log.
+//! `amiwall audit verify`: whether a log is whole.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::{Exit, Failure, Format, out};
+use super::super::{Exit, Failure, Format, out};
 use crate::audit::{Summary, VerifyError, verify};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, clap::Subcommand)]
-enum Command {
-    /// Prove that no record of an audit log was changed, taken out or put in.
-    ///
-    /// Exit code 0: the chain is whole. 5: it is broken, and the first bad record is named. 1: there is no log to read.
-    Verify(VerifyArgs),
-}
-
-#[derive(Debug, clap::Args)]
-struct VerifyArgs {
     /// The directory of the log (`audit.directory` of the policy).
     dir: PathBuf,
     /// How to print the result.
@@ -30,7 +16,6 @@ struct VerifyArgs {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
-    let Command::Verify(args) = &args.command;
     let begin = Instant::now();
     let outcome = verify(&args.dir);
     let text = match args.format {
@@ -133,9 +118,9 @@ mod tests {
 
     fn verify_command(dir: &std::path::Path) -> Result<Exit, Failure> {
         let dir = dir.to_str().expect("a path");
-        let cli = super::super::Cli::try_parse_from(["amiwall", "audit", "verify", dir]).expect("a command");
-        let super::super::Command::Audit(args) = cli.command else { panic!("another command") };
-        run(&args)
+        let cli = crate::cli::Cli::try_parse_from(["amiwall", "audit", "verify", dir]).expect("a command");
+        let crate::cli::Command::Audit(args) = cli.command else { panic!("another command") };
+        super::super::run(&args)
     }
 
     #[tokio::test]

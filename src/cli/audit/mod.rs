@@ -1,0 +1,25 @@
+//! `amiwall audit`: what can be done with an audit log.
+
+mod verify;
+
+use super::{Exit, Failure};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Prove that no record of an audit log was changed, taken out or put in.
+    ///
+    /// Exit code 0: the chain is whole. 5: it is broken, and the first bad record is named. 1: there is no log to read.
+    Verify(verify::Args),
+}
+
+pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    match &args.command {
+        Command::Verify(args) => verify::run(args),
+    }
+}
