@@ -7,6 +7,7 @@ pub(crate) mod faulty;
 mod reading;
 mod records;
 mod restart;
+mod trail;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
