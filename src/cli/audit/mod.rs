@@ -1,5 +1,6 @@
 //! `amiwall audit`: what can be done with an audit log.
 
+mod key;
 mod verify;
 
 use super::{Exit, Failure};
@@ -12,6 +13,8 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Make the pair of keys with which checkpoints are signed and checked.
+    Key(key::Args),
     /// Prove that no record of an audit log was changed, taken out or put in.
     ///
     /// Exit code 0: the chain is whole. 5: it is broken, and the first bad record is named. 1: there is no log to read.
@@ -20,6 +23,7 @@ enum Command {
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     match &args.command {
+        Command::Key(args) => key::run(args),
         Command::Verify(args) => verify::run(args),
     }
 }
