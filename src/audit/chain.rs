@@ -74,6 +74,9 @@ pub(super) struct Stamp<'t> {
 /// What is wrong with a line of a log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadRecord {
+    /// The compressed segment cannot be unpacked from here on.
+    #[error("the compressed segment is cut off or damaged: {0}")]
+    Compressed(String),
     /// The hash is not that of the record.
     #[error("the record does not have the hash that it says")]
     Hash,
@@ -104,6 +107,12 @@ pub enum BadRecord {
     Torn,
 }
 
+impl BadRecord {
+    pub(super) fn compressed(error: &std::io::Error) -> Self {
+        Self::Compressed(error.to_string())
+    }
+}
+
 /// A line whose own hash is right.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Record<'l> {
@@ -128,7 +137,8 @@ impl<'l> Record<'l> {
         })
     }
 
-    fn parse(line: &'l [u8]) -> Option<(Self, &'l [u8])> {
+    /// Reads a line without checking its hash; gives also the bytes that the hash is of.
+    pub(super) fn parse(line: &'l [u8]) -> Option<(Self, &'l [u8])> {
         let (rest, hash) = line.strip_suffix(b"\"}")?.split_last_chunk::<HEX_LEN>()?;
         let hashed = rest.strip_suffix(b",\"hash\":\"")?;
         let (rest, prev) = hashed.strip_suffix(b"\"")?.split_last_chunk::<HEX_LEN>()?;

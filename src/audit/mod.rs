@@ -5,6 +5,7 @@
 //! whole.
 
 mod chain;
+mod compress;
 mod config;
 mod draft;
 mod flood;
@@ -28,6 +29,7 @@ mod writer;
 use crate::policy::{Decision, Denial, Permit};
 
 pub use chain::BadRecord;
+pub use compress::{Compressed, compress, compress_closed};
 pub use config::{AuditConfig, AuditError, Packets};
 pub use draft::{Claimed, Draft, SessionContext, SessionCounts};
 pub use handle::Audit;

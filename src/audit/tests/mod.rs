@@ -1,6 +1,7 @@
 //! Tests of the log as a whole, each over a directory of its own.
 
 mod chain;
+mod compressed;
 mod durability;
 mod faults;
 pub(crate) mod faulty;
