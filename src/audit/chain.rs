@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use aws_lc_rs::digest;
 
 use super::json;
+use super::trail::{Place, RawRecord};
 
 /// Hex digits of a SHA-256.
 const HEX_LEN: usize = 64;
@@ -128,6 +129,11 @@ impl<'l> Record<'l> {
     /// This record as the end of a chain.
     pub(super) const fn head(&self) -> Head {
         Head { seq: self.seq, hash: self.hash }
+    }
+
+    /// For readers outside of this module.
+    pub(super) const fn raw(&self, text: &'l [u8], place: Place) -> RawRecord<'l> {
+        RawRecord { seq: self.seq, time: self.time, mono: self.mono, kind: self.kind, text, place, hash: self.hash }
     }
 
     /// Reads a line (without its newline) and checks its own hash.

@@ -4,8 +4,8 @@
 //! While both are there the plain one counts, so a crash at any point leaves a log that reads the same.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::{self, BufRead, BufReader, Read, Seek as _, SeekFrom};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use zstd::stream::read::Decoder;
@@ -51,6 +51,23 @@ impl SegmentReader {
             }
             file => Ok(Self::Plain(BufReader::with_capacity(BUFFER_LEN, file?))),
         }
+    }
+
+    /// Goes to a position of a plain segment. False: it is compressed.
+    pub(super) fn rewind_to(&mut self, position: u64) -> io::Result<bool> {
+        match self {
+            Self::Plain(reader) => reader.seek(SeekFrom::Start(position)).map(|_| true),
+            Self::Compressed(_) => Ok(false),
+        }
+    }
+
+    /// Which file it is, so that another one with the same name is noticed.
+    pub(super) fn identity(&self) -> io::Result<(u64, u64)> {
+        let metadata = match self {
+            Self::Plain(reader) => reader.get_ref().metadata()?,
+            Self::Compressed(reader) => reader.get_ref().get_ref().get_ref().metadata()?,
+        };
+        Ok((metadata.dev(), metadata.ino()))
     }
 
     fn open_compressed(path: &Path) -> io::Result<Self> {

@@ -9,6 +9,7 @@ mod compress;
 mod config;
 mod draft;
 mod flood;
+mod follow;
 mod handle;
 mod journal;
 mod json;
@@ -23,6 +24,7 @@ mod requests;
 mod segment;
 #[cfg(test)]
 pub(crate) mod tests;
+mod trail;
 mod verify;
 mod writer;
 
@@ -32,12 +34,14 @@ pub use chain::BadRecord;
 pub use compress::{Compressed, compress, compress_closed};
 pub use config::{AuditConfig, AuditError, Packets};
 pub use draft::{Claimed, Draft, SessionContext, SessionCounts};
+pub use follow::Follow;
 pub use handle::Audit;
 pub use kind::Kind;
 pub use read::{LoggedHeader, LoggedRecord, LoggedValue, REDACTED, Records, read};
 pub use replay::{Replay, replay};
 pub use requests::{ResumeRequest, writer_of};
-pub use verify::{Summary, VerifyError, verify};
+pub use trail::{Place, Places, RawRecord, Trail};
+pub use verify::{Summary, VerifyError, verify, verify_watched};
 
 /// The log cannot be written now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -250,6 +250,12 @@ impl Walk {
         self.segments.len()
     }
 
+    /// How many segments are read, of how many.
+    pub(super) fn progress(&self) -> (u64, u64) {
+        let count = |count| u64::try_from(count).unwrap_or_default();
+        (count(self.index), count(self.segments.len()))
+    }
+
     /// The next line; none behind the last one.
     pub(super) fn next(&mut self) -> Result<Option<Step<'_>>, VerifyError> {
         if !self.advance()? {

@@ -61,10 +61,22 @@ pub enum VerifyError {
 /// # Errors
 /// If the log is broken, is not there, or cannot be read.
 pub fn verify(directory: &Path) -> Result<Summary, VerifyError> {
+    verify_watched(directory, &mut |_, _| {})
+}
+
+/// The same, and tells now and then how many segments are read, of how many.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_watched(directory: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Summary, VerifyError> {
     let mut walk = Walk::begin(directory)?;
     let mut summary = Summary { segments: walk.segment_count(), ..Summary::default() };
     while let Some(step) = walk.next()? {
         summary.add(&step);
+        if summary.records.is_multiple_of(1 << 12) {
+            let (done, all) = walk.progress();
+            progress(done, all);
+        }
     }
     summary.head = String::from_utf8_lossy(&walk.head.hash).into_owned();
     summary.torn = walk.torn;

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::super::{Exit, Failure, Format, out};
-use crate::audit::{Summary, VerifyError, verify};
+use super::progress::Bar;
+use crate::audit::{Summary, VerifyError, verify_watched};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -17,7 +18,9 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let begin = Instant::now();
-    let outcome = verify(&args.dir);
+    let mut bar = Bar::new();
+    let outcome = verify_watched(&args.dir, &mut |done, all| bar.update(done, all));
+    bar.end();
     let text = match args.format {
         Format::Human => human(&outcome, begin.elapsed()),
         Format::Json => json(&outcome, begin.elapsed()),
@@ -114,7 +117,7 @@ mod tests {
     use clap::Parser as _;
 
     use super::*;
-    use crate::audit::{Audit, AuditConfig};
+    use crate::audit::{Audit, AuditConfig, verify};
 
     fn verify_command(dir: &std::path::Path) -> Result<Exit, Failure> {
         let dir = dir.to_str().expect("a path");
