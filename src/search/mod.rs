@@ -11,6 +11,8 @@ mod find;
 mod gist;
 mod index;
 mod number;
+#[cfg(test)]
+mod tests;
 mod transcript;
 
 pub use calls::{Call, Calls, Subject};

@@ -5,6 +5,7 @@ mod compressed;
 mod durability;
 mod faults;
 pub(crate) mod faulty;
+pub(crate) mod forge;
 mod reading;
 mod records;
 mod restart;

@@ -55,7 +55,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     });
     if args.format == Format::Json {
         // What was found before a bad record stays readable.
-        drop(line(b"\n]}\n"));
+        is_read &= line(b"\n]}\n").is_continue();
     }
     drop(to);
     bar.borrow_mut().end();
