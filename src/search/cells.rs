@@ -49,13 +49,13 @@ pub fn json_safe(json: &[u8]) -> Cow<'_, str> {
 
 /// The head of the table.
 #[must_use]
-pub fn table_header() -> String {
-    row(["time (UTC)", "identity", "peer", "what", "decision"].map(str::to_owned), "rule or reason")
-        .trim_end()
-        .to_owned()
+pub fn table_header(width: usize) -> String {
+    let line = row(["time (UTC)", "identity", "peer", "what", "decision"].map(str::to_owned));
+    let rest = "rule or reason, and what the packet says";
+    if width >= WIDE { format!("{line}{rest}") } else { format!("{}\n    {rest}", line.trim_end()) }
 }
 
-/// A record as one line of at most `width` characters, or two: then the second has the gist.
+/// A record as one line of at most `width` characters, or two: then the second has the rule or reason, and the gist.
 #[must_use]
 pub fn table_row(record: &LoggedRecord, width: usize) -> String {
     let or_dash = |text: &str| if text.is_empty() { "-".to_owned() } else { escaped(text) };
@@ -63,21 +63,21 @@ pub fn table_row(record: &LoggedRecord, width: usize) -> String {
     let time = time.split_once(['.', 'Z']).map_or(time.as_str(), |(seconds, _)| seconds).replace('T', " ");
     let cells =
         [time, or_dash(&record.identity), or_dash(&record.peer), escaped(what(record)), or_dash(&record.decision)];
-    let why = escaped(if record.reason.is_empty() { &record.rule } else { &record.reason });
-    let line = row(cells, &why);
-    let gist = escaped(&gist(record));
-    if gist.is_empty() {
+    let line = row(cells);
+    let why = if record.reason.is_empty() { &record.rule } else { &record.reason };
+    let rest = [escaped(why), escaped(&gist(record))].into_iter().filter(|text| !text.is_empty());
+    let rest = rest.collect::<Vec<_>>().join("  ");
+    if rest.is_empty() {
         return cut(line.trim_end(), width);
     }
     if width >= WIDE {
-        return cut(&format!("{line:<100} {gist}"), width);
+        return cut(&format!("{line}{rest}"), width);
     }
-    format!("{}\n{}", cut(line.trim_end(), width), cut(&format!("    {gist}"), width))
+    format!("{}\n{}", cut(line.trim_end(), width), cut(&format!("    {rest}"), width))
 }
 
-fn row(cells: [String; 5], rest: &str) -> String {
-    let cells = cells.into_iter().zip(WIDTHS).map(|(cell, width)| format!("{:<width$} ", cut(&cell, width)));
-    cells.chain([rest.to_owned()]).collect()
+fn row(cells: [String; 5]) -> String {
+    cells.into_iter().zip(WIDTHS).map(|(cell, width)| format!("{:<width$} ", cut(&cell, width))).collect()
 }
 
 /// The first `width` characters; one of them says that there were more.

@@ -12,7 +12,7 @@ mod gist;
 mod index;
 mod number;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod transcript;
 
 pub use calls::{Call, Calls, Subject};

@@ -6,6 +6,8 @@ mod progress;
 mod search;
 mod session;
 mod tail;
+#[cfg(test)]
+mod tests;
 mod verify;
 mod who_originated;
 

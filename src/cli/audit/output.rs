@@ -43,7 +43,7 @@ impl<W: Write> Printer<W> {
             match self.format {
                 RecordFormat::Json => {}
                 RecordFormat::Csv => self.line(csv_header().as_bytes(), b"\r\n")?,
-                RecordFormat::Table => self.line(table_header().as_bytes(), b"\n")?,
+                RecordFormat::Table => self.line(table_header(self.width).as_bytes(), b"\n")?,
             }
         }
         match self.format {

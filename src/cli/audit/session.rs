@@ -53,9 +53,9 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
             }
         })
     });
-    if args.format == Format::Json {
-        // What was found before a bad record stays readable.
-        is_read &= line(b"\n]}\n").is_continue();
+    // What was found before a bad record stays readable.
+    if args.format == Format::Json && line(b"\n]}\n").is_break() {
+        return Ok(Exit::Ok);
     }
     drop(to);
     bar.borrow_mut().end();

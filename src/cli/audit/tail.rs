@@ -19,7 +19,7 @@ pub(super) struct Args {
     dir: PathBuf,
     /// How many of the last records.
     #[arg(short = 'n', long = "lines", value_name = "N", default_value_t = 10)]
-    number: usize,
+    count: usize,
     /// Go on with every new record, until Ctrl-C.
     #[arg(short, long)]
     follow: bool,
@@ -32,7 +32,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let mut filter = Filter::new(args.filters.query(jiff::Timestamp::now()).0);
-    let (records, head) = match last(&args.dir, &mut filter, args.number) {
+    let (records, head) = match last(&args.dir, &mut filter, args.count) {
         Ok(found) => found,
         Err(error) => return end(0, Err(error)),
     };
@@ -63,7 +63,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
 }
 
 /// Prints what came since. Breaks if nobody reads it any more.
-fn poll<W: std::io::Write>(
+pub(super) fn poll<W: std::io::Write>(
     follow: &mut Follow,
     filter: &mut Filter,
     printer: &mut Printer<W>,

@@ -37,7 +37,7 @@ const CONNECT: &str = r#""kind":"connect","peer":"203.0.113.7:51234","listener":
 const END: &str = r#""kind":"end","session":"5e2b9c01-2","identity":"alice","peer":"203.0.113.7:51234","reason":"client-closed","forwarded":2,"refused":1,"sent":5"#;
 
 /// A log of three segments and three days: a session that calls +49 89 1234 and is refused 0900; then another one.
-fn write_log(dir: &Path) {
+pub(crate) fn write_log(dir: &Path) {
     let mut log = Forge::new(dir);
     log.record(20, START);
     log.record(20, CONNECT);
