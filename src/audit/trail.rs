@@ -242,7 +242,7 @@ impl Trail {
 /// The record that follows `head`. Where nothing is known of what stands before a segment, its first record is taken as
 /// it is, but for the first of all.
 pub(super) fn follow(head: Option<Head>, line: &[u8], first: u64) -> Result<Head, BadRecord> {
-    match head.or((first <= 1).then_some(Head::GENESIS)) {
+    match head.or_else(|| (first <= 1).then_some(Head::GENESIS)) {
         Some(mut head) => {
             head.follow(line)?;
             Ok(head)

@@ -115,8 +115,8 @@ impl<'i> Calls<'i> {
                 }
             }
         }
-        // A number may be an id too: `--set-id`s are free text.
-        for record in self.family(&[subject.text.clone()], None)? {
+        // A number may be an id too: a client can give any `ChannelId`.
+        for record in self.family(std::slice::from_ref(&subject.text), None)? {
             for record in if record.id.is_empty() { vec![record] } else { self.records(&Key::Action(&record.id))? } {
                 if record.kind == "action" && is_call(&record.name) {
                     actions.insert(record.seq, record);

@@ -19,6 +19,9 @@ pub struct Found {
     pub record: LoggedRecord,
 }
 
+/// Seq and hash of a record.
+pub type Head = (u64, [u8; 64]);
+
 /// Told now and then how many bytes are read, of how many.
 pub type Progress<'p> = &'p mut dyn FnMut(u64, u64);
 
@@ -62,7 +65,7 @@ pub fn search(
     }
 }
 
-/// The last `count` records that match, and seq and hash of the last record of all. Segments are read from the last one
+/// The last `count` records that match, and the last record of all. Segments are read from the last one
 /// backwards, no more of them than it takes.
 ///
 /// # Errors
@@ -71,7 +74,7 @@ pub fn last(
     directory: &Path,
     filter: &mut Filter,
     count: usize,
-) -> Result<(VecDeque<Found>, Option<(u64, [u8; 64])>), VerifyError> {
+) -> Result<(VecDeque<Found>, Option<Head>), VerifyError> {
     let (mut kept, mut head): (VecDeque<Found>, _) = (VecDeque::new(), None);
     let mut number = 0;
     while let Some(mut trail) = Trail::open(directory)?.from_last(number) {

@@ -18,7 +18,7 @@ mod transcript;
 pub use calls::{Call, Calls, Subject};
 pub use cells::{csv_header, csv_row, escaped, json_safe, table_header, table_row};
 pub use filter::{Filter, Query};
-pub use find::{Found, Progress, last, search};
+pub use find::{Found, Head, Progress, last, search};
 pub use gist::{gist, text_of, what};
 pub use index::{Index, IndexError, Kept};
 pub use number::{Number, NumberError};

@@ -70,9 +70,9 @@ impl Transcript {
         let mut is_other = false;
         each(trail, session, seq, progress, |entry, is_own| {
             if is_own {
-                transcript.add(entry)
+                transcript.add(&entry);
             } else {
-                is_other = true
+                is_other = true;
             }
             ControlFlow::Continue(())
         })?;
@@ -93,7 +93,7 @@ impl Transcript {
         each(trail, &self.session, self.connect.seq, progress, |entry, _| show(&entry))
     }
 
-    fn add(&mut self, entry: Entry<'_>) {
+    fn add(&mut self, entry: &Entry<'_>) {
         let record = entry.record;
         self.duration = entry.at;
         let keep = |kept: &mut String, value: &str| {

@@ -29,7 +29,7 @@ enum Command {
     ///
     /// Exit code 0: found. 3: nothing found. 5: the chain is broken; what was found before the first bad record is
     /// printed. 1: there is no log to read.
-    Search(search::Args),
+    Search(Box<search::Args>),
     /// Say who placed a call, by the number that was called or by the Uniqueid or Linkedid of its channel.
     ///
     /// Finds Originate, Redirect, BlindTransfer, Atxfer and DAHDIDialOffhook, what Asterisk answered, and how the call
@@ -42,7 +42,7 @@ enum Command {
     /// Show the last records, and with `-f` every new one, also while amiwall writes and changes files.
     ///
     /// Exit codes are those of `search`.
-    Tail(tail::Args),
+    Tail(Box<tail::Args>),
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {

@@ -131,7 +131,7 @@ fn a_broken_log_gives_what_stands_before_the_break() {
     // Who asks not to check is not told.
     assert_eq!(found_in(dir.path(), &Query::default(), true).expect("unchecked").len(), 17);
     // A segment that is gone, and one that ends inside a record.
-    std::fs::write(&path, &text[..text.len() - 20]).expect("written");
+    std::fs::write(&path, &text.as_bytes()[..text.len() - 20]).expect("written");
     assert!(found_in(dir.path(), &Query::default(), true).is_err());
     std::fs::remove_file(&path).expect("removed");
     assert!(found_in(dir.path(), &Query::default(), false).is_err());
