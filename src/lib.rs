@@ -18,6 +18,8 @@ pub mod audit;
 
 pub mod learn;
 
+pub mod search;
+
 pub mod upstream;
 
 pub mod listener;

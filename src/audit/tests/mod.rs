@@ -1,9 +1,11 @@
 //! Tests of the log as a whole, each over a directory of its own.
 
 mod chain;
+mod compressed;
 mod durability;
 mod faults;
 pub(crate) mod faulty;
+pub(crate) mod forge;
 mod reading;
 mod records;
 mod restart;

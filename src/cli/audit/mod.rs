@@ -1,7 +1,16 @@
 //! `amiwall audit`: what can be done with an audit log.
 
+mod filters;
 mod key;
+mod output;
+mod progress;
+mod search;
+mod session;
+mod tail;
+#[cfg(test)]
+mod tests;
 mod verify;
+mod who_originated;
 
 use super::{Exit, Failure};
 
@@ -19,11 +28,33 @@ enum Command {
     ///
     /// Exit code 0: the chain is whole. 5: it is broken, and the first bad record is named. 1: there is no log to read.
     Verify(verify::Args),
+    /// Find records. The chain is checked on the way.
+    ///
+    /// Exit code 0: found. 3: nothing found. 5: the chain is broken; what was found before the first bad record is
+    /// printed. 1: there is no log to read.
+    Search(Box<search::Args>),
+    /// Say who placed a call, by the number that was called or by the Uniqueid or Linkedid of its channel.
+    ///
+    /// Finds Originate, Redirect, BlindTransfer, Atxfer and DAHDIDialOffhook, what Asterisk answered, and how the call
+    /// ended. Exit codes are those of `search`.
+    WhoOriginated(who_originated::Args),
+    /// Show a session as a dialogue: each packet and what was decided on it, in order.
+    ///
+    /// Exit codes are those of `search`.
+    Session(session::Args),
+    /// Show the last records, and with `-f` every new one, also while amiwall writes and changes files.
+    ///
+    /// Exit codes are those of `search`.
+    Tail(Box<tail::Args>),
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     match &args.command {
         Command::Key(args) => key::run(args),
         Command::Verify(args) => verify::run(args),
+        Command::Search(args) => search::run(args),
+        Command::WhoOriginated(args) => who_originated::run(args),
+        Command::Session(args) => session::run(args),
+        Command::Tail(args) => tail::run(args),
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::super::{Exit, Failure, Format, out};
+use super::progress::Bar;
 use crate::audit::{Anchors, Evidence, Summary, VerifyError, VerifyingKey, verify_against};
 
 #[derive(Debug, clap::Args)]
@@ -25,7 +26,9 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let begin = Instant::now();
     let evidence = evidence(args)?;
-    let outcome = verify_against(&args.dir, &evidence, |_| ());
+    let mut bar = Bar::new();
+    let outcome = verify_against(&args.dir, &evidence, &mut |done, all| bar.update(done, all));
+    bar.end();
     let text = match args.format {
         Format::Human => human(&outcome, begin.elapsed()),
         Format::Json => json(&outcome, begin.elapsed()),

@@ -75,7 +75,7 @@ fn records(folder: &Path) -> Result<Vec<serde_json::Value>, Failure> {
 pub(super) fn verify(folder: &Path, key: &Path, stayed: bool) -> Result<Exit, Failure> {
     let key = VerifyingKey::load(key).map_err(|error| Failure::incomplete(error.to_string()))?;
     let evidence = Evidence { keys: vec![key], ..Evidence::default() };
-    let summary = match audit::verify_against(folder, &evidence, |_| ()) {
+    let summary = match audit::verify_against(folder, &evidence, &mut |_, _| ()) {
         Ok(summary) => summary,
         Err(error) => {
             out(&format!("\nThe audit chain is BROKEN: {error}"));
