@@ -2,11 +2,15 @@
 //!
 //! Only what stands at the very end may be bad, because only that can be a record that nobody was promised. It is kept
 //! in a file of its own. A bad record with a good one behind it is corruption or tampering: then amiwall does not start.
+//!
+//! A power cut may leave good records behind a bad one too: of what was not synced, any block may be missing. It reads as
+//! NULs. That is an end like any other, unless what stands behind it proves that it had been synced.
 
 use std::fs::File;
 use std::io::{self, BufReader};
 
 use super::chain::{BadRecord, Head, Record};
+use super::kind::Kind;
 use super::lines::{Line, Lines};
 use super::segment::{Directory, Segment, list_segments, segment_name};
 
@@ -82,7 +86,7 @@ fn scan(directory: &Directory, segment: &Segment, following: u64) -> Result<Scan
     let len = file.metadata()?.len();
     let mut lines = Lines::new(BufReader::with_capacity(256 * 1024, file));
     let mut scan = Scan { head: None, good_end: 0, end: 0, len };
-    let mut bad: Option<(u64, BadRecord)> = None;
+    let mut bad: Option<Bad> = None;
     loop {
         let read = lines.read()?;
         if read == Line::End {
@@ -92,18 +96,61 @@ fn scan(directory: &Directory, segment: &Segment, following: u64) -> Result<Scan
         if read == Line::Torn {
             return Ok(scan);
         }
-        match (Record::read(lines.line()), bad.take()) {
+        let hole = has_hole(lines.line(), lines.next);
+        match (Record::read(lines.line()), &mut bad) {
             (Ok(record), _) if segment.is_suspect() && record.seq >= following => return Ok(scan),
-            (Ok(_), Some((line, problem))) => return Err(broken(segment, line, problem)),
+            (Ok(record), Some(bad)) => {
+                if !bad.has_hole || bad.was_synced(&record, lines.line()) {
+                    return Err(broken(segment, bad.line, bad.problem.clone()));
+                }
+            }
             (Ok(_), None) => {
                 scan.head =
                     Some(follow(scan.head, lines.line(), segment).map_err(|p| broken(segment, lines.number, p))?);
                 scan.good_end = lines.next;
             }
-            (Err(_), Some(first)) => bad = Some(first),
-            (Err(problem), None) => bad = Some((lines.number, problem)),
+            (Err(_), Some(bad)) => bad.has_hole |= hole,
+            (Err(problem), None) => {
+                bad = Some(Bad { line: lines.number, problem, has_hole: hole, synced: None });
+            }
         }
     }
+}
+
+/// The first bad record, and what was found behind it.
+struct Bad {
+    line: u64,
+    problem: BadRecord,
+    /// A block was missing there.
+    has_hole: bool,
+    /// The time of a batch behind it that was synced before anything else was written.
+    synced: Option<u64>,
+}
+
+impl Bad {
+    /// Whether a good record behind it proves that the bad one had been synced: there is a later one than one that
+    /// somebody had waited for.
+    fn was_synced(&mut self, record: &Record<'_>, line: &[u8]) -> bool {
+        if self.synced.is_some_and(|mono| mono != record.mono) {
+            return true;
+        }
+        let is_own = [Kind::Checkpoint, Kind::Outage, Kind::Start].iter().any(|k| k.name().as_bytes() == record.kind);
+        // In a value the quotes would be escaped.
+        let is_forwarded = memchr::memmem::find(line, b",\"decision\":\"allow\"").is_some();
+        if is_own || (is_forwarded && record.kind == Kind::Action.name().as_bytes()) {
+            self.synced = Some(record.mono);
+        }
+        false
+    }
+}
+
+/// The smallest block that a disk writes.
+const BLOCK_LEN: u64 = 512;
+
+/// Whether a block of a line that ends at `end`, with its newline, was never written: there are NULs up to the end of a
+/// block, and no record has one.
+fn has_hole(line: &[u8], end: u64) -> bool {
+    line.iter().rev().zip(1..).any(|(byte, back)| *byte == 0 && (end - back) % BLOCK_LEN == 0)
 }
 
 fn broken(segment: &Segment, line: u64, problem: BadRecord) -> RecoverError {
