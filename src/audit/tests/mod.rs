@@ -1,9 +1,15 @@
 //! Tests of the log as a whole, each over a directory of its own.
 
+mod bench;
 mod chain;
+mod disk;
 mod durability;
+mod every_call;
 mod faults;
 pub(crate) mod faulty;
+mod power;
+#[path = "../../../tests/audit_faults/random.rs"]
+mod random;
 mod reading;
 mod records;
 mod restart;
