@@ -10,3 +10,4 @@ mod kill;
 mod log;
 mod random;
 mod wall;
+mod writers;

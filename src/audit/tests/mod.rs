@@ -1,5 +1,8 @@
 //! Tests of the log as a whole, each over a directory of its own.
 
+#[expect(dead_code, reason = "the tests of the built program use more of it")]
+#[path = "../../../tests/audit_faults/asterisk.rs"]
+mod asterisk;
 mod bench;
 mod chain;
 mod disk;
@@ -7,6 +10,7 @@ mod durability;
 mod every_call;
 mod faults;
 pub(crate) mod faulty;
+mod order;
 mod power;
 #[path = "../../../tests/audit_faults/random.rs"]
 mod random;
