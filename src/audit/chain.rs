@@ -74,6 +74,18 @@ pub(super) struct Stamp<'t> {
 /// What is wrong with a line of a log.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadRecord {
+    /// The record is not the one that somebody kept elsewhere.
+    #[error("record {seq} is another one than the copy that was kept elsewhere: the chain was made anew")]
+    Anchor {
+        /// Its seq.
+        seq: u64,
+    },
+    /// The beginning is missing.
+    #[error("the log begins with record {first}, and no `prune` record says that what was before it was taken out")]
+    Begin {
+        /// The first seq that is there.
+        first: u64,
+    },
     /// The hash is not that of the record.
     #[error("the record does not have the hash that it says")]
     Hash,
@@ -91,6 +103,19 @@ pub enum BadRecord {
     /// The record before it is not the one that was there when it was written.
     #[error("the record does not follow the one before it (`prev` is another hash)")]
     Prev,
+    /// Somebody has kept a later record elsewhere.
+    #[error(
+        "the log ends with record {last}, but a copy of record {anchor} ({time}) was kept elsewhere: its end was cut off, \
+         or an older log was put in its place"
+    )]
+    Rollback {
+        /// The last seq that is there.
+        last: u64,
+        /// The seq of what was kept.
+        anchor: u64,
+        /// The time of what was kept.
+        time: String,
+    },
     /// A record is missing, or one is too many.
     #[error("the record's seq is {found} where {expected} has to follow")]
     Seq {
@@ -98,6 +123,19 @@ pub enum BadRecord {
         expected: u64,
         /// What it says.
         found: u64,
+    },
+    /// A checkpoint has no signature, or one that is not good.
+    #[error("the checkpoint is not signed with a key that was given")]
+    Signature,
+    /// Checkpoints are missing.
+    #[error(
+        "from record {since} on nothing is signed, over {seconds} s: these records may have been made without the key"
+    )]
+    Unsigned {
+        /// The first seq that no signature covers.
+        since: u64,
+        /// How long it goes on like that.
+        seconds: u64,
     },
     /// The file ends inside a line, and another segment follows.
     #[error("the segment ends inside a record")]
@@ -119,6 +157,11 @@ impl<'l> Record<'l> {
     /// This record as the end of a chain.
     pub(super) const fn head(&self) -> Head {
         Head { seq: self.seq, hash: self.hash }
+    }
+
+    /// The hash of the record before it.
+    pub(super) fn prev_hash(&self) -> Option<Hash> {
+        self.prev.try_into().ok()
     }
 
     /// Reads a line (without its newline) and checks its own hash.

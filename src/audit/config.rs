@@ -2,10 +2,12 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::chain::BadRecord;
 use super::recover::RecoverError;
 use super::segment::DirectoryError;
+use super::signing::KeyError;
 
 /// Which packets are recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,6 +17,64 @@ pub enum Packets {
     /// What goes to the client too.
     #[default]
     Both,
+}
+
+/// When whoever waits for a record is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// After an `fdatasync` that covers it.
+    Synced,
+    /// When `write(2)` has returned. A sync covers it within about a second.
+    Written,
+}
+
+impl Durability {
+    /// The word of the policy file and of the log.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Synced => "synced",
+            Self::Written => "written",
+        }
+    }
+}
+
+/// What is done while the log cannot be written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFailure {
+    /// Nothing passes that is not on record.
+    #[default]
+    Refuse,
+    /// Everything passes as before; what is missing is recorded as a gap when the log can be written again.
+    Continue,
+}
+
+/// What of the log is kept. What is not is taken out segment by segment, the oldest first, and that is a record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keep {
+    /// For so many days.
+    pub days: Option<u32>,
+    /// As long as there is so much space.
+    pub space: Option<KeepSpace>,
+}
+
+/// How much space a log may need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeepSpace {
+    /// As long as no more than so many percent of the file system are in use, by whatever it is.
+    Percent(u8),
+    /// The log itself is at most so many bytes.
+    Bytes(u64),
+}
+
+/// What is done with a log in which good records follow a bad one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnBroken {
+    /// amiwall does not start.
+    #[default]
+    Refuse,
+    /// It is moved to a folder of its own, a new log is begun, and its first record says so.
+    SetAside,
 }
 
 /// What the policy file says under `audit`.
@@ -30,6 +90,22 @@ pub struct AuditConfig {
     pub redact: Vec<String>,
     /// At how many bytes another segment is begun.
     pub segment_size: u64,
+    /// At what age another segment is begun.
+    pub segment_age: Option<Duration>,
+    /// Whether segments that are complete are compressed.
+    pub compress: bool,
+    /// What is kept.
+    pub keep: Keep,
+    /// The private key that signs checkpoints.
+    pub signing_key: Option<PathBuf>,
+    /// A file, best on another machine, to which checkpoints are copied.
+    pub anchor: Option<PathBuf>,
+    /// What is done while the log cannot be written.
+    pub on_failure: OnFailure,
+    /// What an action waits for before it is forwarded.
+    pub actions: Durability,
+    /// What an answer or an event waits for before it is passed on.
+    pub responses: Durability,
 }
 
 impl AuditConfig {
@@ -45,6 +121,14 @@ impl AuditConfig {
             except_events: Vec::new(),
             redact: Self::default_redact(),
             segment_size: Self::DEFAULT_SEGMENT_SIZE,
+            segment_age: None,
+            compress: false,
+            keep: Keep::default(),
+            signing_key: None,
+            anchor: None,
+            on_failure: OnFailure::default(),
+            actions: Durability::Synced,
+            responses: Durability::Written,
         }
     }
 
@@ -61,7 +145,8 @@ pub enum AuditError {
     /// The log is damaged, not just cut off.
     #[error(
         "the audit log is broken: {}:{line}: {problem}; good records follow, so this is no crash. \
-         `amiwall audit verify {}` says more; to start all the same, move the directory away and keep it",
+         `amiwall audit verify {}` says more; `amiwall run --set-broken-log-aside` keeps it in a folder of its own, \
+         begins a new log and records that",
         segment.display(), segment.parent().unwrap_or(segment).display()
     )]
     Broken {
@@ -80,6 +165,9 @@ pub enum AuditError {
         /// What went wrong.
         error: io::Error,
     },
+    /// The key that signs checkpoints.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// Another process writes to the log.
     #[error("the audit directory `{}` is in use by another amiwall (process {holder})", directory.display())]
     Locked {

@@ -209,6 +209,15 @@ impl Draft {
         draft
     }
 
+    /// amiwall was told to end, with so many sessions open.
+    #[must_use]
+    pub fn draining(sessions: usize) -> Self {
+        let mut draft = Self::new(Kind::Admin);
+        json::plain(&mut draft.members, "name", "drain");
+        json::number(&mut draft.members, "sessions", sessions);
+        draft
+    }
+
     /// A policy is in force from here on. `trigger` is `start` or `reload`.
     #[must_use]
     pub fn policy(digest: &str, file: &Path, identities: usize, trigger: &str) -> Self {

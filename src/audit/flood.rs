@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::draft::Draft;
+use super::gate::{Counts, encode_counts};
 use super::json;
 use super::kind::Kind;
-use super::writer::{Counts, encode_counts};
 
 /// The time after which counts are written and begin anew.
 pub(super) const WINDOW: Duration = Duration::from_secs(60);

@@ -1,20 +1,32 @@
 //! [`Audit`]: what the rest of amiwall has of the log.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior, timeout_at};
 
+use super::checkpoint::SaveState;
 use super::flood::{Admission, Flood};
 use super::journal::Journal;
-use super::recover::{Recovered, recover};
+use super::progress::{Progress, WRITE_TIMEOUT};
+use super::recover::{RecoverError, Recovered, recover, set_aside};
 use super::redact::Redactor;
 use super::segment::{Directory, Storage};
-use super::writer::{self, Batch, Durability, Now, QUEUE_LEN_MAX, Request, SaveState, Writer};
-use super::{AuditConfig, AuditError, AuditUnavailable, Draft, Kind, Packets, Recorded, SessionContext, json};
+use super::writer::{self, Batch, Now, QUEUE_LEN_MAX, Request, Writer};
+use super::{
+    AuditConfig, AuditError, AuditUnavailable, Draft, Durability, Kind, OnBroken, OnFailure, Packets, Recorded,
+    SessionContext, json, reserve,
+};
 use crate::policy::{Decision, QuotaState};
+
+/// How often the writer looks after things.
+const TICK: Duration = Duration::from_secs(1);
+/// What is given as the seq of what was not recorded but passed on.
+const UNRECORDED: u64 = 1 << 63;
 
 /// The audit log. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -29,6 +41,12 @@ struct Shared {
     redactor: Redactor,
     packets: Packets,
     except_events: Vec<String>,
+    actions: Durability,
+    responses: Durability,
+    on_failure: OnFailure,
+    progress: Arc<Progress>,
+    /// Requests that were passed on although their records were not taken.
+    unrecorded: AtomicU64,
     flood: Mutex<Flood>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -39,13 +57,26 @@ impl Audit {
     /// # Errors
     /// If the directory cannot be used or written, another process writes there, or the log is broken.
     pub fn open(config: &AuditConfig) -> Result<Self, AuditError> {
+        Self::open_or(config, OnBroken::Refuse)
+    }
+
+    /// As [`Audit::open`], but says what is done with a broken log.
+    ///
+    /// # Errors
+    /// As for [`Audit::open`].
+    pub fn open_or(config: &AuditConfig, on_broken: OnBroken) -> Result<Self, AuditError> {
         let directory = Directory::open(&config.directory).map_err(|e| AuditError::of_directory(config, e))?;
-        let recovered = recover(&directory).map_err(|e| AuditError::of_recovery(config, e))?;
+        let recovered = match recover(&directory) {
+            Err(RecoverError::Broken { segment, line, problem }) if on_broken == OnBroken::SetAside => {
+                set_aside(&directory, format!("{segment}:{line}"), problem).map_err(|e| AuditError::of_io(config, e))?
+            }
+            other => other.map_err(|e| AuditError::of_recovery(config, e))?,
+        };
         let file = match &recovered.segment {
             Some((name, _)) => Some(directory.reopen(name).map_err(|e| AuditError::of_io(config, e))?),
             None => None,
         };
-        Self::start(config, directory, file, recovered).map_err(|e| AuditError::of_io(config, e))
+        Self::start(config, directory, file, recovered)
     }
 
     /// Starts the writer over what was found in a directory.
@@ -54,25 +85,30 @@ impl Audit {
         storage: S,
         file: Option<S::File>,
         recovered: Recovered,
-    ) -> std::io::Result<Self> {
+    ) -> Result<Self, AuditError> {
+        let failed = |error| AuditError::of_io(config, error);
         let mut random = [0; 4];
-        aws_lc_rs::rand::fill(&mut random).map_err(std::io::Error::other)?;
+        aws_lc_rs::rand::fill(&mut random).map_err(|error| failed(std::io::Error::other(error)))?;
         let boot_id = format!("{:08x}", u32::from_be_bytes(random));
-        let mut journal = Journal::new(storage, config.segment_size);
+        let mut journal = Journal::new(storage, config.segment_size, config.segment_age);
         let found = recovery_record(&recovered);
         if let (Some(file), Some((name, len))) = (file, recovered.segment) {
-            journal.go_on(file, name, len);
+            journal.go_on(file, name, len, recovered.began.unwrap_or_else(SystemTime::now));
         }
-        let mut writer = Writer::new(journal, recovered.head, boot_id.clone());
+        // Without it a full disk could not be recorded.
+        journal.directory().map_or(Ok(()), reserve::keep).map_err(failed)?;
+        let mut writer = Writer::new(journal, recovered.head, boot_id.clone(), config)?;
         // Before anybody can rely on the log: it works, or amiwall does not start.
-        for draft in found.iter().chain([&start_record(config, &boot_id)]) {
-            writer.commit(draft, Now::read())?;
+        let started = start_record(config, &boot_id, writer.checkpoints.signer());
+        for draft in found.iter().chain([&started]) {
+            writer.commit(draft, Now::read()).map_err(failed)?;
         }
-        Self::spawn(config, writer, boot_id)
+        Self::spawn(config, writer, boot_id).map_err(failed)
     }
 
     fn spawn<S: Storage>(config: &AuditConfig, writer: Writer<S>, boot_id: String) -> std::io::Result<Self> {
         let (requests, receiver) = mpsc::channel(QUEUE_LEN_MAX);
+        let progress = writer.progress.clone();
         let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(|| writer::run(writer, receiver))?;
         let shared = Shared {
             boot_id,
@@ -80,6 +116,11 @@ impl Audit {
             redactor: Redactor::new(&config.redact),
             packets: config.packets,
             except_events: config.except_events.clone(),
+            actions: config.actions,
+            responses: config.responses,
+            on_failure: config.on_failure,
+            progress,
+            unrecorded: AtomicU64::new(0),
             flood: Mutex::default(),
             thread: Mutex::new(Some(thread)),
         };
@@ -98,17 +139,18 @@ impl Audit {
         format!("{}-{connect_seq}", self.shared.boot_id)
     }
 
-    /// Records decisions on actions of one session, in order; returns when all are durable.
+    /// Records decisions on actions of one session, in order; returns when all are durable, or as `audit.actions` says.
     ///
     /// # Errors
-    /// If they could not be made durable: nothing may be forwarded then. The decisions are handed back.
+    /// If they could not be made durable: nothing may be forwarded then. The decisions are handed back. With
+    /// `audit.on_failure: continue` this is no error, and the log tells the gap later.
     pub async fn record(
         &self,
         session: &Arc<SessionContext>,
         decisions: Vec<(String, Decision)>,
     ) -> Result<Vec<Recorded<Decision>>, (AuditUnavailable, Vec<Decision>)> {
         let drafts = decisions.iter().map(|(id, decision)| Draft::action(session, id, decision)).collect();
-        let outcome = self.send(drafts, Durability::Synced).await;
+        let outcome = self.send(drafts, self.shared.actions).await;
         let decisions = decisions.into_iter().map(|(_, decision)| decision);
         match outcome {
             Ok(_) => Ok(decisions.map(|value| Recorded { value }).collect()),
@@ -116,13 +158,13 @@ impl Audit {
         }
     }
 
-    /// Appends records in order; returns when they are written (`write(2)` returned), with the seq of the first (0 where
-    /// the settings leave all of them out of the log). A full queue lets the caller wait.
+    /// Appends records in order; returns when they are written (`write(2)` returned), or as `audit.responses` says, with the
+    /// seq of the first (0 where the settings leave all of them out of the log). A full queue lets the caller wait.
     ///
     /// # Errors
     /// If they could not be written: nothing of it may be passed on.
     pub async fn append(&self, drafts: Vec<Draft>) -> Result<u64, AuditUnavailable> {
-        self.send(drafts, Durability::Written).await
+        self.send(drafts, self.shared.responses).await
     }
 
     /// Appends a record and returns when it is durable, with its seq.
@@ -133,20 +175,30 @@ impl Audit {
         self.send(vec![draft], Durability::Synced).await
     }
 
-    /// Appends a `checkpoint` record and returns when it is durable, unless nothing was appended since the last one.
-    /// `state` is asked by the writer, when the record's place in the log is known: all that is on record before it must
-    /// have been charged before it was recorded, and so is in the state.
+    /// Says what whole checkpoints hold. `state` is asked by the writer, when the record's place in the log is known: all
+    /// that is on record before it must have been charged before it was recorded, and so is in the state.
     ///
     /// # Errors
-    /// If it could not be made durable.
-    pub async fn checkpoint(
-        &self,
-        state: impl FnOnce() -> QuotaState + Send + 'static,
-    ) -> Result<(), AuditUnavailable> {
-        let (answer, answered) = oneshot::channel();
-        let request = Request::Checkpoint(SaveState(Box::new(state)), answer);
-        self.shared.requests.send(request).await.map_err(|_| AuditUnavailable)?;
-        answered.await.unwrap_or(Err(AuditUnavailable)).map(drop)
+    /// If the writer is gone.
+    pub async fn keep_quotas(&self, state: impl Fn() -> QuotaState + Send + 'static) -> Result<(), AuditUnavailable> {
+        self.shared.requests.send(Request::Quotas(SaveState(Box::new(state)))).await.map_err(|_| AuditUnavailable)
+    }
+
+    /// Lets the writer do what is to be done once a second, until nobody else has this log: sync what is only written, look
+    /// after its file, its disk and the clock, sign, and begin or take out segments.
+    pub fn keep(&self) -> impl Future<Output = ()> + use<> {
+        let shared = Arc::downgrade(&self.shared);
+        async move {
+            let mut interval = tokio::time::interval(TICK);
+            interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
+            loop {
+                interval.tick().await;
+                let Some(requests) = shared.upgrade().map(|shared| shared.requests.clone()) else { return };
+                if requests.send(Request::Tick).await.is_err() {
+                    return;
+                }
+            }
+        }
     }
 
     /// Appends a record that a peer which is not logged in has caused. Only the first few of an address and minute are
@@ -205,11 +257,48 @@ impl Audit {
         if ends.is_empty() {
             return Ok(0);
         }
-        let (answer, answered) = oneshot::channel();
+        match self.request(members, ends, durability).await {
+            Ok(seq) => Ok(seq),
+            Err(Untaken::Failed) if shared.on_failure == OnFailure::Continue => {
+                // No record has such a seq, and no two sessions get one name.
+                Ok(UNRECORDED + shared.unrecorded.fetch_add(1, Ordering::Relaxed))
+            }
+            Err(Untaken::Failed | Untaken::Gone) => Err(AuditUnavailable),
+        }
+    }
+
+    async fn request(
+        &self,
+        members: Vec<u8>,
+        ends: Vec<(usize, Kind)>,
+        durability: Durability,
+    ) -> Result<u64, Untaken> {
+        let shared = &self.shared;
+        let count = ends.len();
+        if shared.progress.hangs() {
+            shared.progress.lose(count);
+            return Err(Untaken::Failed);
+        }
+        let deadline = Instant::now() + WRITE_TIMEOUT;
+        let (answer, mut answered) = oneshot::channel();
         let request = Request::Append(Batch { members, ends, durability, answer });
         // A writer that has panicked has dropped its end of both channels: nothing passes.
-        shared.requests.send(request).await.map_err(|_| AuditUnavailable)?;
-        answered.await.unwrap_or(Err(AuditUnavailable))
+        match timeout_at(deadline, shared.requests.send(request)).await {
+            Ok(sent) => sent.map_err(|_| Untaken::Gone)?,
+            Err(_) => {
+                shared.progress.lose(count);
+                return Err(Untaken::Failed);
+            }
+        }
+        let outcome = match timeout_at(deadline, &mut answered).await {
+            Ok(outcome) => outcome.map_err(|_| Untaken::Gone)?,
+            Err(_) => {
+                // Either the answer is there by now, or the writer will find nobody who wants it, and records that.
+                answered.close();
+                answered.try_recv().map_err(|_| Untaken::Failed)?
+            }
+        };
+        outcome.map_err(|AuditUnavailable| Untaken::Failed)
     }
 
     /// Comes back to write the counts of a window, if the log is still there then.
@@ -226,6 +315,15 @@ impl Audit {
     }
 }
 
+/// Why a record was not taken.
+#[derive(Clone, Copy, Debug)]
+enum Untaken {
+    /// It cannot be written now.
+    Failed,
+    /// There is no writer: it has ended, or panicked.
+    Gone,
+}
+
 impl Shared {
     fn is_recorded(&self, draft: &Draft) -> bool {
         match draft.kind() {
@@ -238,12 +336,14 @@ impl Shared {
             | Kind::Action
             | Kind::Admin
             | Kind::Checkpoint
+            | Kind::Clock
             | Kind::Connect
             | Kind::End
             | Kind::Limit
             | Kind::Login
             | Kind::Outage
             | Kind::Policy
+            | Kind::Prune
             | Kind::Recovery
             | Kind::Refuse
             | Kind::Start
@@ -252,10 +352,15 @@ impl Shared {
     }
 }
 
-fn start_record(config: &AuditConfig, boot_id: &str) -> Draft {
+fn start_record(config: &AuditConfig, boot_id: &str, signer: Option<&str>) -> Draft {
     Draft::new(Kind::Start).with(|out| {
         json::text(out, "boot", boot_id);
         json::text(out, "version", env!("CARGO_PKG_VERSION"));
+        json::text(out, "node", &rustix::system::uname().nodename().to_string_lossy());
+        json::text_if_any(out, "signer", signer.unwrap_or_default());
+        json::plain(out, "actions", config.actions.name());
+        json::plain(out, "responses", config.responses.name());
+        json::plain(out, "on_failure", if config.on_failure == OnFailure::Continue { "continue" } else { "refuse" });
         json::text(out, "packets", if config.packets == Packets::Both { "both" } else { "actions" });
         json::list(out, "except_events", config.except_events.iter().map(String::as_str));
         json::list(out, "redact", config.redact.iter().map(String::as_str));
@@ -263,10 +368,16 @@ fn start_record(config: &AuditConfig, boot_id: &str) -> Draft {
 }
 
 fn recovery_record(recovered: &Recovered) -> Option<Draft> {
-    if recovered.set_aside.is_none() && recovered.copied.is_none() {
+    if recovered.set_aside.is_none() && recovered.copied.is_none() && recovered.broken.is_none() {
         return None;
     }
     Some(Draft::new(Kind::Recovery).with(|out| {
+        if let Some(broken) = &recovered.broken {
+            json::text(out, "reason", "audit.broken");
+            json::text(out, "file", &broken.folder);
+            json::text(out, "at", &broken.at);
+            json::text(out, "problem", &broken.problem.to_string());
+        }
         if let Some((torn, len)) = &recovered.set_aside {
             json::text(out, "reason", "audit.torn");
             json::text(out, "file", torn);

@@ -5,6 +5,8 @@
 //! file is never written or synced again.
 
 use std::io;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use super::segment::{Change, SegmentFile, Storage, segment_name};
 
@@ -17,12 +19,15 @@ struct Open<F> {
     name: String,
     /// Up to here it holds whole records of the chain, and nothing else counts.
     len: u64,
+    /// When its first record was written.
+    began: SystemTime,
 }
 
 /// The log's files, from the writer's side.
 pub(super) struct Journal<S: Storage> {
     storage: S,
     segment_size: u64,
+    segment_age: Option<Duration>,
     open: Option<Open<S::File>>,
     unsynced: Vec<u8>,
     unsynced_first: u64,
@@ -42,11 +47,12 @@ pub(super) enum Incident {
 }
 
 impl<S: Storage> Journal<S> {
-    pub(super) fn new(storage: S, segment_size: u64) -> Self {
+    pub(super) fn new(storage: S, segment_size: u64, segment_age: Option<Duration>) -> Self {
         Self {
             storage,
             // An empty segment is never full.
             segment_size: segment_size.max(1),
+            segment_age,
             open: None,
             unsynced: Vec::new(),
             unsynced_first: 0,
@@ -56,8 +62,34 @@ impl<S: Storage> Journal<S> {
     }
 
     /// Goes on in a segment that was there, and is synced.
-    pub(super) fn go_on(&mut self, file: S::File, name: String, len: u64) {
-        self.open = Some(Open { file, name, len });
+    pub(super) fn go_on(&mut self, file: S::File, name: String, len: u64, began: SystemTime) {
+        self.open = Some(Open { file, name, len, began });
+    }
+
+    /// The directory, if it is a real one.
+    pub(super) fn directory(&self) -> Option<&Path> {
+        self.storage.directory()
+    }
+
+    /// Whether another segment should be begun.
+    pub(super) fn is_full(&self, now: SystemTime) -> bool {
+        self.open.as_ref().is_some_and(|open| {
+            let age = now.duration_since(open.began).unwrap_or_default();
+            open.len >= self.segment_size || self.segment_age.is_some_and(|most| age >= most && open.len > 0)
+        })
+    }
+
+    /// Makes the segment durable; what is appended next begins another one.
+    pub(super) fn end_segment(&mut self) -> io::Result<()> {
+        self.sync()?;
+        self.open = None;
+        Ok(())
+    }
+
+    /// Sees whether the segment is still where a reader looks for it, though nothing was written.
+    pub(super) fn watch(&mut self) -> io::Result<()> {
+        self.sync()?;
+        self.is_in_place().map(drop)
     }
 
     /// What happened to segments since this was asked last.
@@ -70,7 +102,7 @@ impl<S: Storage> Journal<S> {
         if self.unsynced.len() > UNSYNCED_LEN_MAX {
             self.sync()?;
         }
-        self.make_room(first_seq)?;
+        self.open_any(first_seq)?;
         let open = self.open.as_mut().ok_or_else(no_segment)?;
         if let Err(error) = write_all(&mut open.file, records) {
             // What was written of it is not of the chain; if it cannot be taken back, the file is not to be trusted.
@@ -102,7 +134,7 @@ impl<S: Storage> Journal<S> {
                 return Ok(());
             }
         }
-        self.make_room(self.unsynced_first)
+        self.open_any(self.unsynced_first)
     }
 
     /// False if the segment had to be given up. One that was removed or replaced is put back: it is still open.
@@ -125,13 +157,8 @@ impl<S: Storage> Journal<S> {
         self.given_up = self.open.take().map(|open| open.name);
     }
 
-    /// Sees to it that there is an open segment that is not full.
-    fn make_room(&mut self, first_seq: u64) -> io::Result<()> {
-        if self.open.as_ref().is_some_and(|open| open.len >= self.segment_size) {
-            self.sync()?;
-            // The sync may have begun another one.
-            self.open.take_if(|open| open.len >= self.segment_size);
-        }
+    /// Sees to it that there is an open segment.
+    fn open_any(&mut self, first_seq: u64) -> io::Result<()> {
         if self.open.is_some() {
             return Ok(());
         }
@@ -172,7 +199,7 @@ impl<S: Storage> Journal<S> {
             self.given_up = self.storage.remove(&name).is_err().then_some(name);
             return Err(error);
         }
-        Ok(Open { file, name, len: len(&self.unsynced) })
+        Ok(Open { file, name, len: len(&self.unsynced), began: SystemTime::now() })
     }
 }
 

@@ -7,8 +7,10 @@ pub enum Kind {
     Action,
     /// Somebody who runs amiwall told it something.
     Admin,
-    /// The state of quotas, so that a start goes on with it.
+    /// How long the chain was and where it ended, signed where there is a key; some hold the state of quotas too.
     Checkpoint,
+    /// Somebody set the machine's clock.
+    Clock,
     /// A connection was accepted.
     Connect,
     /// A session ended.
@@ -23,6 +25,8 @@ pub enum Kind {
     Outage,
     /// A policy was loaded, or failed to.
     Policy,
+    /// Old segments were taken out, as the policy says.
+    Prune,
     /// The log was made whole after a crash or a failed sync.
     Recovery,
     /// A connection was refused.
@@ -43,6 +47,7 @@ impl Kind {
             Self::Action => "action",
             Self::Admin => "admin",
             Self::Checkpoint => "checkpoint",
+            Self::Clock => "clock",
             Self::Connect => "connect",
             Self::End => "end",
             Self::Event => "event",
@@ -50,6 +55,7 @@ impl Kind {
             Self::Login => "login",
             Self::Outage => "outage",
             Self::Policy => "policy",
+            Self::Prune => "prune",
             Self::Recovery => "recovery",
             Self::Refuse => "refuse",
             Self::Response => "response",

@@ -5,21 +5,29 @@
 //! whole.
 
 mod chain;
+mod checkpoint;
+mod compress;
 mod config;
 mod draft;
 mod flood;
+mod gate;
 mod handle;
+mod housekeeping;
 mod journal;
 mod json;
+mod keep;
 mod kind;
 mod lines;
 mod packet;
+mod progress;
 mod read;
 mod recover;
 mod redact;
 mod replay;
 mod requests;
+mod reserve;
 mod segment;
+mod signing;
 #[cfg(test)]
 pub(crate) mod tests;
 mod verify;
@@ -28,14 +36,15 @@ mod writer;
 use crate::policy::{Decision, Denial, Permit};
 
 pub use chain::BadRecord;
-pub use config::{AuditConfig, AuditError, Packets};
+pub use config::{AuditConfig, AuditError, Durability, Keep, KeepSpace, OnBroken, OnFailure, Packets};
 pub use draft::{Claimed, Draft, SessionContext, SessionCounts};
 pub use handle::Audit;
 pub use kind::Kind;
 pub use read::{LoggedHeader, LoggedRecord, LoggedValue, REDACTED, Records, read};
 pub use replay::{Replay, replay};
 pub use requests::{ResumeRequest, writer_of};
-pub use verify::{Summary, VerifyError, verify};
+pub use signing::{KeyError, SigningKey, VerifyingKey};
+pub use verify::{Anchors, Evidence, Summary, VerifyError, verify, verify_against};
 
 /// The log cannot be written now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -219,8 +219,12 @@ pub(super) struct Walk {
     pub(super) head: Head,
     /// How many were right.
     records: u64,
+    /// The number of the last line that was one.
+    last_line: u64,
     /// The last segment ends inside a record: its path, and how many bytes are no record.
     pub(super) torn: Option<(PathBuf, u64)>,
+    /// What was before the first record, if that is not the first of the log.
+    pub(super) pruned: Option<Head>,
 }
 
 /// One line of the log, which follows the one before it.
@@ -241,7 +245,8 @@ impl Walk {
             return Err(VerifyError::Empty(directory.to_owned()));
         }
         let directory = directory.to_owned();
-        Ok(Self { directory, segments, index: 0, lines: None, head: Head::GENESIS, records: 0, torn: None })
+        let (head, index, lines) = (Head::GENESIS, 0, None);
+        Ok(Self { directory, segments, index, lines, head, records: 0, last_line: 0, torn: None, pruned: None })
     }
 
     pub(super) const fn segment_count(&self) -> usize {
@@ -254,11 +259,18 @@ impl Walk {
             return Ok(None);
         }
         let (Some(lines), Some(segment)) = (&self.lines, self.segments.get(self.index)) else { return Ok(None) };
+        if self.records == 0 && segment.first > 1 {
+            // Old segments may have been taken out; that a `prune` record says so is for `verify` to see.
+            let record = chain::Record::read(lines.line()).ok();
+            self.pruned = record.and_then(|record| Some(Head { seq: segment.first - 1, hash: record.prev_hash()? }));
+            self.head = self.pruned.unwrap_or(Head::GENESIS);
+        }
         let record = match self.head.follow(lines.line()) {
             Ok(record) => record,
             Err(problem) => return Err(self.broken(problem)),
         };
         self.records += 1;
+        self.last_line = lines.number;
         if lines.number == 1 && self.head.seq != segment.first {
             return Err(self.broken(BadRecord::Name { expected: segment.first, found: self.head.seq }));
         }
@@ -308,8 +320,20 @@ impl Walk {
         }
     }
 
+    /// What is wrong with the first line.
+    pub(super) fn broken_begin(&self, problem: BadRecord) -> VerifyError {
+        let segment = self.segments.first().map(|segment| self.directory.join(&segment.name));
+        VerifyError::Broken { segment: segment.unwrap_or_default(), line: 1, problem, good: 0 }
+    }
+
+    /// What is wrong with the end.
+    pub(super) fn broken_end(&self, problem: BadRecord) -> VerifyError {
+        let segment = self.segments.last().map(|segment| self.directory.join(&segment.name));
+        VerifyError::Broken { segment: segment.unwrap_or_default(), line: self.last_line, problem, good: self.records }
+    }
+
     /// What is wrong with the line that was read last.
-    fn broken(&self, problem: BadRecord) -> VerifyError {
+    pub(super) fn broken(&self, problem: BadRecord) -> VerifyError {
         let segment = self.segments.get(self.index).map(|segment| self.directory.join(&segment.name));
         let line = self.lines.as_ref().map_or(0, |lines| lines.number);
         VerifyError::Broken { segment: segment.unwrap_or_default(), line, problem, good: self.records }

@@ -8,6 +8,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader};
+use std::time::SystemTime;
 
 use super::chain::{BadRecord, Head, Record};
 use super::kind::Kind;
@@ -21,10 +22,37 @@ pub(super) struct Recovered {
     pub(super) head: Head,
     /// The segment to go on in, with its length; none for a new log.
     pub(super) segment: Option<(String, u64)>,
+    /// When that segment's first record was written, as far as it says.
+    pub(super) began: Option<SystemTime>,
     /// What was set aside: the file and its length.
     pub(super) set_aside: Option<(String, u64)>,
     /// A segment whose sync had failed, of which this start made a copy.
     pub(super) copied: Option<String>,
+    /// A broken log that was moved out of the way.
+    pub(super) broken: Option<BrokenLog>,
+}
+
+/// A broken log that was moved out of the way, at the word of whoever started amiwall.
+#[derive(Debug)]
+pub(super) struct BrokenLog {
+    /// The folder where it is now.
+    pub(super) folder: String,
+    /// The segment and line where it is broken.
+    pub(super) at: String,
+    pub(super) problem: BadRecord,
+}
+
+impl Recovered {
+    const fn nothing() -> Self {
+        Self { head: Head::GENESIS, segment: None, began: None, set_aside: None, copied: None, broken: None }
+    }
+}
+
+/// Moves a broken log out of the way and begins a new one.
+pub(super) fn set_aside(directory: &Directory, at: String, problem: BadRecord) -> io::Result<Recovered> {
+    let folder = directory.set_log_aside()?;
+    tracing::error!(folder, at, %problem, "the audit log is broken and was set aside; a new one begins");
+    Ok(Recovered { broken: Some(BrokenLog { folder, at, problem }), ..Recovered::nothing() })
 }
 
 /// Why a log cannot be continued.
@@ -48,6 +76,8 @@ impl From<io::Error> for RecoverError {
 /// What one segment holds.
 struct Scan {
     head: Option<Head>,
+    /// The time of its first record.
+    began: Option<SystemTime>,
     /// Where its last good record ends.
     good_end: u64,
     /// Where the file ends, without the NULs behind its last line.
@@ -57,13 +87,14 @@ struct Scan {
 
 /// Finds the end of the chain, and makes the last segment whole.
 pub(super) fn recover(directory: &Directory) -> Result<Recovered, RecoverError> {
-    let mut recovered = Recovered { head: Head::GENESIS, segment: None, set_aside: None, copied: None };
+    let mut recovered = Recovered::nothing();
     let segments = list_segments(directory.path())?;
     let mut following = u64::MAX;
     for segment in segments.iter().rev() {
         let scan = scan(directory, segment, following)?;
         following = segment.first;
         if recovered.segment.is_none() {
+            recovered.began = scan.began;
             tidy(directory, segment, &scan, &mut recovered)?;
         }
         // A segment may have been made and the machine have crashed before its first record was in it.
@@ -85,7 +116,7 @@ fn scan(directory: &Directory, segment: &Segment, following: u64) -> Result<Scan
     let file = File::open(directory.path().join(&segment.name))?;
     let len = file.metadata()?.len();
     let mut lines = Lines::new(BufReader::with_capacity(256 * 1024, file));
-    let mut scan = Scan { head: None, good_end: 0, end: 0, len };
+    let mut scan = Scan { head: None, began: None, good_end: 0, end: 0, len };
     let mut bad: Option<Bad> = None;
     loop {
         let read = lines.read()?;
@@ -100,11 +131,16 @@ fn scan(directory: &Directory, segment: &Segment, following: u64) -> Result<Scan
         match (Record::read(lines.line()), &mut bad) {
             (Ok(record), _) if segment.is_suspect() && record.seq >= following => return Ok(scan),
             (Ok(record), Some(bad)) => {
-                if !bad.has_hole || bad.was_synced(&record, lines.line()) {
+                if !bad.has_hole || bad.was_synced(&record) {
                     return Err(broken(segment, bad.line, bad.problem.clone()));
                 }
             }
-            (Ok(_), None) => {
+            (Ok(record), None) => {
+                if scan.head.is_none() {
+                    let time: Option<jiff::Timestamp> =
+                        std::str::from_utf8(record.time).ok().and_then(|t| t.parse().ok());
+                    scan.began = time.map(SystemTime::from);
+                }
                 scan.head =
                     Some(follow(scan.head, lines.line(), segment).map_err(|p| broken(segment, lines.number, p))?);
                 scan.good_end = lines.next;
@@ -129,15 +165,12 @@ struct Bad {
 
 impl Bad {
     /// Whether a good record behind it proves that the bad one had been synced: there is a later one than one that
-    /// somebody had waited for.
-    fn was_synced(&mut self, record: &Record<'_>, line: &[u8]) -> bool {
+    /// is always synced by itself, whatever else the settings say of syncs.
+    fn was_synced(&mut self, record: &Record<'_>) -> bool {
         if self.synced.is_some_and(|mono| mono != record.mono) {
             return true;
         }
-        let is_own = [Kind::Checkpoint, Kind::Outage, Kind::Start].iter().any(|k| k.name().as_bytes() == record.kind);
-        // In a value the quotes would be escaped.
-        let is_forwarded = memchr::memmem::find(line, b",\"decision\":\"allow\"").is_some();
-        if is_own || (is_forwarded && record.kind == Kind::Action.name().as_bytes()) {
+        if [Kind::Checkpoint, Kind::Start].iter().any(|kind| kind.name().as_bytes() == record.kind) {
             self.synced = Some(record.mono);
         }
         false

@@ -80,8 +80,10 @@ fn read_segment(
         let is = |kind: Kind| record.kind == kind.name().as_bytes();
         if is(Kind::Checkpoint) {
             let members: Checkpoint = serde_json::from_slice(lines.line()).map_err(io::Error::other)?;
-            part.saved = Some(members.quotas);
-            part.since.clear();
+            if let Some(quotas) = members.quotas {
+                part.saved = Some(quotas);
+                part.since.clear();
+            }
         } else if is(Kind::Action) || is(Kind::Limit) || is(Kind::Admin) {
             part.since.extend(wall.and_then(|wall| past(lines.line(), wall, is_counted)));
         }
@@ -91,7 +93,8 @@ fn read_segment(
 
 #[derive(serde::Deserialize)]
 struct Checkpoint {
-    quotas: QuotaState,
+    /// Only whole checkpoints have it.
+    quotas: Option<QuotaState>,
 }
 
 fn past(line: &[u8], wall: i64, is_counted: impl Fn(&str, &str) -> bool) -> Option<Past> {

@@ -70,6 +70,8 @@ pub(super) trait Storage: Send + 'static {
     /// Gives a file whose name is gone, or names another file now, its name back: a copy, durably. The other file is
     /// kept as `<name>.replaced-<n>`.
     fn restore(&mut self, name: &str, file: &Self::File, len: u64) -> io::Result<Self::File>;
+    /// The directory, if it is a real one, with a file system that can be full and old segments that can go.
+    fn directory(&self) -> Option<&Path>;
 }
 
 /// What somebody else did to a file of the log.
@@ -206,6 +208,23 @@ impl Directory {
         Ok(torn)
     }
 
+    /// Moves all that is not the lock to a free folder `broken-<n>`, durably, and gives its name.
+    pub(super) fn set_log_aside(&self) -> io::Result<String> {
+        let mut free = (1_u32..).map(|number| format!("broken-{number}"));
+        let folder = free.find(|folder| !self.path.join(folder).exists()).unwrap_or_default();
+        let to = self.path.join(&folder);
+        DirBuilder::new().mode(0o700).create(&to)?;
+        for entry in fs::read_dir(&self.path)? {
+            let name = entry?.file_name();
+            if name.to_str().is_some_and(|name| name.starts_with("audit-")) {
+                fs::rename(self.path.join(&name), to.join(&name))?;
+            }
+        }
+        sync_directory(&to)?;
+        sync_directory(&self.path)?;
+        Ok(folder)
+    }
+
     /// Cuts a segment, durably.
     pub(super) fn cut(&self, segment: &File, len: u64) -> io::Result<()> {
         segment.set_len(len)?;
@@ -282,7 +301,7 @@ fn is_missing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-fn sync_directory(path: &Path) -> io::Result<()> {
+pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
@@ -330,6 +349,10 @@ impl Storage for Directory {
             return Err(error);
         }
         Ok(copy)
+    }
+
+    fn directory(&self) -> Option<&Path> {
+        Some(&self.path)
     }
 }
 

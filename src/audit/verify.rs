@@ -1,11 +1,89 @@
 //! Reads a log from its first record to its last, in constant memory, and finds the first record that is not what the
 //! chain says.
 
-use std::io;
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
-use super::chain::{BadRecord, Record};
+use super::chain::{BadRecord, Hash, Head, Record};
 use super::read::{Step, Walk};
+use super::signing::VerifyingKey;
+
+/// How long the end of a log may be unsigned: a heartbeat comes each minute.
+const UNSIGNED_MAX_MICROS: u64 = 120 * 1_000_000;
+
+/// How often amiwall may have started without a signature since: each run signs within a second or two.
+const UNSIGNED_MAX_RUNS: u32 = 20;
+
+/// What a log is held against, beside itself.
+#[derive(Clone, Debug, Default)]
+pub struct Evidence {
+    /// The public keys whose signatures are good. None: signatures are not looked at.
+    pub keys: Vec<VerifyingKey>,
+    /// What was kept elsewhere.
+    pub anchors: Anchors,
+}
+
+/// Checkpoints that were kept where whoever has the log cannot change them.
+#[derive(Clone, Debug, Default)]
+pub struct Anchors {
+    /// In the order of seq.
+    kept: Vec<(Head, String)>,
+}
+
+impl Anchors {
+    /// Reads checkpoints (and the first and last records of runs) from a file: each is a line of the log, whole, with
+    /// anything before it, such as syslog's header.
+    ///
+    /// # Errors
+    /// If the file cannot be read or has none.
+    pub fn load(path: &Path) -> Result<Self, VerifyError> {
+        let failed = |error| VerifyError::Io { path: path.to_owned(), error };
+        let mut anchors = Self::default();
+        let mut reader = BufReader::new(File::open(path).map_err(failed)?);
+        let mut line = Vec::new();
+        while reader.by_ref().take(ANCHOR_LEN_MAX).read_until(b'\n', &mut line).map_err(failed)? > 0 {
+            anchors.add(&line);
+            line.clear();
+        }
+        if anchors.kept.is_empty() {
+            return Err(failed(io::Error::new(io::ErrorKind::InvalidData, "there is no checkpoint in it")));
+        }
+        Ok(anchors.and(Self::default()))
+    }
+
+    /// These and others.
+    #[must_use]
+    pub fn and(mut self, others: Self) -> Self {
+        self.kept.extend(others.kept);
+        self.kept.sort_unstable_by_key(|(head, _)| head.seq);
+        self
+    }
+
+    fn add(&mut self, line: &[u8]) {
+        let Some(start) = memchr::memmem::find(line, b"{\"seq\":") else { return };
+        let Ok(record) = Record::read(line.get(start..).unwrap_or_default().trim_ascii_end()) else { return };
+        if matches!(record.kind, b"checkpoint" | b"start" | b"stop") {
+            self.kept.push((record.head(), String::from_utf8_lossy(record.time).into_owned()));
+        }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+}
+
+/// Longer than any checkpoint but one with very many quotas, of which there is another.
+const ANCHOR_LEN_MAX: u64 = 16 * 1024 * 1024;
 
 /// What a whole log holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,12 +98,22 @@ pub struct Summary {
     pub first_time: String,
     /// The time of the last record.
     pub last_time: String,
+    /// The seq of the last record.
+    pub last_seq: u64,
     /// The hash of the last record. Kept elsewhere, it proves later that nothing was cut off or made anew.
     pub head: String,
     /// The kind of the last record: `stop`, unless amiwall is running, has crashed, or the end was cut off.
     pub last_kind: String,
     /// The last segment ends inside a record: its path, and how many bytes are no record.
     pub torn: Option<(PathBuf, u64)>,
+    /// The last seq that was taken out, with what was before it, as a `prune` record says.
+    pub pruned: Option<u64>,
+    /// How many checkpoints were signed with a key that was given.
+    pub signatures: u64,
+    /// The last record that a signature covers, if keys were given.
+    pub signed_through: Option<u64>,
+    /// How many records are as somebody kept them elsewhere.
+    pub anchored: u64,
 }
 
 /// Why a log is not whole.
@@ -56,19 +144,178 @@ pub enum VerifyError {
     },
 }
 
-/// Verifies the log in a directory.
+/// Verifies the chain of the log in a directory, and nothing beside it.
 ///
 /// # Errors
 /// If the log is broken, is not there, or cannot be read.
 pub fn verify(directory: &Path) -> Result<Summary, VerifyError> {
+    verify_against(directory, &Evidence::default(), |_| ())
+}
+
+/// Verifies the log in a directory against what is known of it. `progress` is told how many bytes were read since the last
+/// time.
+///
+/// # Errors
+/// If the log is broken, is not there, or cannot be read.
+pub fn verify_against(
+    directory: &Path,
+    evidence: &Evidence,
+    mut progress: impl FnMut(u64),
+) -> Result<Summary, VerifyError> {
     let mut walk = Walk::begin(directory)?;
     let mut summary = Summary { segments: walk.segment_count(), ..Summary::default() };
-    while let Some(step) = walk.next()? {
+    let mut witness =
+        Witness { evidence, next_anchor: 0, anchored: 0, tail: Tail::default(), signatures: 0, prunes: None };
+    loop {
+        let pruned = walk.pruned;
+        let Some(step) = walk.next()? else { break };
+        progress(step.bytes);
         summary.add(&step);
+        if let Err(problem) = witness.see(&step, pruned) {
+            return Err(walk.broken(problem));
+        }
     }
     summary.head = String::from_utf8_lossy(&walk.head.hash).into_owned();
+    summary.last_seq = walk.head.seq;
+    summary.signatures = witness.signatures;
+    summary.signed_through = witness.tail.signed_through.filter(|_| !evidence.keys.is_empty());
+    summary.anchored = witness.anchored;
+    summary.pruned = walk.pruned.map(|head| head.seq);
+    if let Some(pruned) = walk.pruned.filter(|pruned| witness.prunes != Some(*pruned)) {
+        return Err(walk.broken_begin(BadRecord::Begin { first: pruned.seq + 1 }));
+    }
+    witness.end(&walk.head).map_err(|problem| walk.broken_end(problem))?;
     summary.torn = walk.torn;
     Ok(summary)
+}
+
+/// Holds records against what is known beside the chain.
+struct Witness<'e> {
+    evidence: &'e Evidence,
+    next_anchor: usize,
+    anchored: u64,
+    tail: Tail,
+    signatures: u64,
+    /// The `prune` record of what is missing at the beginning.
+    prunes: Option<Head>,
+}
+
+/// What no signature covers yet.
+#[derive(Default)]
+struct Tail {
+    signed_through: Option<u64>,
+    /// In microseconds, by whichever clock says more: of the runs that are over.
+    before: u64,
+    /// How many those are.
+    runs: u32,
+    /// When the current run's first and last record were made, on both clocks.
+    since: Option<(u64, Vec<u8>)>,
+    last: (u64, Vec<u8>),
+}
+
+impl Witness<'_> {
+    fn see(&mut self, step: &Step<'_>, pruned: Option<Head>) -> Result<(), BadRecord> {
+        let record = &step.record;
+        while let Some((anchor, _)) = self.evidence.anchors.kept.get(self.next_anchor) {
+            if anchor.seq > record.seq {
+                break;
+            }
+            // What was pruned cannot be held against anything.
+            if anchor.seq == record.seq {
+                if *anchor != record.head() {
+                    return Err(BadRecord::Anchor { seq: record.seq });
+                }
+                self.anchored += 1;
+            }
+            self.next_anchor += 1;
+        }
+        match record.kind {
+            b"checkpoint" => self.checkpoint(step)?,
+            b"prune" => {
+                let prune: PruneMembers = serde_json::from_slice(step.text).map_err(|_| BadRecord::Shape)?;
+                let hash: Option<Hash> = prune.through_hash.as_bytes().try_into().ok();
+                let head = hash.map(|hash| Head { seq: prune.through, hash });
+                self.prunes = head.filter(|head| Some(*head) == pruned).or(self.prunes);
+            }
+            b"start" => self.tail.restart(),
+            _ => {}
+        }
+        if !self.evidence.keys.is_empty() {
+            self.tail.add(record);
+        }
+        Ok(())
+    }
+
+    fn checkpoint(&mut self, step: &Step<'_>) -> Result<(), BadRecord> {
+        if self.evidence.keys.is_empty() {
+            return Ok(());
+        }
+        let members: CheckpointMembers<'_> = serde_json::from_slice(step.text).map_err(|_| BadRecord::Shape)?;
+        let Some(note) = members.note else { return Ok(()) };
+        let hash = step.record.prev_hash().ok_or(BadRecord::Shape)?;
+        let head = Head { seq: step.record.seq - 1, hash };
+        if !self.evidence.keys.iter().any(|key| key.has_signed(&note, &head)) {
+            return Err(BadRecord::Signature);
+        }
+        self.signatures += 1;
+        self.tail = Tail { signed_through: Some(head.seq), ..Tail::default() };
+        Ok(())
+    }
+
+    fn end(&self, last: &Head) -> Result<(), BadRecord> {
+        if let Some((anchor, time)) = self.evidence.anchors.kept.get(self.next_anchor) {
+            let time = time.clone();
+            return Err(BadRecord::Rollback { last: last.seq, anchor: anchor.seq, time });
+        }
+        if self.evidence.keys.is_empty() {
+            return Ok(());
+        }
+        let micros = self.tail.before + self.tail.run();
+        if micros > UNSIGNED_MAX_MICROS || self.tail.runs > UNSIGNED_MAX_RUNS || self.tail.signed_through.is_none() {
+            let since = self.tail.signed_through.unwrap_or_default() + 1;
+            return Err(BadRecord::Unsigned { since, seconds: micros / 1_000_000 });
+        }
+        Ok(())
+    }
+}
+
+impl Tail {
+    fn add(&mut self, record: &Record<'_>) {
+        self.last.0 = record.mono;
+        self.last.1.clear();
+        self.last.1.extend_from_slice(record.time);
+        if self.since.is_none() {
+            self.since = Some(self.last.clone());
+        }
+    }
+
+    /// How long the current run goes on.
+    fn run(&self) -> u64 {
+        let Some((mono, time)) = &self.since else { return 0 };
+        let wall = |text: &[u8]| -> Option<jiff::Timestamp> { std::str::from_utf8(text).ok()?.parse().ok() };
+        let passed = wall(time).zip(wall(&self.last.1)).map(|(first, last)| last.duration_since(first).as_micros());
+        let by_wall = passed.and_then(|micros| u64::try_from(micros).ok()).unwrap_or_default();
+        self.last.0.saturating_sub(*mono).max(by_wall)
+    }
+
+    /// Another run: the monotonic clock begins anew, and what is between the two is nobody's.
+    fn restart(&mut self) {
+        self.before += self.run();
+        self.since = None;
+        self.runs += 1;
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct CheckpointMembers<'r> {
+    #[serde(borrow, default)]
+    note: Option<Cow<'r, str>>,
+}
+
+#[derive(serde::Deserialize)]
+struct PruneMembers {
+    through: u64,
+    through_hash: String,
 }
 
 impl Summary {

@@ -4,20 +4,23 @@
 //! INVARIANT: nobody is told of a seq that is not in the chain, and no one who waits for durability is answered `Ok`
 //! before a sync that covers all of his records has succeeded. While the gate is closed nothing is accepted.
 
-use std::collections::BTreeMap;
 use std::io;
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::chain::{Head, Stamp, TimeText};
+use super::checkpoint::{Checkpoints, SaveState};
 use super::draft::Draft;
-use super::journal::{Incident, Journal};
+use super::gate::Closed;
+use super::housekeeping::Housekeeping;
+use super::journal::Journal;
 use super::kind::Kind;
+use super::progress::Progress;
 use super::redact::Redactor;
 use super::segment::Storage;
-use super::{AuditUnavailable, json};
-use crate::policy::QuotaState;
+use super::{AuditConfig, AuditUnavailable, Durability, KeyError, reserve};
 
 /// How many requests may wait.
 pub(super) const QUEUE_LEN_MAX: usize = 4_096;
@@ -25,31 +28,6 @@ pub(super) const QUEUE_LEN_MAX: usize = 4_096;
 const BATCH_LEN_MAX: usize = 4_096;
 /// How much is written at once.
 const WRITE_LEN_MAX: usize = 1024 * 1024;
-/// How often a closed gate is tried.
-const PROBE_INTERVAL: Duration = Duration::from_secs(1);
-
-/// How many of each kind.
-pub(super) type Counts = BTreeMap<Kind, u64>;
-
-/// Appends a member with counts.
-pub(super) fn encode_counts(out: &mut Vec<u8>, counts: &Counts) {
-    json::key(out, "counts");
-    for (index, (kind, count)) in counts.iter().enumerate() {
-        out.push(if index == 0 { b'{' } else { b',' });
-        json::string(out, kind.name());
-        out.push(b':');
-        json::display(out, count);
-    }
-    out.extend_from_slice(if counts.is_empty() { b"{}" } else { b"}" });
-}
-
-/// What a caller waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Durability {
-    Synced,
-    Written,
-}
-
 /// The seq of the first record.
 pub(super) type Answer = oneshot::Sender<Result<u64, AuditUnavailable>>;
 
@@ -68,17 +46,11 @@ pub(super) struct Batch {
 #[derive(Debug)]
 pub(super) enum Request {
     Append(Batch),
-    Checkpoint(SaveState, Answer),
+    /// What whole checkpoints hold from now on.
+    Quotas(SaveState),
+    /// Another second has passed.
+    Tick,
     Stop(Answer),
-}
-
-/// Says what a checkpoint holds.
-pub(super) struct SaveState(pub(super) Box<dyn FnOnce() -> QuotaState + Send>);
-
-impl std::fmt::Debug for SaveState {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("SaveState")
-    }
 }
 
 /// What time it is, on both clocks.
@@ -95,30 +67,17 @@ impl Now {
 }
 
 /// Says when a record is taken.
-struct Clock {
-    text: TimeText,
+pub(super) struct Clock {
+    pub(super) text: TimeText,
     /// What `mono` counts from.
     started: Instant,
 }
 
 impl Clock {
-    fn stamp(&mut self, now: Now) -> Stamp<'_> {
+    pub(super) fn stamp(&mut self, now: Now) -> Stamp<'_> {
         let mono = now.steady.saturating_duration_since(self.started).as_micros();
         Stamp { time: self.text.at(now.wall), mono: u64::try_from(mono).unwrap_or(u64::MAX) }
     }
-}
-
-/// Why nothing is accepted, since when, and what it cost.
-#[derive(Debug)]
-struct Closed {
-    since: SystemTime,
-    probe_at: Instant,
-    cause: String,
-    /// Records that were not taken.
-    refused: Counts,
-    /// First and last seq of records that are in the chain, but whose callers were told that they are not durable: what
-    /// they say was allowed has not been forwarded.
-    unconfirmed: Vec<(u64, u64)>,
 }
 
 /// A caller whose records are in the batch.
@@ -132,13 +91,16 @@ struct Waiter {
 
 /// The writer's state.
 pub(super) struct Writer<S: Storage> {
-    journal: Journal<S>,
-    head: Head,
+    pub(super) journal: Journal<S>,
+    pub(super) head: Head,
     boot_id: String,
-    clock: Clock,
-    closed: Option<Closed>,
-    /// The last checkpoint.
-    checkpoint: Option<u64>,
+    pub(super) clock: Clock,
+    pub(super) closed: Option<Closed>,
+    pub(super) checkpoints: Checkpoints,
+    pub(super) housekeeping: Housekeeping,
+    pub(super) progress: Arc<Progress>,
+    /// Records that are durable, but whose callers had given up waiting.
+    pub(super) abandoned: Vec<(u64, u64)>,
     /// What is being written; kept for its room.
     out: Vec<u8>,
 }
@@ -159,40 +121,45 @@ pub(super) fn run<S: Storage>(mut writer: Writer<S>, mut requests: mpsc::Receive
 }
 
 impl<S: Storage> Writer<S> {
-    pub(super) fn new(journal: Journal<S>, head: Head, boot_id: String) -> Self {
-        Self {
+    pub(super) fn new(
+        journal: Journal<S>,
+        head: Head,
+        boot_id: String,
+        config: &AuditConfig,
+    ) -> Result<Self, KeyError> {
+        Ok(Self {
             journal,
             head,
             boot_id,
             clock: Clock { text: TimeText::default(), started: Instant::now() },
             closed: None,
-            checkpoint: None,
+            checkpoints: Checkpoints::new(config)?,
+            housekeeping: Housekeeping::new(config),
+            progress: Arc::default(),
+            abandoned: Vec::new(),
             out: Vec::new(),
-        }
+        })
     }
 
     /// Processes requests in order, up to a stop, whose answer is given back.
     pub(super) fn process(&mut self, requests: &mut Vec<Request>, now: Now) -> Option<Answer> {
+        let progress = self.progress.clone();
+        let _busy = progress.busy(now.steady);
         self.try_to_open(now);
+        self.turn_segment(now);
         let mut out = std::mem::take(&mut self.out);
         let mut waiters = Vec::new();
         let mut synced = Vec::new();
         let mut head = self.head;
-        let mut stop = None;
+        let (mut stop, mut has_ticked) = (None, false);
         for request in requests.drain(..) {
             match request {
                 Request::Append(batch) if self.closed.is_none() && stop.is_none() => {
                     waiters.push(self.seal(&mut head, &mut out, batch, now));
                 }
                 Request::Append(batch) => self.refuse(&batch.ends, batch.answer),
-                Request::Checkpoint(_, answer) if self.checkpoint == Some(head.seq) => {
-                    answer.send(Ok(head.seq)).ok();
-                }
-                Request::Checkpoint(save, answer) if self.closed.is_none() && stop.is_none() => {
-                    waiters.push(self.seal(&mut head, &mut out, checkpoint(save, answer), now));
-                    self.checkpoint = Some(head.seq);
-                }
-                Request::Checkpoint(_, answer) => drop(answer.send(Err(AuditUnavailable))),
+                Request::Quotas(save) => self.checkpoints.quotas = Some(save),
+                Request::Tick => has_ticked = true,
                 Request::Stop(answer) => stop = Some(answer),
             }
             if out.len() >= WRITE_LEN_MAX {
@@ -203,6 +170,9 @@ impl<S: Storage> Writer<S> {
         self.write(head, &mut out, now, (&mut waiters, &mut synced));
         self.out = out;
         self.confirm(synced, now);
+        if has_ticked {
+            self.tick(now);
+        }
         self.note_incidents(now);
         stop
     }
@@ -223,7 +193,9 @@ impl<S: Storage> Writer<S> {
         if self.closed.is_some() {
             return Err(AuditUnavailable);
         }
-        self.commit(&Draft::new(Kind::Stop), now).map_err(|error| {
+        let stopped = self.end_with_checkpoint(now).and_then(|()| self.commit(&Draft::new(Kind::Stop), now));
+        self.checkpoints.finish();
+        stopped.map_err(|error| {
             self.close(&error, now);
             AuditUnavailable
         })
@@ -282,7 +254,10 @@ impl<S: Storage> Writer<S> {
         match self.journal.sync() {
             Ok(()) => {
                 for waiter in synced {
-                    waiter.answer.send(Ok(waiter.first)).ok();
+                    let is_action = waiter.ends.iter().any(|(_, kind)| *kind == Kind::Action);
+                    if waiter.answer.send(Ok(waiter.first)).is_err() && is_action {
+                        self.abandoned.push((waiter.first, waiter.last));
+                    }
                 }
             }
             Err(error) => {
@@ -297,26 +272,28 @@ impl<S: Storage> Writer<S> {
         }
     }
 
-    fn close(&mut self, error: &io::Error, now: Now) {
-        if self.closed.is_none() {
-            tracing::error!(%error, "the audit log cannot be written; actions are refused until it can be");
+    pub(super) fn close(&mut self, error: &io::Error, now: Now) {
+        if let Some(closed) = &mut self.closed {
+            return closed.tried(now.steady);
         }
-        let closed = self.closed.get_or_insert_with(|| Closed {
-            since: now.wall,
-            probe_at: now.steady,
-            cause: error.to_string(),
-            refused: Counts::new(),
-            unconfirmed: Vec::new(),
-        });
-        closed.probe_at = now.steady + PROBE_INTERVAL;
+        let closed = Closed::new(error, now.wall, now.steady);
+        let is_full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        tracing::error!(%error, "{}", self.housekeeping.closing());
+        if is_full && let Some(directory) = self.journal.directory() {
+            // With what was kept back the log can say that it is full, and its end.
+            reserve::release(directory).ok();
+            let since = self.clock.text.at(now.wall).to_owned();
+            if self.commit(&closed.beginning(&since), now).is_err() {
+                tracing::error!("not even the reserve is enough to record that");
+            }
+        }
+        self.closed = Some(closed);
     }
 
     /// Tells a caller that nothing of what he asked is in the chain.
     fn refuse(&mut self, records: &[(usize, Kind)], answer: Answer) {
         if let Some(closed) = &mut self.closed {
-            for (_, kind) in records {
-                *closed.refused.entry(*kind).or_default() += 1;
-            }
+            closed.refuse(records);
         }
         answer.send(Err(AuditUnavailable)).ok();
     }
@@ -326,15 +303,9 @@ impl<S: Storage> Writer<S> {
         let Some(closed) = self.closed.as_ref().filter(|closed| closed.probe_at <= now.steady) else { return };
         let since = self.clock.text.at(closed.since).to_owned();
         let until = self.clock.text.at(now.wall).to_owned();
-        let draft = Draft::new(Kind::Outage).with(|out| {
-            json::text(out, "reason", "audit.unavailable");
-            json::text(out, "cause", &closed.cause);
-            json::text(out, "since", &since);
-            json::text(out, "until", &until);
-            encode_counts(out, &closed.refused);
-            encode_ranges(out, &closed.unconfirmed);
-        });
-        match self.commit(&draft, now) {
+        let draft = closed.end(&since, &until, self.housekeeping.continues());
+        let opened = self.journal.directory().map_or(Ok(()), reserve::keep).and_then(|()| self.commit(&draft, now));
+        match opened {
             Ok(_) => {
                 tracing::warn!("the audit log can be written again");
                 self.closed = None;
@@ -343,30 +314,8 @@ impl<S: Storage> Writer<S> {
         }
     }
 
-    /// Puts on record what happened to segments.
-    fn note_incidents(&mut self, now: Now) {
-        if self.closed.is_some() {
-            return;
-        }
-        for incident in self.journal.take_incidents() {
-            let draft = Draft::new(Kind::Recovery).with(|out| match &incident {
-                Incident::SetAside(file) => {
-                    json::text(out, "reason", "audit.set-aside");
-                    json::text(out, "file", file);
-                }
-                Incident::Changed(file, change) => {
-                    json::text(out, "reason", "audit.file-changed");
-                    json::text(out, "file", file);
-                    json::text(out, "change", change.name());
-                }
-            });
-            if let Err(error) = self.append_own(&draft, now) {
-                self.close(&error, now);
-            }
-        }
-    }
-
-    fn append_own(&mut self, draft: &Draft, now: Now) -> io::Result<()> {
+    /// Appends a record of the log's own, and gives its line.
+    pub(super) fn append_own(&mut self, draft: &Draft, now: Now) -> io::Result<Vec<u8>> {
         let mut members = Vec::new();
         let mut out = Vec::new();
         let mut head = self.head;
@@ -375,35 +324,9 @@ impl<S: Storage> Writer<S> {
         head.seal(&mut out, self.clock.stamp(now), &[&members]);
         self.journal.append(&out, head.seq)?;
         self.head = head;
-        Ok(())
+        Ok(out)
     }
 }
 
 /// How the members of a connect record begin.
 const CONNECT: &[u8] = b",\"kind\":\"connect\"";
-
-fn checkpoint(SaveState(save): SaveState, answer: Answer) -> Batch {
-    let mut members = Vec::new();
-    json::plain(&mut members, "kind", Kind::Checkpoint.name());
-    json::key(&mut members, "quotas");
-    // Numbers and texts in lists: nothing of it can fail. JSON that is not this module's own escapes less than it does,
-    // but names of identities and actions have no control characters.
-    json::display(&mut members, serde_json::to_string(&save()).unwrap_or_default());
-    let ends = vec![(members.len(), Kind::Checkpoint)];
-    Batch { members, ends, durability: Durability::Synced, answer }
-}
-
-fn encode_ranges(out: &mut Vec<u8>, ranges: &[(u64, u64)]) {
-    if ranges.is_empty() {
-        return;
-    }
-    json::key(out, "unconfirmed");
-    for (index, (first, last)) in ranges.iter().enumerate() {
-        out.extend_from_slice(if index == 0 { b"[[" } else { b",[" });
-        json::display(out, first);
-        out.push(b',');
-        json::display(out, last);
-        out.push(b']');
-    }
-    out.push(b']');
-}

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Exit, Failure, out};
+use crate::audit::OnBroken;
 use crate::config::Config;
 use crate::daemon;
 
@@ -13,6 +14,10 @@ pub(super) struct Args {
     /// Only validate the policy, as `amiwall check` does, and end.
     #[arg(long)]
     check_only: bool,
+    /// Where the audit log is broken, and not just torn by a crash: move it to a folder `broken-<n>` beside the new one, and
+    /// record that. Without this amiwall does not start over a broken log.
+    #[arg(long)]
+    set_broken_log_aside: bool,
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
@@ -27,6 +32,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     super::log_to_stderr();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::incomplete(format!("cannot start the runtime: {error}")))?;
-    runtime.block_on(daemon::run(config)).map_err(|error| Failure::incomplete(error.to_string()))?;
+    let on_broken = if args.set_broken_log_aside { OnBroken::SetAside } else { OnBroken::Refuse };
+    runtime.block_on(daemon::run(config, on_broken)).map_err(|error| Failure::incomplete(error.to_string()))?;
     Ok(Exit::Ok)
 }

@@ -17,7 +17,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::audit::{Audit, Draft, best_effort};
+use crate::audit::{Audit, Draft, OnBroken, best_effort};
 use crate::config::Config;
 use crate::identity::LoginMemory;
 use crate::listener::{Connections, Listener, ListenerConfig};
@@ -96,7 +96,15 @@ impl Daemon {
     /// # Errors
     /// If the audit log cannot be opened or an address cannot be bound.
     pub async fn start(config: &Config) -> Result<Self, DaemonError> {
-        let audit = Audit::open(&config.audit).map_err(|error| DaemonError::Audit(error.to_string()))?;
+        Self::start_over(config, OnBroken::Refuse).await
+    }
+
+    /// As [`Daemon::start`]; `on_broken` says what is done with an audit log that is broken.
+    ///
+    /// # Errors
+    /// As for [`Daemon::start`].
+    pub async fn start_over(config: &Config, on_broken: OnBroken) -> Result<Self, DaemonError> {
+        let audit = Audit::open_or(&config.audit, on_broken).map_err(|error| DaemonError::Audit(error.to_string()))?;
         Self::start_with(config, audit, quotas::restored(config)?).await
     }
 
@@ -131,7 +139,9 @@ impl Daemon {
         let bound = daemon.bind_new(config).await?;
         daemon.take_requests().await;
         daemon.track(config);
-        daemon.run(quotas::keep(daemon.shared.audit.clone(), daemon.shared.buckets.clone()));
+        quotas::keep(&daemon.shared.audit, daemon.shared.buckets.clone()).await;
+        // Until the writer ends, and not only until the process is told to: sessions finish first.
+        tokio::spawn(daemon.shared.audit.keep());
         daemon.start_listeners(bound);
         Ok(daemon)
     }
@@ -180,6 +190,11 @@ impl Daemon {
         best_effort(self.shared.audit.commit(Draft::policy_refused(&in_force, path, why)).await);
     }
 
+    /// Records that the process was told to end: no new sessions from here on.
+    pub async fn record_drain(&self) {
+        best_effort(self.shared.audit.commit(Draft::draining(self.sessions.len())).await);
+    }
+
     /// Does what was asked for by files in the audit directory.
     pub async fn take_requests(&self) {
         quotas::resume_requested(&self.shared.audit, &self.shared.buckets, &self.audit_config.directory).await;
@@ -196,7 +211,6 @@ impl Daemon {
         if drained.is_err() {
             tracing::warn!("some sessions did not finish within {} s", DRAIN_TIMEOUT.as_secs());
         }
-        quotas::checkpoint(&self.shared.audit, &self.shared.buckets).await;
         best_effort(self.shared.audit.clone().close().await);
     }
 

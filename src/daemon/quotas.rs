@@ -2,16 +2,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::DaemonError;
 use crate::audit::{Audit, Draft, ResumeRequest, best_effort, replay};
 use crate::config::Config;
 use crate::identity::{ClientName, Now};
 use crate::policy::Buckets;
-
-/// A start reads what the log got in this time, at the most.
-const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What is left of the limits, as the log says. If it cannot be read, amiwall does not start: it would give quotas anew.
 pub(super) fn restored(config: &Config) -> Result<Arc<Buckets>, DaemonError> {
@@ -29,20 +25,9 @@ pub(super) fn restored(config: &Config) -> Result<Arc<Buckets>, DaemonError> {
     Ok(Arc::new(buckets))
 }
 
-/// Writes a checkpoint now and then, for ever.
-pub(super) async fn keep(audit: Audit, buckets: Arc<Buckets>) {
-    loop {
-        tokio::time::sleep(CHECKPOINT_INTERVAL).await;
-        checkpoint(&audit, &buckets).await;
-    }
-}
-
-/// Writes a checkpoint, if there is anything to keep.
-pub(super) async fn checkpoint(audit: &Audit, buckets: &Arc<Buckets>) {
-    if !buckets.save(Now::read().wall).is_empty() {
-        let buckets = buckets.clone();
-        best_effort(audit.checkpoint(move || buckets.save(Now::read().wall)).await);
-    }
+/// Lets the log's checkpoints say what is left of the limits.
+pub(super) async fn keep(audit: &Audit, buckets: Arc<Buckets>) {
+    best_effort(audit.keep_quotas(move || buckets.save(Now::read().wall)).await);
 }
 
 /// Resumes the identities for whom somebody has asked it. It is on record before it is done, and a request that cannot be

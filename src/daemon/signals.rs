@@ -5,19 +5,20 @@ use std::path::Path;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Daemon, DaemonError, notify};
+use crate::audit::OnBroken;
 use crate::config::Config;
 
-/// Runs the proxy until it is told to end.
+/// Runs the proxy until it is told to end. `on_broken` says what is done with an audit log that is broken.
 ///
 /// # Errors
 /// If it cannot start.
-pub async fn run(config: Config) -> Result<(), DaemonError> {
+pub async fn run(config: Config, on_broken: OnBroken) -> Result<(), DaemonError> {
     let mut hangup = signal(SignalKind::hangup()).map_err(DaemonError::Signals)?;
     // Before anybody can ask for it: without a handler this signal ends a process.
     let mut look = signal(SignalKind::user_defined1()).map_err(DaemonError::Signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(DaemonError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(DaemonError::Signals)?;
-    let mut daemon = Daemon::start(&config).await?;
+    let mut daemon = Daemon::start_over(&config, on_broken).await?;
     notify::tell("READY=1");
     let path = config.path.clone();
     drop(config);
@@ -31,6 +32,7 @@ pub async fn run(config: Config) -> Result<(), DaemonError> {
     }
     notify::tell("STOPPING=1");
     tracing::info!("stopping");
+    daemon.record_drain().await;
     daemon.stop().await;
     Ok(())
 }

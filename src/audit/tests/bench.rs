@@ -8,8 +8,8 @@ use tokio::sync::oneshot;
 use super::super::chain::Head;
 use super::super::journal::Journal;
 use super::super::redact::Redactor;
-use super::super::writer::{Batch, Durability, Now, Request, Writer};
-use super::super::{AuditUnavailable, Kind};
+use super::super::writer::{Batch, Now, Request, Writer};
+use super::super::{AuditUnavailable, Durability, Kind};
 use super::disk::{Disk, State};
 use super::*;
 
@@ -27,8 +27,9 @@ impl Bench {
     /// None if the first record cannot be written: then amiwall does not start.
     pub(super) fn new(state: State, segment_size: u64) -> (Arc<Mutex<State>>, Option<Self>) {
         let state = Arc::new(Mutex::new(state));
-        let journal = Journal::new(Disk(Arc::clone(&state)), segment_size);
-        let mut writer = Writer::new(journal, Head::GENESIS, "0b007001".to_owned());
+        let journal = Journal::new(Disk(Arc::clone(&state)), segment_size, None);
+        let config = AuditConfig { segment_size, ..AuditConfig::new("nowhere") };
+        let mut writer = Writer::new(journal, Head::GENESIS, "0b007001".to_owned(), &config).expect("a writer");
         let now = Now { wall: SystemTime::UNIX_EPOCH, steady: Instant::now() };
         let is_started = writer.commit(&Draft::new(Kind::Start), now).is_ok();
         let bench = is_started.then(|| Self { writer, state: Arc::clone(&state), now, next: 0 });
@@ -38,6 +39,7 @@ impl Bench {
     pub(super) fn later(&mut self, by: Duration) {
         self.now.wall += by;
         self.now.steady += by;
+        self.writer.tick(self.now);
     }
 
     /// Records that come at once, each with a name of its own and about this much in it.

@@ -10,7 +10,7 @@ use super::*;
 /// A log of 12 records in several segments, as name and bytes.
 fn log() -> Vec<(String, Vec<u8>)> {
     let dir = directory();
-    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     runtime.block_on(async {
         let config = AuditConfig { segment_size: 1_000, ..AuditConfig::new(dir.path()) };
         let audit = Audit::open(&config).expect("a log");

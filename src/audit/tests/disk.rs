@@ -263,6 +263,10 @@ impl Storage for Disk {
     fn restore(&mut self, name: &str, _: &DiskFile, _: u64) -> io::Result<DiskFile> {
         panic!("nobody has touched {name}")
     }
+
+    fn directory(&self) -> Option<&Path> {
+        None
+    }
 }
 
 impl SegmentFile for DiskFile {

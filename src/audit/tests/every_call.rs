@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::verify;
-use super::super::writer::Durability;
+use super::super::{Durability, verify};
 use super::bench::{Bench, names, quick_directory};
 use super::disk::{Fault, Injection, State};
 use super::random::{is_full, report};

@@ -9,8 +9,8 @@ use super::super::chain::Head;
 use super::super::journal::Journal;
 use super::super::redact::Redactor;
 use super::super::segment::{Directory, DirectoryError};
-use super::super::writer::{Batch, Durability, Now, Request, Writer};
-use super::super::{AuditUnavailable, verify};
+use super::super::writer::{Batch, Now, Request, Writer};
+use super::super::{AuditUnavailable, Durability, verify};
 use super::faulty::{Faulty, Plan, faulty};
 use super::*;
 
@@ -29,7 +29,9 @@ impl Bench {
         let dir = directory();
         let plan = Arc::new(Mutex::new(Plan::default()));
         let storage = Faulty::new(Directory::open(dir.path()).expect("a directory"), Arc::clone(&plan));
-        let writer = Writer::new(Journal::new(storage, 1 << 20), Head::GENESIS, "0b007001".to_owned());
+        let config = AuditConfig::new(dir.path());
+        let writer = Writer::new(Journal::new(storage, 1 << 20, None), Head::GENESIS, "0b007001".to_owned(), &config)
+            .expect("a writer");
         let now = Now { wall: SystemTime::UNIX_EPOCH, steady: Instant::now() };
         Self { writer, plan, now, dir }
     }

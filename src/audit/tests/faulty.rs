@@ -67,11 +67,16 @@ impl Faulty {
 
 /// A new log over a faulty disk, and the plan of it. `start` is on record before any fault.
 pub(crate) fn faulty(dir: &Path) -> (Audit, Arc<Mutex<Plan>>) {
-    let directory = Directory::open(dir).expect("a directory");
+    faulty_with(&AuditConfig::new(dir))
+}
+
+/// As [`faulty`], with settings.
+pub(super) fn faulty_with(config: &AuditConfig) -> (Audit, Arc<Mutex<Plan>>) {
+    let directory = Directory::open(&config.directory).expect("a directory");
     let recovered = recover(&directory).expect("a log");
     let plan = Arc::new(Mutex::new(Plan::default()));
     let storage = Faulty::new(directory, Arc::clone(&plan));
-    (Audit::start(&AuditConfig::new(dir), storage, None, recovered).expect("a log"), plan)
+    (Audit::start(config, storage, None, recovered).expect("a log"), plan)
 }
 
 /// Holds every sync from now on.
@@ -124,6 +129,10 @@ impl Storage for Faulty {
     fn restore(&mut self, name: &str, file: &FaultyFile, len: u64) -> io::Result<FaultyFile> {
         let file = self.directory.restore(name, &file.file, len)?;
         Ok(FaultyFile { file, name: name.to_owned(), plan: Arc::clone(&self.plan), is_suspect: false })
+    }
+
+    fn directory(&self) -> Option<&Path> {
+        None
     }
 }
 

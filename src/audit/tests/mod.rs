@@ -17,6 +17,7 @@ mod random;
 mod reading;
 mod records;
 mod restart;
+mod trail;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

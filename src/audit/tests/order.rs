@@ -63,6 +63,10 @@ impl Storage for Slow {
     fn restore(&mut self, name: &str, file: &SlowFile, len: u64) -> io::Result<SlowFile> {
         self.directory.restore(name, &file.file, len).map(|file| self.file(file))
     }
+
+    fn directory(&self) -> Option<&Path> {
+        None
+    }
 }
 
 impl SegmentFile for SlowFile {

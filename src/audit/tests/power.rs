@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::writer::Durability;
-use super::super::{AuditError, verify};
+use super::super::{AuditError, Durability, verify};
 use super::bench::{Bench, names, quick_directory};
 use super::disk::{Fault, Injection, State};
 use super::random::{Random, report, size};

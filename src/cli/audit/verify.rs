@@ -4,12 +4,19 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::super::{Exit, Failure, Format, out};
-use crate::audit::{Summary, VerifyError, verify};
+use crate::audit::{Anchors, Evidence, Summary, VerifyError, VerifyingKey, verify_against};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The directory of the log (`audit.directory` of the policy).
     dir: PathBuf,
+    /// The log's public key (PEM): its checkpoints must be signed with it. Several, if the key was changed.
+    #[arg(long = "key", value_name = "FILE")]
+    keys: Vec<PathBuf>,
+    /// A file with checkpoints that were kept elsewhere (`audit.anchor`, or a copy of syslog): the log must still have
+    /// them. May be given several times.
+    #[arg(long = "anchor", value_name = "FILE")]
+    anchors: Vec<PathBuf>,
     /// How to print the result.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -17,7 +24,8 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let begin = Instant::now();
-    let outcome = verify(&args.dir);
+    let evidence = evidence(args)?;
+    let outcome = verify_against(&args.dir, &evidence, |_| ());
     let text = match args.format {
         Format::Human => human(&outcome, begin.elapsed()),
         Format::Json => json(&outcome, begin.elapsed()),
@@ -35,6 +43,16 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     }
 }
 
+fn evidence(args: &Args) -> Result<Evidence, Failure> {
+    let incomplete = |error: &dyn std::fmt::Display| Failure::incomplete(error.to_string());
+    let keys: Result<Vec<VerifyingKey>, _> = args.keys.iter().map(|path| VerifyingKey::load(path)).collect();
+    let mut anchors = Anchors::default();
+    for path in &args.anchors {
+        anchors = anchors.and(Anchors::load(path).map_err(|error| incomplete(&error))?);
+    }
+    Ok(Evidence { keys: keys.map_err(|error| incomplete(&error))?, anchors })
+}
+
 fn human(outcome: &Result<Summary, VerifyError>, took: Duration) -> String {
     match outcome {
         Ok(summary) => {
@@ -49,6 +67,7 @@ fn human(outcome: &Result<Summary, VerifyError>, took: Duration) -> String {
                 took.as_secs_f64(),
                 summary.head,
             );
+            text += &trust(summary);
             if let Some((segment, bytes)) = &summary.torn {
                 text += &format!(
                     "\nwarning: {} ends with {bytes} bytes that are not a whole record: amiwall is writing, or a crash \
@@ -58,10 +77,10 @@ fn human(outcome: &Result<Summary, VerifyError>, took: Duration) -> String {
             }
             if summary.last_kind != "stop" {
                 text += &format!(
-                    "\nnote: the last record is `{}`, not `stop`: amiwall is running, or did not stop in good order. \
-                     The chain alone cannot show that its end was cut off: compare the head with one kept elsewhere",
+                    "\nnote: the last record is `{}`, not `stop`: amiwall is running, or did not stop in good order",
                     printable(&summary.last_kind)
                 );
+                text += &silence(summary);
             }
             text
         }
@@ -70,6 +89,48 @@ fn human(outcome: &Result<Summary, VerifyError>, took: Duration) -> String {
         }
         Err(error @ (VerifyError::Empty(_) | VerifyError::Io { .. })) => error.to_string(),
     }
+}
+
+/// What vouches for the chain.
+fn trust(summary: &Summary) -> String {
+    let mut text = String::new();
+    if let Some(pruned) = summary.pruned {
+        text += &format!("\npruned: records 1 to {pruned} were taken out, as a `prune` record says");
+    }
+    match summary.signed_through {
+        Some(through) => {
+            let unsigned = summary.last_seq - through;
+            text += &format!(
+                "\nsigned: {} checkpoints, up to record {through}; the last {unsigned} record{} behind it {} not covered yet",
+                summary.signatures,
+                if unsigned == 1 { "" } else { "s" },
+                if unsigned == 1 { "is" } else { "are" },
+            );
+        }
+        None => {
+            text += "\nsigned: not checked. Whoever can write the files can make an unsigned chain anew: give --key"
+        }
+    }
+    if summary.anchored > 0 {
+        text += &format!("\nanchored: {} records are as they were kept elsewhere", summary.anchored);
+    } else {
+        text +=
+            "\nanchored: not checked. Only a checkpoint kept elsewhere shows that the end was cut off: give --anchor";
+    }
+    text
+}
+
+/// A log that runs has a record each minute.
+fn silence(summary: &Summary) -> String {
+    let last: Option<jiff::Timestamp> = summary.last_time.parse().ok();
+    let seconds = last.map_or(0, |last| jiff::Timestamp::now().duration_since(last).as_secs());
+    if seconds < 150 {
+        return String::new();
+    }
+    format!(
+        "\nwarning: the last record is {seconds} s old, and a running amiwall makes one each minute: it is down, or the \
+         end was cut off"
+    )
 }
 
 fn json(outcome: &Result<Summary, VerifyError>, took: Duration) -> String {
@@ -83,6 +144,11 @@ fn json(outcome: &Result<Summary, VerifyError>, took: Duration) -> String {
             "last_time": summary.last_time,
             "last_kind": summary.last_kind,
             "head": summary.head,
+            "last_seq": summary.last_seq,
+            "pruned_through": summary.pruned,
+            "signatures": summary.signatures,
+            "signed_through": summary.signed_through,
+            "anchored": summary.anchored,
             "torn": summary.torn.as_ref().map(|(segment, bytes)| serde_json::json!({
                 "segment": segment.to_string_lossy(),
                 "bytes": bytes,
@@ -114,7 +180,7 @@ mod tests {
     use clap::Parser as _;
 
     use super::*;
-    use crate::audit::{Audit, AuditConfig};
+    use crate::audit::{Audit, AuditConfig, verify};
 
     fn verify_command(dir: &std::path::Path) -> Result<Exit, Failure> {
         let dir = dir.to_str().expect("a path");

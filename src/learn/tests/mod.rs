@@ -108,7 +108,7 @@ impl Log {
     /// Writes everything to the directory.
     pub(super) fn write(&mut self) {
         let drafts = std::mem::take(&mut self.drafts);
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
         runtime.block_on(async {
             let audit = Audit::open(&self.config).expect("a log");
             audit.append(drafts).await.expect("written");

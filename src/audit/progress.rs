@@ -1,0 +1,80 @@
+//! [`Progress`]: what callers know of the writer without asking it, because it may hang.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long a record may take. Longer, and it counts as one that could not be written.
+pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What the writer is at.
+#[derive(Debug)]
+pub(super) struct Progress {
+    base: Instant,
+    /// Since when it works on one batch, in milliseconds after the base, plus one; 0: it waits for requests.
+    busy_since: AtomicU64,
+    /// Records that callers gave up before the writer has seen them.
+    lost: AtomicU64,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self { base: Instant::now(), busy_since: AtomicU64::new(0), lost: AtomicU64::new(0) }
+    }
+}
+
+impl Progress {
+    /// Works from now on, until this is dropped.
+    pub(super) fn busy(&self, now: Instant) -> Busy<'_> {
+        self.busy_since.store(self.millis(now) + 1, Ordering::Relaxed);
+        Busy(self)
+    }
+
+    /// Whether it has been at one batch for too long, so that nobody need begin to wait.
+    pub(super) fn hangs(&self) -> bool {
+        let since = self.busy_since.load(Ordering::Relaxed);
+        let timeout = u64::try_from(WRITE_TIMEOUT.as_millis()).unwrap_or(u64::MAX);
+        since != 0 && self.millis(Instant::now()).saturating_sub(since) > timeout
+    }
+
+    /// Counts records that the writer will not see.
+    pub(super) fn lose(&self, records: usize) {
+        self.lost.fetch_add(u64::try_from(records).unwrap_or_default(), Ordering::Relaxed);
+    }
+
+    /// How many there were since this was asked last.
+    pub(super) fn take_lost(&self) -> u64 {
+        self.lost.swap(0, Ordering::Relaxed)
+    }
+
+    fn millis(&self, at: Instant) -> u64 {
+        u64::try_from(at.saturating_duration_since(self.base).as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// While this is there, the writer works.
+#[derive(Debug)]
+pub(super) struct Busy<'p>(&'p Progress);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.busy_since.store(0, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_long_batch_is_a_hang() {
+        let progress = Progress::default();
+        assert!(!progress.hangs());
+        let later = Progress { base: Instant::now().checked_sub(Duration::from_mins(1)).expect("a time"), ..progress };
+        let busy = later.busy(later.base);
+        assert!(later.hangs());
+        drop(busy);
+        assert!(!later.hangs());
+        let _busy = later.busy(Instant::now());
+        assert!(!later.hangs());
+    }
+}
