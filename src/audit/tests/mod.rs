@@ -17,6 +17,7 @@ mod random;
 mod reading;
 mod records;
 mod restart;
+mod tamper;
 mod trail;
 
 use std::path::{Path, PathBuf};
