@@ -173,9 +173,20 @@ impl<S: Storage> Journal<S> {
         Ok(())
     }
 
+    /// A disk that had failed altogether may have kept an earlier try's name, which would be in the way for ever.
+    fn create(&mut self, name: &str) -> io::Result<S::File> {
+        match self.storage.create(name) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.incidents.extend(self.storage.set_aside(name)?.map(Incident::SetAside));
+                self.storage.create(name)
+            }
+            created => created,
+        }
+    }
+
     /// A new segment that begins with what is not synced yet, synced.
     fn begin(&mut self, name: String) -> io::Result<Open<S::File>> {
-        let mut file = self.storage.create(&name)?;
+        let mut file = self.create(&name)?;
         let mut fill = || {
             if self.unsynced.is_empty() {
                 return Ok(());

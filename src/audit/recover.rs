@@ -2,6 +2,9 @@
 //!
 //! Only what stands at the very end may be bad, because only that can be a record that nobody was promised. It is kept
 //! in a file of its own. A bad record with a good one behind it is corruption or tampering: then amiwall does not start.
+//!
+//! A power cut may leave good records behind a bad one too: of what was not synced, any block may be missing. It reads as
+//! NULs. That is an end like any other, unless what stands behind it proves that it had been synced.
 
 use std::fs;
 use std::io;
@@ -9,6 +12,7 @@ use std::time::SystemTime;
 
 use super::chain::{BadRecord, Head, Record};
 use super::compress::SegmentReader;
+use super::kind::Kind;
 use super::lines::{Line, Lines};
 use super::read::is_damage;
 use super::segment::{Directory, Segment, list_segments, segment_name};
@@ -115,7 +119,7 @@ fn scan(directory: &Directory, segment: &Segment, following: u64) -> Result<Scan
     let len = fs::metadata(&path)?.len();
     let mut lines = Lines::new(SegmentReader::open(&path)?);
     let mut scan = Scan { head: None, began: None, good_end: 0, end: 0, len };
-    let mut bad: Option<(u64, BadRecord)> = None;
+    let mut bad: Option<Bad> = None;
     loop {
         let read = match lines.read() {
             Err(e) if is_damage(segment, &e) => {
@@ -124,7 +128,7 @@ fn scan(directory: &Directory, segment: &Segment, following: u64) -> Result<Scan
             read => read?,
         };
         // What is compressed was closed whole: nothing in it can be a record that was being written.
-        if let Some((line, problem)) = bad.take_if(|_| read != Line::Whole && segment.is_compressed()) {
+        if let Some(Bad { line, problem, .. }) = bad.take_if(|_| read != Line::Whole && segment.is_compressed()) {
             return Err(broken(segment, line, problem));
         }
         if read == Line::End {
@@ -137,9 +141,14 @@ fn scan(directory: &Directory, segment: &Segment, following: u64) -> Result<Scan
         if read == Line::Torn {
             return Ok(scan);
         }
-        match (Record::read(lines.line()), bad.take()) {
+        let hole = has_hole(lines.line(), lines.next);
+        match (Record::read(lines.line()), &mut bad) {
             (Ok(record), _) if segment.is_suspect() && record.seq >= following => return Ok(scan),
-            (Ok(_), Some((line, problem))) => return Err(broken(segment, line, problem)),
+            (Ok(record), Some(bad)) => {
+                if !bad.has_hole || bad.was_synced(&record) {
+                    return Err(broken(segment, bad.line, bad.problem.clone()));
+                }
+            }
             (Ok(record), None) => {
                 if scan.head.is_none() {
                     let time: Option<jiff::Timestamp> =
@@ -150,10 +159,45 @@ fn scan(directory: &Directory, segment: &Segment, following: u64) -> Result<Scan
                     Some(follow(scan.head, lines.line(), segment).map_err(|p| broken(segment, lines.number, p))?);
                 scan.good_end = lines.next;
             }
-            (Err(_), Some(first)) => bad = Some(first),
-            (Err(problem), None) => bad = Some((lines.number, problem)),
+            (Err(_), Some(bad)) => bad.has_hole |= hole,
+            (Err(problem), None) => {
+                bad = Some(Bad { line: lines.number, problem, has_hole: hole, synced: None });
+            }
         }
     }
+}
+
+/// The first bad record, and what was found behind it.
+struct Bad {
+    line: u64,
+    problem: BadRecord,
+    /// A block was missing there.
+    has_hole: bool,
+    /// The time of a batch behind it that was synced before anything else was written.
+    synced: Option<u64>,
+}
+
+impl Bad {
+    /// Whether a good record behind it proves that the bad one had been synced: there is a later one than one that
+    /// is always synced by itself, whatever else the settings say of syncs.
+    fn was_synced(&mut self, record: &Record<'_>) -> bool {
+        if self.synced.is_some_and(|mono| mono != record.mono) {
+            return true;
+        }
+        if [Kind::Checkpoint, Kind::Start].iter().any(|kind| kind.name().as_bytes() == record.kind) {
+            self.synced = Some(record.mono);
+        }
+        false
+    }
+}
+
+/// The smallest block that a disk writes.
+const BLOCK_LEN: u64 = 512;
+
+/// Whether a block of a line that ends at `end`, with its newline, was never written: there are NULs up to the end of a
+/// block, and no record has one.
+fn has_hole(line: &[u8], end: u64) -> bool {
+    line.iter().rev().zip(1..).any(|(byte, back)| *byte == 0 && (end - back) % BLOCK_LEN == 0)
 }
 
 fn broken(segment: &Segment, line: u64, problem: BadRecord) -> RecoverError {

@@ -110,7 +110,7 @@ impl Daemon {
         Self::start_with(config, audit, quotas::restored(config)?).await
     }
 
-    async fn start_with(config: &Config, audit: Audit, buckets: Arc<Buckets>) -> Result<Self, DaemonError> {
+    pub(crate) async fn start_with(config: &Config, audit: Audit, buckets: Arc<Buckets>) -> Result<Self, DaemonError> {
         let unavailable = |error: crate::audit::AuditUnavailable| DaemonError::Audit(error.to_string());
         audit
             .commit(Draft::policy(&config.digest, &config.path, config.identities.iter().count(), "start", &[]))

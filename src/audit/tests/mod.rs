@@ -1,14 +1,25 @@
 //! Tests of the log as a whole, each over a directory of its own.
 
+#[expect(dead_code, reason = "the tests of the built program use more of it")]
+#[path = "../../../tests/audit_faults/asterisk.rs"]
+mod asterisk;
+mod bench;
 mod chain;
 mod compressed;
+mod disk;
 mod durability;
+mod every_call;
 mod faults;
 pub(crate) mod faulty;
 pub(crate) mod forge;
+mod order;
+mod power;
+#[path = "../../../tests/audit_faults/random.rs"]
+mod random;
 mod reading;
 mod records;
 mod restart;
+mod tamper;
 mod trail;
 
 use std::path::{Path, PathBuf};
