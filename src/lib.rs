@@ -18,6 +18,8 @@ pub mod audit;
 
 pub mod learn;
 
+pub mod report;
+
 pub mod upstream;
 
 pub mod listener;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 /// Each module and what it may use.
-const TABLE: [(&str, &[&str]); 17] = [
+const TABLE: [(&str, &[&str]); 18] = [
     ("ami", &[]),
     ("networks", &[]),
     ("secret", &[]),
@@ -18,6 +18,7 @@ const TABLE: [(&str, &[&str]); 17] = [
     ("policy", &["ami", "catalogue", "identity"]),
     ("audit", &["ami", "identity", "policy"]),
     ("learn", &["ami", "catalogue", "identity", "policy", "audit"]),
+    ("report", &["audit"]),
     ("upstream", &["ami", "secret", "policy", "audit"]),
     ("session", &["ami", "catalogue", "networks", "tls", "identity", "policy", "audit", "upstream"]),
     ("listener", &["networks", "tls", "identity", "policy", "audit", "upstream", "session"]),
@@ -46,6 +47,7 @@ const TABLE: [(&str, &[&str]); 17] = [
             "policy",
             "audit",
             "learn",
+            "report",
             "upstream",
             "session",
             "listener",

@@ -95,6 +95,8 @@ pub struct LoggedRecord {
     pub version: String,
     pub packets: String,
     pub except_events: Vec<String>,
+    pub redact: Vec<String>,
+    pub changes: Vec<String>,
     pub file: String,
     pub trigger: String,
     pub problem: String,

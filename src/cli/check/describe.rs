@@ -49,6 +49,16 @@ pub(super) fn json(checked: &Checked) -> serde_json::Value {
     identities.map(object).collect()
 }
 
+/// For others who tell of it: each identity's name, and its topics with their lines.
+pub(in crate::cli) fn identities(checked: &Checked) -> Vec<(String, Vec<(String, Vec<String>)>)> {
+    let identities = checked.identities.iter().zip(&checked.clients);
+    let described = identities.map(|(identity, client)| {
+        let topics = topics(identity, client, &checked.roles).into_iter();
+        (identity.name.clone(), topics.map(|topic| (topic.label.to_owned(), topic.lines)).collect())
+    });
+    described.collect()
+}
+
 struct Topic {
     /// For people.
     label: &'static str,
