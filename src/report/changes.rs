@@ -160,8 +160,8 @@ impl Changes {
                 Cell::code(change.digest.clone()),
                 Cell::text(change.file.clone()),
                 change.identities.map_or(Cell::None, Cell::Count),
-                Cell::text(change.more.clone()),
-                Cell::Count(change.seq),
+                Cell::prose(change.more.clone()),
+                Cell::Seq(change.seq),
             ]
         };
         let before = self.policy_before.as_ref().map_or_else(String::new, |change| {
@@ -195,8 +195,8 @@ impl Changes {
                 Cell::text(one.what),
                 Cell::text(one.identity.clone()),
                 Cell::code(one.limit.clone()),
-                Cell::text(one.more.clone()),
-                Cell::Count(one.seq),
+                Cell::prose(one.more.clone()),
+                Cell::Seq(one.seq),
             ]
         };
         let table = Table {
@@ -213,7 +213,9 @@ impl Changes {
         Section {
             id: "suspensions-section",
             title: "Suspensions",
-            intro: String::new(),
+            intro: "A `trip` of the policy suspends an identity that runs into its limits too often, or calls a class of \
+                    numbers for the first time. Meanwhile all its actions are refused."
+                .to_owned(),
             charts: Vec::new(),
             tables: vec![table],
         }

@@ -128,7 +128,7 @@ impl Chart {
     fn silences(&self, page: &mut Page, frame: &Frame, height: f64) {
         for (from, until) in &frame.silent {
             let (from, until) = (frame.x(from.as_second()), frame.x(until.as_second()));
-            let width = (until - from).max(0.8);
+            let width = (until - from).max(1.6);
             rect(page, "silent", [from, TOP, width, height - TOP - 26.0]);
         }
     }
@@ -143,13 +143,13 @@ impl Chart {
         let step = fitting.unwrap_or(span / TICKS_MAX).max(frame.width);
         let mut second = bin(frame.start() + step - 1, step);
         while second <= frame.start() + span {
-            if second >= frame.start() {
-                let x = frame.x(second);
+            let x = frame.x(second);
+            // A label at the very end would stand over the one before, or outside.
+            if second >= frame.start() && x < RIGHT - 26.0 {
                 line(page, "grid", [x, TOP, x, bottom + 4.0]);
                 let format = if is_short { "%m-%d %H:%M" } else { "%Y-%m-%d" };
                 let label = Timestamp::from_second(second).map(|time| time.strftime(format).to_string());
-                let anchor = if x > RIGHT - 24.0 { "end" } else { "middle" };
-                words(page, ("tick", anchor), (x, bottom + 17.0), &label.unwrap_or_default());
+                words(page, ("tick", "middle"), (x, bottom + 17.0), &label.unwrap_or_default());
             }
             second += step;
         }

@@ -117,7 +117,7 @@ impl Collector {
         let [calls, calls_refused, others, others_refused] = self.decisions.totals();
         let shadow = match self.decisions.in_shadow() {
             0 => String::new(),
-            count => format!("{} actions passed in shadow mode", text::thousands(count)),
+            count => format!("{} in shadow mode", text::count(count, "action passed", "actions passed")),
         };
         let outages = text::span(self.gaps.outage_seconds);
         vec![
@@ -129,7 +129,7 @@ impl Collector {
             fact(
                 "failed log-ins",
                 self.logins.failed,
-                format!("{} connections turned away", text::thousands(self.logins.turned_away)),
+                format!("{} turned away", text::count(self.logins.turned_away, "connection", "connections")),
                 "logins",
             ),
             fact(
@@ -141,7 +141,7 @@ impl Collector {
             fact(
                 "suspensions",
                 self.changes.trips,
-                format!("{} acts of administrators", self.changes.admin),
+                text::count(self.changes.admin, "act of an administrator", "acts of administrators"),
                 "suspensions-section",
             ),
             fact(
@@ -159,7 +159,7 @@ impl Collector {
             fact(
                 "clock steps",
                 self.gaps.clock_steps(),
-                format!("{} silences of more than 2 min", text::thousands(self.gaps.silence_count())),
+                format!("{} of more than 2 min", text::count(self.gaps.silence_count(), "silence", "silences")),
                 "gaps",
             ),
             fact(

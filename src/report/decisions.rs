@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::bins::Series;
 use super::bounded::{Bounded, Names, others_note};
 use super::chart::{Chart, Frame, series_table};
-use super::meaning::meaning;
+use super::meaning::meaning_of_refusal;
 use super::table::{Cell, ROWS_SHOWN, Section, Table};
 use super::text;
 use crate::audit::LoggedRecord;
@@ -276,7 +276,7 @@ impl Decisions {
             };
             let mut row = vec![
                 Cell::code(if reason.is_empty() { "(none)" } else { reason }),
-                Cell::text(meaning(reason)),
+                Cell::prose(meaning_of_refusal(reason, !rule.is_empty())),
                 Cell::text(name),
                 Cell::code(rule),
                 Cell::Count(refusal.count),

@@ -190,9 +190,9 @@ impl Gaps {
                 Cell::time(gap.from),
                 Cell::time(gap.until),
                 length.map_or(Cell::None, Cell::Span),
-                Cell::text(gap.more.clone()),
+                Cell::prose(gap.more.clone()),
                 Cell::code(gap.kind),
-                Cell::Count(gap.seq),
+                Cell::Seq(gap.seq),
             ]
         };
         Table {
@@ -210,7 +210,7 @@ impl Gaps {
 
     fn silences(&self) -> Table {
         let row = |(seconds, before, seq): &(i64, Before, u64)| {
-            vec![Cell::Span(*seconds), Cell::Time(before.time), Cell::Count(before.seq), Cell::Count(*seq)]
+            vec![Cell::Span(*seconds), Cell::Time(before.time), Cell::Seq(before.seq), Cell::Seq(*seq)]
         };
         let heartbeat = if self.checkpoints > 0 {
             "The log has `checkpoint` records. If this amiwall writes one each minute, a longer silence means that it did \
@@ -239,7 +239,7 @@ impl Gaps {
     fn clock(&self) -> Table {
         let row = |(time, seq, kind, step, more): &(Timestamp, u64, &'static str, i64, String)| {
             let step = if *step == 0 { Cell::None } else { Cell::Span(*step) };
-            vec![Cell::Time(*time), step, Cell::text(more.clone()), Cell::code(*kind), Cell::Count(*seq)]
+            vec![Cell::Time(*time), step, Cell::prose(more.clone()), Cell::code(*kind), Cell::Seq(*seq)]
         };
         Table {
             id: "clock-steps",
@@ -258,7 +258,7 @@ impl Gaps {
     fn prunes(&self) -> Table {
         let row = |(time, seq, more, bytes): &(Timestamp, u64, String, Option<u64>)| {
             let bytes = bytes.map_or(Cell::None, Cell::Count);
-            vec![Cell::Time(*time), Cell::text(more.clone()), bytes, Cell::Count(*seq)]
+            vec![Cell::Time(*time), Cell::prose(more.clone()), bytes, Cell::Seq(*seq)]
         };
         Table {
             id: "prunes",

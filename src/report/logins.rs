@@ -168,7 +168,7 @@ impl Logins {
                 .into_iter()
                 .map(row)
                 .collect(),
-            rows_shown: ROWS_SHOWN,
+            rows_shown: 30,
             empty: "Nobody came in this period.",
         }
     }
@@ -216,7 +216,7 @@ impl Logins {
         let row = |(key, (count, seen)): (Option<&(String, String)>, &(u64, Seen))| {
             let (reason, kind) = key.map_or(("(all others)", ""), |(a, b)| (a.as_str(), b));
             let mut row =
-                vec![Cell::code(reason), Cell::text(meaning(reason)), Cell::code(kind), Cell::Count(*count)];
+                vec![Cell::code(reason), Cell::prose(meaning(reason)), Cell::code(kind), Cell::Count(*count)];
             row.extend(seen.cells());
             row
         };

@@ -9,6 +9,15 @@ pub(super) fn meaning(code: &str) -> String {
     found.map_or_else(String::new, |text| first_sentences(&plain(text)))
 }
 
+/// The same for a refused action. What is said of a parameter depends on whether a rule refused it.
+pub(super) fn meaning_of_refusal(code: &str, has_rule: bool) -> String {
+    match code.strip_prefix("params.") {
+        Some(name) if has_rule => format!("a deny rule fired; {name} is the first parameter that it names"),
+        Some(name) => format!("no rule that allows the action fits {name}: its value, or that it is there or missing"),
+        None => meaning(code),
+    }
+}
+
 /// The cell under "means": the last but one.
 fn find(code: &str) -> Option<&'static str> {
     let row = PAGE.lines().find(|line| {

@@ -229,7 +229,8 @@ fn write_table(page: &mut Page, table: &Table) {
 fn write_cell(page: &mut Page, at: usize, cell: &Cell) {
     let tag = if at == 0 { "th" } else { "td" };
     let class = match cell {
-        Cell::Count(_) | Cell::Span(_) => "number",
+        Cell::Count(_) | Cell::Seq(_) | Cell::Span(_) => "number",
+        Cell::Prose(_) => "prose",
         Cell::Time(_) => "time",
         Cell::Code(_) => "code",
         Cell::Text(_) | Cell::None => "text",

@@ -152,14 +152,19 @@ impl Sessions {
 
     fn by_identity(&self) -> Table {
         let row = |(identity, usage): (Option<&str>, &Usage)| {
+            // Of sessions that have not ended, nothing is known yet.
+            let ended = |seconds: u64| {
+                let has_ended = !usage.longest_session.is_empty();
+                if has_ended { Cell::Span(i64::try_from(seconds).unwrap_or(i64::MAX)) } else { Cell::None }
+            };
             vec![
                 Cell::text(identity.unwrap_or("(all others)")),
                 Cell::Count(usage.count),
                 Cell::Count(usage.most),
                 Cell::time(usage.most_at),
-                Cell::Span(i64::try_from(usage.longest).unwrap_or(i64::MAX)),
+                ended(usage.longest),
                 Cell::code(usage.longest_session.clone()),
-                Cell::Span(i64::try_from(usage.seconds).unwrap_or(i64::MAX)),
+                ended(usage.seconds),
                 Cell::Count(usage.now),
                 Cell::Count(usage.lost),
             ]
@@ -199,7 +204,7 @@ impl Sessions {
     fn by_reason(&self) -> Table {
         let row = |(reason, count): (Option<&String>, &u64)| {
             let reason = reason.map_or("(all others)", String::as_str);
-            vec![Cell::code(reason), Cell::text(meaning(reason)), Cell::Count(*count)]
+            vec![Cell::code(reason), Cell::prose(meaning(reason)), Cell::Count(*count)]
         };
         Table {
             id: "session-ends",

@@ -12,6 +12,10 @@ pub(super) enum Cell {
     Code(String),
     Count(u64),
     None,
+    /// Words that need room.
+    Prose(String),
+    /// The place of a record in the log.
+    Seq(u64),
     Span(i64),
     Text(String),
     Time(Timestamp),
@@ -22,6 +26,12 @@ impl Cell {
     pub(super) fn text(text: impl Into<String>) -> Self {
         let text = text.into();
         if text.is_empty() { Self::None } else { Self::Text(text) }
+    }
+
+    /// Words that need room, or nothing.
+    pub(super) fn prose(text: impl Into<String>) -> Self {
+        let text = text.into();
+        if text.is_empty() { Self::None } else { Self::Prose(text) }
     }
 
     /// A code, or nothing.
@@ -37,10 +47,11 @@ impl Cell {
     /// For people.
     pub(super) fn shown(&self) -> String {
         match self {
-            Self::Code(text) | Self::Text(text) => text::visible(text),
+            Self::Code(text) | Self::Prose(text) | Self::Text(text) => text::visible(text),
             Self::Count(0) => "–".to_owned(),
             Self::Count(count) => text::thousands(*count),
             Self::None => String::new(),
+            Self::Seq(seq) => seq.to_string(),
             Self::Span(seconds) => text::span(*seconds),
             Self::Time(time) => text::time(*time),
         }
@@ -49,8 +60,8 @@ impl Cell {
     /// For programs: numbers bare, spans in seconds, times as the log has them.
     pub(super) fn plain(&self) -> String {
         match self {
-            Self::Code(text) | Self::Text(text) => text::visible(text),
-            Self::Count(count) => count.to_string(),
+            Self::Code(text) | Self::Prose(text) | Self::Text(text) => text::visible(text),
+            Self::Count(count) | Self::Seq(count) => count.to_string(),
             Self::None => String::new(),
             Self::Span(seconds) => seconds.to_string(),
             Self::Time(time) => time.to_string(),
@@ -58,7 +69,7 @@ impl Cell {
     }
 
     pub(super) const fn is_number(&self) -> bool {
-        matches!(self, Self::Count(_) | Self::Span(_))
+        matches!(self, Self::Count(_) | Self::Seq(_) | Self::Span(_))
     }
 }
 

@@ -75,6 +75,11 @@ pub(super) fn thousands(number: u64) -> String {
     out
 }
 
+/// `1 call`, `1,204 calls`.
+pub(super) fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", thousands(number), if number == 1 { one } else { many })
+}
+
 /// `3 d 4 h`, `2 min 5 s`: the two largest units.
 pub(super) fn span(seconds: i64) -> String {
     let (sign, seconds) = if seconds < 0 { ("-", seconds.saturating_neg()) } else { ("", seconds) };

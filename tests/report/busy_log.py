@@ -185,6 +185,8 @@ class Month:
         common = {"listener": "0.0.0.0:5039", "upstream": "pbx"}
         who, peer = members.get("identity"), members.get("peer")
         if kind == "login":
+            if who == "wallboard" and log.sessions.get(who):
+                return                                       # it stays logged in over night
             seq = log.write(time, "connect", peer=peer, **common, policy=policy)
             session = f"{log.boot}-{seq}"
             log.sessions.setdefault(who, []).append((session, peer))
