@@ -54,11 +54,7 @@ impl<K: Ord + Clone, V: Default> Bounded<K, V> {
 
 /// What a table says when there were more keys than it holds.
 pub(super) fn others_note(has_others: bool) -> String {
-    if has_others {
-        format!("The first {KEYS_MAX} are told apart; all others are one row.")
-    } else {
-        String::new()
-    }
+    if has_others { format!("The first {KEYS_MAX} are told apart; all others are one row.") } else { String::new() }
 }
 
 /// The first [`ENTRIES_MAX`] entries, and how many there were in all.

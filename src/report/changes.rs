@@ -170,9 +170,10 @@ impl Changes {
         let table = Table {
             id: "policies",
             title: "Policies that were loaded or refused",
-            source: "`policy` records. The digest is the SHA-256 of the file; where a file was refused, it is that of the \
+            source:
+                "`policy` records. The digest is the SHA-256 of the file; where a file was refused, it is that of the \
                      policy that stayed in force."
-                .to_owned(),
+                    .to_owned(),
             note: self.policies.note(),
             columns: vec!["time", "trigger", "outcome", "policy in force", "file", "identities", "what", "seq"],
             rows: self.policies.entries.iter().map(row).collect(),
@@ -202,8 +203,9 @@ impl Changes {
         let table = Table {
             id: "suspensions",
             title: "Suspensions and acts of administrators",
-            source: "`limit` records (an identity was suspended by a `trip`) and `admin` records (somebody resumed one)."
-                .to_owned(),
+            source:
+                "`limit` records (an identity was suspended by a `trip`) and `admin` records (somebody resumed one)."
+                    .to_owned(),
             note: self.suspensions.note(),
             columns: vec!["time", "what", "identity", "limit", "more", "seq"],
             rows: self.suspensions.entries.iter().map(row).collect(),
@@ -213,9 +215,10 @@ impl Changes {
         Section {
             id: "suspensions-section",
             title: "Suspensions",
-            intro: "A `trip` of the policy suspends an identity that runs into its limits too often, or calls a class of \
+            intro:
+                "A `trip` of the policy suspends an identity that runs into its limits too often, or calls a class of \
                     numbers for the first time. Meanwhile all its actions are refused."
-                .to_owned(),
+                    .to_owned(),
             charts: Vec::new(),
             tables: vec![table],
         }
@@ -249,7 +252,15 @@ impl Changes {
             title: "How the log was told to record",
             source: "`start` records: `packets`, `except_events`, `redact`.".to_owned(),
             note: String::new(),
-            columns: vec!["version", "packets", "events left out", "values hidden", "first start", "last start", "starts"],
+            columns: vec![
+                "version",
+                "packets",
+                "events left out",
+                "values hidden",
+                "first start",
+                "last start",
+                "starts",
+            ],
             rows,
             rows_shown: ROWS_SHOWN,
             empty: "The log has no start record before the end of the period: older segments were taken out.",

@@ -80,7 +80,11 @@ impl Chart {
         page.open("figure", &[]);
         page.element("figcaption", &[("class", "chart-title")], self.title);
         if self.rows.is_empty() || frame.bins() > BINS_MAX {
-            let why = if self.rows.is_empty() { "Nothing to draw." } else { "The times in the log are too far apart to draw." };
+            let why = if self.rows.is_empty() {
+                "Nothing to draw."
+            } else {
+                "The times in the log are too far apart to draw."
+            };
             page.element("p", &[("class", "empty")], why);
             page.close("figure");
             return;
@@ -103,7 +107,8 @@ impl Chart {
             draw_row(page, frame, TOP + ROW * at as f64, (label, counts));
         }
         page.close("svg");
-        let hatched = if frame.silent.is_empty() { "" } else { " Shaded: amiwall did not run, or could not write the log." };
+        let hatched =
+            if frame.silent.is_empty() { "" } else { " Shaded: amiwall did not run, or could not write the log." };
         let note = format!(
             "One bar for each {}, UTC. Each row has its own scale: the number at its upper left is its tallest bar, the one \
              below the name its sum.{hatched}",
@@ -119,7 +124,8 @@ impl Chart {
         for (label, counts) in &self.rows {
             let (sum, peak) = (counts.values().sum::<u64>(), counts.iter().max_by_key(|(_, count)| **count));
             let peak = peak.and_then(|(start, count)| Some((Timestamp::from_second(*start).ok()?, count)));
-            let peak = peak.map_or_else(String::new, |(at, count)| format!(", at most {count} from {}", text::time(at)));
+            let peak =
+                peak.map_or_else(String::new, |(at, count)| format!(", at most {count} from {}", text::time(at)));
             text.push_str(&format!("{}: {sum} in all{peak}. ", label));
         }
         text

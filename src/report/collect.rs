@@ -108,12 +108,8 @@ impl Collector {
     }
 
     fn facts(&self, frame: &Frame) -> Vec<Fact> {
-        let fact = |label, value: u64, note: String, section| Fact {
-            label,
-            value: text::thousands(value),
-            note,
-            section,
-        };
+        let fact =
+            |label, value: u64, note: String, section| Fact { label, value: text::thousands(value), note, section };
         let [calls, calls_refused, others, others_refused] = self.decisions.totals();
         let shadow = match self.decisions.in_shadow() {
             0 => String::new(),
@@ -132,12 +128,7 @@ impl Collector {
                 format!("{} turned away", text::count(self.logins.turned_away, "connection", "connections")),
                 "logins",
             ),
-            fact(
-                "policy loads",
-                self.changes.policy_count(),
-                format!("{} refused", self.changes.refused),
-                "changes",
-            ),
+            fact("policy loads", self.changes.policy_count(), format!("{} refused", self.changes.refused), "changes"),
             fact(
                 "suspensions",
                 self.changes.trips,
@@ -150,12 +141,7 @@ impl Collector {
                 if self.gaps.outages == 0 { String::new() } else { format!("{outages} in all") },
                 "gaps",
             ),
-            fact(
-                "starts of amiwall",
-                self.gaps.starts,
-                format!("{} without a stop before", self.gaps.crashes),
-                "gaps",
-            ),
+            fact("starts of amiwall", self.gaps.starts, format!("{} without a stop before", self.gaps.crashes), "gaps"),
             fact(
                 "clock steps",
                 self.gaps.clock_steps(),
@@ -209,8 +195,9 @@ impl Collector {
         Section {
             id: "basis",
             title: "What this report was made from",
-            intro: "Each table says from which records it comes. `amiwall audit search` lists those records one by one."
-                .to_owned(),
+            intro:
+                "Each table says from which records it comes. `amiwall audit search` lists those records one by one."
+                    .to_owned(),
             charts: Vec::new(),
             tables: vec![table],
         }

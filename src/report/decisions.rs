@@ -145,11 +145,8 @@ impl Decisions {
         let doer = self.doers.row(&judged.identity);
         doer.seen.add(judged.time);
         let is_call = judged.name.eq_ignore_ascii_case("Originate");
-        let (own, total) = if is_call {
-            (&mut doer.calls, &mut self.total_calls)
-        } else {
-            (&mut doer.others, &mut self.total_others)
-        };
+        let (own, total) =
+            if is_call { (&mut doer.calls, &mut self.total_calls) } else { (&mut doer.others, &mut self.total_others) };
         own.add(&judged.decision);
         total.add(&judged.decision);
         if judged.decision == "allow" {
@@ -203,7 +200,9 @@ impl Decisions {
         self.calls.widen(frame.width);
         let replaced = match self.replaced {
             0 => String::new(),
-            count => format!(" {count} were judged twice, because the policy changed meanwhile; the last decision counts."),
+            count => {
+                format!(" {count} were judged twice, because the policy changed meanwhile; the last decision counts.")
+            }
         };
         Section {
             id: "activity",
@@ -229,9 +228,10 @@ impl Decisions {
         Table {
             id: "identities",
             title: "Actions by identity",
-            source: "`action` records by `identity`; calls have the `name` Originate. Allowed: `decision` allow; shadow: \
+            source:
+                "`action` records by `identity`; calls have the `name` Originate. Allowed: `decision` allow; shadow: \
                      would-deny (passed, but a rule would refuse it); refused: deny or limit."
-                .to_owned(),
+                    .to_owned(),
             note: others_note(self.doers.has_others()),
             columns: vec![
                 "identity",
@@ -255,9 +255,10 @@ impl Decisions {
         Section {
             id: "refusals",
             title: "What was refused",
-            intro: "None of these reached Asterisk, unless they are counted under shadow: then a rule would have refused \
+            intro:
+                "None of these reached Asterisk, unless they are counted under shadow: then a rule would have refused \
                     them, but the identity is in shadow mode and they passed."
-                .to_owned(),
+                    .to_owned(),
             charts: vec![Chart::new("refusals-chart", "Refused actions, by identity", &self.refused, SERIES_SHOWN)],
             tables: vec![
                 self.top_refusals(),
@@ -289,9 +290,10 @@ impl Decisions {
         Table {
             id: "refusals-by-reason",
             title: "Reasons of refusals",
-            source: "`action` records with the `decision` deny, limit or would-deny, by `reason`, `rule` and `name`. The \
+            source:
+                "`action` records with the `decision` deny, limit or would-deny, by `reason`, `rule` and `name`. The \
                      line of the rule is that of the policy in force when the last of them was judged."
-                .to_owned(),
+                    .to_owned(),
             note: others_note(self.refusals.has_others()),
             columns: vec!["reason", "means", "action", "rule", "refused", "in shadow", "by", "first", "last"],
             rows: self.refusals.by_size(|refusal| refusal.count + refusal.shadow).into_iter().map(row).collect(),

@@ -104,7 +104,13 @@ impl Gaps {
         let step = wall.saturating_sub(steady);
         // A clock that is slewed, or a quartz that drifts, goes apart slowly.
         if step.abs() > CLOCK_STEP_MIN + steady / 1_000 {
-            self.clock.push((record.time, record.seq, "seen", step, "the two clocks went apart between two records".into()));
+            self.clock.push((
+                record.time,
+                record.seq,
+                "seen",
+                step,
+                "the two clocks went apart between two records".into(),
+            ));
         }
         if steady > SILENCE_MIN {
             self.silence_count += 1;
@@ -135,7 +141,14 @@ impl Gaps {
             more.push(format!("{unconfirmed} records are in the log, but what they allowed was not passed on"));
         }
         let more = more.join("; ");
-        self.gaps.push(Gap { what: "the log could not be written", kind: "outage", seq: record.seq, from, until, more });
+        self.gaps.push(Gap {
+            what: "the log could not be written",
+            kind: "outage",
+            seq: record.seq,
+            from,
+            until,
+            more,
+        });
     }
 
     fn take_recovery(&mut self, record: &LoggedRecord) {
@@ -198,8 +211,9 @@ impl Gaps {
         Table {
             id: "outages",
             title: "Outages, crashes and restarts",
-            source: "`outage` and `recovery` records, and each `start` record with the record before it: a `stop`, or none."
-                .to_owned(),
+            source:
+                "`outage` and `recovery` records, and each `start` record with the record before it: a `stop`, or none."
+                    .to_owned(),
             note: self.gaps.note(),
             columns: vec!["what", "from", "until", "length", "more", "kind", "seq"],
             rows: self.gaps.entries.iter().map(row).collect(),
@@ -226,8 +240,9 @@ impl Gaps {
         Table {
             id: "silences",
             title: "More than two minutes without a record",
-            source: "any two records that follow each other while amiwall ran; the time is the difference of their `mono`."
-                .to_owned(),
+            source:
+                "any two records that follow each other while amiwall ran; the time is the difference of their `mono`."
+                    .to_owned(),
             note: format!("{kept}{heartbeat}"),
             columns: vec!["length", "since", "after seq", "before seq"],
             rows: self.silences.iter().map(row).collect(),

@@ -201,12 +201,7 @@ impl Logins {
                 "last log-in",
                 "last attempt",
             ],
-            rows: self
-                .accounts
-                .by_size(|account| (account.failed, account.logged_in))
-                .into_iter()
-                .map(row)
-                .collect(),
+            rows: self.accounts.by_size(|account| (account.failed, account.logged_in)).into_iter().map(row).collect(),
             rows_shown: ROWS_SHOWN,
             empty: "Nobody tried to log in in this period.",
         }
@@ -215,8 +210,7 @@ impl Logins {
     fn by_reason(&self) -> Table {
         let row = |(key, (count, seen)): (Option<&(String, String)>, &(u64, Seen))| {
             let (reason, kind) = key.map_or(("(all others)", ""), |(a, b)| (a.as_str(), b));
-            let mut row =
-                vec![Cell::code(reason), Cell::prose(meaning(reason)), Cell::code(kind), Cell::Count(*count)];
+            let mut row = vec![Cell::code(reason), Cell::prose(meaning(reason)), Cell::code(kind), Cell::Count(*count)];
             row.extend(seen.cells());
             row
         };

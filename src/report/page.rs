@@ -112,7 +112,10 @@ fn verdict(page: &mut Page, report: &Report) {
             page.element("h2", &[("id", "verdict-title")], "✗ The chain of records is broken");
             page.paragraph("", "The first record that is not what the chain says:");
             page.element("p", &[("class", "why")], &text::visible(why));
-            page.paragraph("", &format!("The {records} records before it are right. This report is made from them alone."));
+            page.paragraph(
+                "",
+                &format!("The {records} records before it are right. This report is made from them alone."),
+            );
         }
     }
     page.open("dl", &[("class", "proof")]);
@@ -235,7 +238,8 @@ fn write_cell(page: &mut Page, at: usize, cell: &Cell) {
         Cell::Code(_) => "code",
         Cell::Text(_) | Cell::None => "text",
     };
-    let scope: &[(&'static str, &str)] = if at == 0 { &[("scope", "row"), ("class", class)] } else { &[("class", class)] };
+    let scope: &[(&'static str, &str)] =
+        if at == 0 { &[("scope", "row"), ("class", class)] } else { &[("class", class)] };
     page.open(tag, scope);
     // What turns the direction of writing stays in its cell.
     page.element("bdi", &[], &cell.shown());

@@ -135,7 +135,10 @@ impl Sessions {
         };
         let lost = match self.all.lost {
             0 => String::new(),
-            lost => format!(" {} ended with an amiwall that did not stop in good order, so they have no `end` record.", text::thousands(lost)),
+            lost => format!(
+                " {} ended with an amiwall that did not stop in good order, so they have no `end` record.",
+                text::thousands(lost)
+            ),
         };
         let not_followed = match self.not_followed {
             0 => String::new(),

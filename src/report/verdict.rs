@@ -90,9 +90,8 @@ impl Verdict {
                 super::text::thousands(seq - 1)
             ));
         }
-        caveats.push(
-            "It says what passed amiwall. What reached Asterisk by another way is not in this log.".to_owned(),
-        );
+        caveats
+            .push("It says what passed amiwall. What reached Asterisk by another way is not in this log.".to_owned());
         caveats
     }
 }

@@ -128,12 +128,16 @@ mod tests {
         assert_eq!(report(&[&log_arg]).expect_err("missing").exit, Exit::Incomplete);
         Audit::open(&AuditConfig::new(&log)).expect("a log").close().await.expect("closed");
         let policy = concat!(env!("CARGO_MANIFEST_DIR"), "/policies/example.yaml");
-        let args = [&log_arg, "--out", &file_arg, "--csv", &csv_arg, "--policy", policy, "--key", "abc<", "--title", "Q4"];
+        let args =
+            [&log_arg, "--out", &file_arg, "--csv", &csv_arg, "--policy", policy, "--key", "abc<", "--title", "Q4"];
         assert_eq!(report(&args).expect("a report"), Exit::Ok);
         let page = fs::read_to_string(&file).expect("a page");
         assert!(page.contains("<h1>Q4</h1>") && page.contains("The chain of records is whole"));
         assert!(page.contains("this version cannot. The key that was given: abc&lt;"));
-        assert!(page.contains("<h3>alice</h3>") && page.contains("It is not the policy") || page.contains("names no policy"));
+        assert!(
+            page.contains("<h3>alice</h3>") && page.contains("It is not the policy")
+                || page.contains("names no policy")
+        );
         assert_eq!(fs::metadata(&file).expect("a page").permissions().mode() & 0o777, 0o600);
         let kinds = fs::read_to_string(csv.join("kinds.csv")).expect("a table");
         assert!(kinds.contains("start,amiwall started,1\r\n") && kinds.contains("stop"), "{kinds}");
