@@ -77,24 +77,24 @@ impl Changes {
                     ("", None) => String::new(),
                     (prefix, _) => format!("the first call to {prefix}…"),
                 };
-                self.suspend(record, "suspended", format!("{lasts}; {why}"));
+                self.suspend(record, "suspended", &format!("{lasts}; {why}"));
             }
             "admin" if is_inside => {
                 self.admin += 1;
-                self.suspend(record, "told by an admin", format!("{}: {}", record.name, record.outcome));
+                self.suspend(record, "told by an admin", &format!("{}: {}", record.name, record.outcome));
             }
             _ => {}
         }
     }
 
-    fn suspend(&mut self, record: &LoggedRecord, what: &'static str, more: String) {
+    fn suspend(&mut self, record: &LoggedRecord, what: &'static str, more: &str) {
         self.suspensions.push(Suspension {
             time: record.time,
             seq: record.seq,
             what,
             identity: text::key(&record.identity),
             limit: text::key(&record.limit),
-            more: text::key(&more),
+            more: text::key(more),
         });
     }
 

@@ -84,8 +84,8 @@ impl Collector {
 
     fn into_report(mut self, directory: &Path, options: Options) -> Report {
         self.decisions.finish();
-        let first = options.from.or(self.times.map(|(first, _)| first)).unwrap_or(options.made);
-        let last = options.until.or(self.times.map(|(_, last)| last)).unwrap_or(first);
+        let first = options.from.or_else(|| self.times.map(|(first, _)| first)).unwrap_or(options.made);
+        let last = options.until.or_else(|| self.times.map(|(_, last)| last)).unwrap_or(first);
         // Where the period is longer than the log, the charts show what there is.
         let (first_shown, last_shown) = self.times.unwrap_or((first, last));
         let width = width_for(first_shown.as_second(), last_shown.as_second());

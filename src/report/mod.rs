@@ -57,8 +57,17 @@ pub struct Rights {
     pub file: PathBuf,
     /// `sha256:…` of it.
     pub digest: String,
-    /// Each identity, with what is said of it: a word and lines.
-    pub identities: Vec<(String, Vec<(String, Vec<String>)>)>,
+    /// Each identity.
+    pub identities: Vec<IdentityRights>,
+}
+
+/// What an identity can do, in words.
+#[derive(Clone, Debug)]
+pub struct IdentityRights {
+    /// Its name.
+    pub name: String,
+    /// What is said of it: a word, and the lines that belong to it.
+    pub topics: Vec<(String, Vec<String>)>,
 }
 
 /// A report, to be written as HTML and CSV.

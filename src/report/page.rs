@@ -5,7 +5,7 @@ use aws_lc_rs::digest;
 use super::html::Page;
 use super::table::{Cell, Section, Table};
 use super::text;
-use super::{Report, Rights};
+use super::{IdentityRights, Report, Rights};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -264,7 +264,7 @@ fn write_rights(page: &mut Page, report: &Report, rights: &Rights) {
     page.element(if report.digest == rights.digest { "span" } else { "strong" }, &[], &same);
     page.close("p");
     page.paragraph("source", &format!("From: the file, of the digest `{}`.", rights.digest));
-    for (name, topics) in &rights.identities {
+    for IdentityRights { name, topics } in &rights.identities {
         page.open("div", &[("class", "person")]);
         page.element("h3", &[], &text::visible(name));
         page.open("dl", &[]);

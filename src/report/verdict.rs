@@ -73,11 +73,11 @@ impl Verdict {
             );
         }
         caveats.push(
-            "Who can write the files can make the whole chain anew from the place that he changes. The head below, \
+            "Who can write the files can make the whole chain anew from the place that he changes. The head, \
              compared with one that was kept where he cannot reach it, proves that he did not."
                 .to_owned(),
         );
-        if self.last_kind != "stop" {
+        if self.broken.is_none() && self.last_kind != "stop" {
             caveats.push(format!(
                 "The last record is `{}`, not `stop`: amiwall was running when the log was read, or did not stop in good \
                  order, or the end was cut off. The chain alone cannot tell these apart.",

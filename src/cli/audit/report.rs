@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::super::{Exit, Failure, check, out, say};
 use crate::audit::VerifyError;
 use crate::config::{self, Files};
-use crate::learn::Edge;
+use crate::learn::{Edge, EdgeError};
 use crate::report::{Options, Report, Rights, Signatures};
 
 #[derive(Debug, clap::Args)]
@@ -17,10 +17,10 @@ pub(super) struct Args {
     /// The directory of the log (`audit.directory` of the policy).
     dir: PathBuf,
     /// Report from here on: a time, or a date (UTC).
-    #[arg(long, value_name = "TIME", value_parser = |text: &str| edge(Edge::since(text)))]
+    #[arg(long, value_name = "TIME", value_parser = |text: &str| edge(Edge::since, text))]
     from: Option<Timestamp>,
     /// Report up to here: a time, or a date (that day included, UTC).
-    #[arg(long, value_name = "TIME", value_parser = |text: &str| edge(Edge::until(text)))]
+    #[arg(long, value_name = "TIME", value_parser = |text: &str| edge(Edge::until, text))]
     to: Option<Timestamp>,
     /// A policy: the report says in plain words who can do what. Files that it names are left alone.
     #[arg(long, value_name = "FILE")]
@@ -39,8 +39,8 @@ pub(super) struct Args {
     title: String,
 }
 
-fn edge(edge: Result<Edge, crate::learn::EdgeError>) -> Result<Timestamp, &'static str> {
-    match edge {
+fn edge(read: fn(&str) -> Result<Edge, EdgeError>, text: &str) -> Result<Timestamp, &'static str> {
+    match read(text) {
         Ok(Edge::At(time)) => Ok(time),
         Ok(Edge::BeforeLast(_)) | Err(_) => Err("write a time (2026-11-20T08:00:00Z) or a date (2026-11-20, UTC)"),
     }

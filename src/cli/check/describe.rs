@@ -8,6 +8,7 @@ use crate::identity::{CertificateMatch, Identity, StoredSecret};
 use crate::policy::spec::{
     ClientSpec, LimitSpec, RoleSpec, RuleSpec, SetSpec, SetValueSpec, Spanned, TripSpec, ValueSpec, effective_roles,
 };
+use crate::report::IdentityRights;
 
 /// For people.
 pub(super) fn text(checked: &Checked) -> String {
@@ -49,12 +50,13 @@ pub(super) fn json(checked: &Checked) -> serde_json::Value {
     identities.map(object).collect()
 }
 
-/// For others who tell of it: each identity's name, and its topics with their lines.
-pub(in crate::cli) fn identities(checked: &Checked) -> Vec<(String, Vec<(String, Vec<String>)>)> {
+/// For the audit report: the same words.
+pub(in crate::cli) fn identities(checked: &Checked) -> Vec<IdentityRights> {
     let identities = checked.identities.iter().zip(&checked.clients);
     let described = identities.map(|(identity, client)| {
         let topics = topics(identity, client, &checked.roles).into_iter();
-        (identity.name.clone(), topics.map(|topic| (topic.label.to_owned(), topic.lines)).collect())
+        let topics = topics.map(|topic| (topic.label.to_owned(), topic.lines)).collect();
+        IdentityRights { name: identity.name.clone(), topics }
     });
     described.collect()
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Log, options, report};
-use crate::report::{Options, Rights, Signatures};
+use crate::report::{IdentityRights, Options, Rights, Signatures};
 
 const VALUES: [&str; 12] = [
     "<script>alert(1)</script>",
@@ -139,8 +139,8 @@ fn read(page: &str) -> String {
             continue;
         }
         let is_empty = tag.ends_with('/');
-        let (name, mut attributes) =
-            tag.trim_end_matches('/').split_once(' ').unwrap_or((tag.trim_end_matches('/'), ""));
+        let tag = tag.trim_end_matches('/');
+        let (name, mut attributes) = tag.split_once(' ').unwrap_or((tag, ""));
         assert!(ELEMENTS.contains(&name), "an element that amiwall does not write: <{tag}>");
         while name != "!doctype" && !attributes.trim().is_empty() {
             let (attribute, value) = attributes.trim_start().split_once("=\"").expect("an attribute with its value");
@@ -186,7 +186,8 @@ fn no_value_is_more_than_text() {
     }
     let dir = log.save();
     let evil = VALUES.concat();
-    let identities = vec![(evil.clone(), vec![(evil.clone(), vec![evil.clone()])])];
+    let topics = vec![(evil.clone(), vec![evil.clone()])];
+    let identities = vec![IdentityRights { name: evil.clone(), topics }];
     let rights = Rights { file: evil.clone().into(), digest: evil.clone(), identities };
     let signatures = Signatures::NotChecked { keys: vec![evil.clone()] };
     let report = report(dir.path(), Options { title: evil, rights: Some(rights), signatures, ..options() });
