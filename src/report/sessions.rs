@@ -29,7 +29,7 @@ struct Usage {
     seconds: u64,
     longest: u64,
     longest_session: String,
-    /// Ended with amiwall itself, which did not stop in good order.
+    /// Without an `end` record: they ended with amiwall itself.
     lost: u64,
 }
 
@@ -128,7 +128,7 @@ impl Sessions {
         let open = match self.open.values().map(|open| open.time).min() {
             None => "None is open at the end of the period.".to_owned(),
             Some(oldest) => format!(
-                "{} still open at the end of the period, the oldest since {}.",
+                "Open at the end of the period: {}, the oldest since {}.",
                 text::thousands(self.open.len() as u64),
                 text::time(oldest)
             ),
@@ -136,7 +136,7 @@ impl Sessions {
         let lost = match self.all.lost {
             0 => String::new(),
             lost => format!(
-                " {} ended with an amiwall that did not stop in good order, so they have no `end` record.",
+                " {} have no `end` record: amiwall was started anew while they were open (lost).",
                 text::thousands(lost)
             ),
         };
