@@ -20,6 +20,8 @@ pub mod learn;
 
 pub mod search;
 
+pub mod report;
+
 pub mod upstream;
 
 pub mod listener;

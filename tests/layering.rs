@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 /// Each module and what it may use.
-const TABLE: [(&str, &[&str]); 18] = [
+const TABLE: [(&str, &[&str]); 19] = [
     ("ami", &[]),
     ("networks", &[]),
     ("secret", &[]),
@@ -19,6 +19,7 @@ const TABLE: [(&str, &[&str]); 18] = [
     ("audit", &["ami", "identity", "policy"]),
     ("learn", &["ami", "catalogue", "identity", "policy", "audit"]),
     ("search", &["catalogue", "networks", "audit"]),
+    ("report", &["audit"]),
     ("upstream", &["ami", "secret", "policy", "audit"]),
     ("session", &["ami", "catalogue", "networks", "tls", "identity", "policy", "audit", "upstream"]),
     ("listener", &["networks", "tls", "identity", "policy", "audit", "upstream", "session"]),
@@ -48,6 +49,7 @@ const TABLE: [(&str, &[&str]); 18] = [
             "audit",
             "learn",
             "search",
+            "report",
             "upstream",
             "session",
             "listener",

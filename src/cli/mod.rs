@@ -107,7 +107,7 @@ enum Command {
     Import(import::Args),
     /// Make a certificate authority, a server certificate and a client certificate.
     Certs(certs::Args),
-    /// Verify, search and follow the audit log.
+    /// Verify, search and follow the audit log, or report what it says.
     Audit(audit::Args),
     /// Propose a least-privilege policy from the audit log, as a draft in YAML. Nothing is put in force.
     Learn(learn::Args),

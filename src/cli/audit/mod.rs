@@ -4,6 +4,7 @@ mod filters;
 mod key;
 mod output;
 mod progress;
+mod report;
 mod search;
 mod session;
 mod tail;
@@ -24,6 +25,11 @@ pub(super) struct Args {
 enum Command {
     /// Make the pair of keys with which checkpoints are signed and checked.
     Key(key::Args),
+    /// Write one page for an auditor: is the log whole, who did what, what was refused, what changed, where are gaps.
+    ///
+    /// Exit code 0: the chain is whole. 5: it is broken; the report says so and has what stands before. 1: there is no log
+    /// to read, or the report cannot be written. 4: the policy is not valid.
+    Report(report::Args),
     /// Prove that no record of an audit log was changed, taken out or put in.
     ///
     /// Exit code 0: the chain is whole. 5: it is broken, and the first bad record is named. 1: there is no log to read.
@@ -51,6 +57,7 @@ enum Command {
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     match &args.command {
         Command::Key(args) => key::run(args),
+        Command::Report(args) => report::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Search(args) => search::run(args),
         Command::WhoOriginated(args) => who_originated::run(args),
