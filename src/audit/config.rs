@@ -26,7 +26,8 @@ pub struct AuditConfig {
     pub packets: Packets,
     /// Events that are not recorded, by name, without case.
     pub except_events: Vec<String>,
-    /// What is hidden: `[action or event.]header`, and names of variables.
+    /// What is hidden: `[action or event.]header`, and names of variables; `default` is the list that is built in, and `!`
+    /// before a pattern shows what another one hides.
     pub redact: Vec<String>,
     /// At how many bytes another segment is begun.
     pub segment_size: u64,
@@ -51,7 +52,7 @@ impl AuditConfig {
     /// What is hidden where the policy file does not say.
     #[must_use]
     pub fn default_redact() -> Vec<String> {
-        ["*Secret*", "Login.Key", "*Password*", "*PIN*", "DTMF*.Digit"].map(str::to_owned).to_vec()
+        vec![super::redact::DEFAULT.to_owned()]
     }
 }
 

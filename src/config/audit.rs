@@ -28,7 +28,7 @@ pub(super) fn audit(node: &Node, context: &Context<'_>, problems: &mut Problems)
         config.except_events = except.into_iter().map(|text| text.text).collect();
     }
     if let Some(node) = fields.take("redact") {
-        config.redact = values::texts(node, problems).into_iter().map(|text| text.text).collect();
+        config.redact = redact(values::texts(node, problems).into_iter().map(|text| text.text));
     }
     if let Some(node) = fields.take("segment") {
         let segment = Fields::of(node, "`audit.segment`", &["size"], &["age"], problems);
@@ -37,4 +37,13 @@ pub(super) fn audit(node: &Node, context: &Context<'_>, problems: &mut Problems)
         }
     }
     has_directory.then_some(config)
+}
+
+/// The policy's own list stands beside the default; `!default` takes that away.
+fn redact(own: impl Iterator<Item = String>) -> Vec<String> {
+    let (refusals, mut all): (Vec<String>, Vec<String>) = own.partition(|pattern| pattern == "!default");
+    if refusals.is_empty() && !all.iter().any(|pattern| pattern == "default") {
+        all.splice(0..0, AuditConfig::default_redact());
+    }
+    all
 }
