@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use super::chain::BadRecord;
+use super::pseudonym::Pseudonyms;
 use super::recover::RecoverError;
 use super::segment::DirectoryError;
 
@@ -29,6 +30,10 @@ pub struct AuditConfig {
     /// What is hidden: `[action or event.]header`, and names of variables; `default` is the list that is built in, and `!`
     /// before a pattern shows what another one hides.
     pub redact: Vec<String>,
+    /// Of what only a pseudonym is shown.
+    pub pseudonyms: Option<Pseudonyms>,
+    /// Where lines for those who shut out addresses are written.
+    pub security_log: Option<PathBuf>,
     /// At how many bytes another segment is begun.
     pub segment_size: u64,
 }
@@ -45,6 +50,8 @@ impl AuditConfig {
             packets: Packets::default(),
             except_events: Vec::new(),
             redact: Self::default_redact(),
+            pseudonyms: None,
+            security_log: None,
             segment_size: Self::DEFAULT_SEGMENT_SIZE,
         }
     }
@@ -78,6 +85,14 @@ pub enum AuditError {
     Io {
         /// The directory.
         directory: PathBuf,
+        /// What went wrong.
+        error: io::Error,
+    },
+    /// The security log cannot be opened.
+    #[error("cannot write the security log `{}`: {error}; `audit.security_log` names it", path.display())]
+    SecurityLog {
+        /// Its path.
+        path: PathBuf,
         /// What went wrong.
         error: io::Error,
     },

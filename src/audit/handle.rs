@@ -11,9 +11,10 @@ use super::flood::{Admission, Flood};
 use super::journal::Journal;
 use super::recover::{Recovered, recover};
 use super::redact::Redactor;
+use super::security::{SecurityEvent, SecurityLog};
 use super::segment::{Directory, Storage};
 use super::writer::{self, Batch, Durability, Now, QUEUE_LEN_MAX, Request, SaveState, Writer};
-use super::{AuditConfig, AuditError, AuditUnavailable, Draft, Kind, Packets, Recorded, SessionContext, json};
+use super::{AuditConfig, AuditError, AuditUnavailable, Draft, Kind, Packets, Recorded, SessionContext, json, security};
 use crate::policy::{Decision, QuotaState};
 
 /// The audit log. Cheap to clone.
@@ -27,6 +28,7 @@ struct Shared {
     boot_id: String,
     requests: mpsc::Sender<Request>,
     redactor: Redactor,
+    security: Option<SecurityLog>,
     packets: Packets,
     except_events: Vec<String>,
     flood: Mutex<Flood>,
@@ -45,6 +47,10 @@ impl Audit {
             Some((name, _)) => Some(directory.reopen(name).map_err(|e| AuditError::of_io(config, e))?),
             None => None,
         };
+        if let Some(path) = &config.security_log {
+            // A wrong path is told at start, not in the night of an attack.
+            security::append(path).map_err(|error| AuditError::SecurityLog { path: path.clone(), error })?;
+        }
         Self::start(config, directory, file, recovered).map_err(|e| AuditError::of_io(config, e))
     }
 
@@ -77,7 +83,8 @@ impl Audit {
         let shared = Shared {
             boot_id,
             requests,
-            redactor: Redactor::new(&config.redact),
+            redactor: Redactor::new(&config.redact).with_pseudonyms(config.pseudonyms.as_ref()),
+            security: config.security_log.as_deref().map(SecurityLog::open).transpose()?,
             packets: config.packets,
             except_events: config.except_events.clone(),
             flood: Mutex::default(),
@@ -174,6 +181,13 @@ impl Audit {
         Ok(is_written.then_some(first + before))
     }
 
+    /// Tells those who shut out addresses; never waits.
+    pub fn tell_security(&self, event: &SecurityEvent<'_>) {
+        if let Some(log) = &self.shared.security {
+            log.tell(event);
+        }
+    }
+
     /// Ends the log in good order: a `stop` record, a sync, and the writer is gone. Other clones are refused from now on.
     ///
     /// # Errors
@@ -259,6 +273,10 @@ fn start_record(config: &AuditConfig, boot_id: &str) -> Draft {
         json::text(out, "packets", if config.packets == Packets::Both { "both" } else { "actions" });
         json::list(out, "except_events", config.except_events.iter().map(String::as_str));
         json::list(out, "redact", config.redact.iter().map(String::as_str));
+        if let Some(pseudonyms) = &config.pseudonyms {
+            json::list(out, "pseudonymise", pseudonyms.values.iter().map(String::as_str));
+            json::text(out, "pseudonym_key", pseudonyms.key.id());
+        }
     })
 }
 

@@ -14,11 +14,13 @@ mod json;
 mod kind;
 mod lines;
 mod packet;
+mod pseudonym;
 mod read;
 mod recover;
 mod redact;
 mod replay;
 mod requests;
+mod security;
 mod segment;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -32,9 +34,11 @@ pub use config::{AuditConfig, AuditError, Packets};
 pub use draft::{Claimed, Draft, SessionContext, SessionCounts};
 pub use handle::Audit;
 pub use kind::Kind;
+pub use pseudonym::{BadKey, PseudonymKey, Pseudonyms};
 pub use read::{LoggedHeader, LoggedRecord, LoggedValue, REDACTED, Records, read};
 pub use replay::{Replay, replay};
 pub use requests::{ResumeRequest, writer_of};
+pub use security::{SecurityEvent, SecurityKind};
 pub use verify::{Summary, VerifyError, verify};
 
 /// The log cannot be written now.

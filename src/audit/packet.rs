@@ -34,6 +34,11 @@ pub(super) fn encode(out: &mut Vec<u8>, packet: &Packet, redactor: &Redactor) {
 fn encode_values(out: &mut Vec<u8>, packet: &Packet, redactor: &Redactor) {
     let within = redactor.within(&packet.message, packet.asked.as_deref());
     encode_pairs(out, &packet.message, |out, header| {
+        if let Some((token, key)) = within.pseudonym(header) {
+            json::string(out, &token);
+            out.extend_from_slice(b",\"pseudonym\",");
+            return json::string(out, key);
+        }
         let value = within.value(header);
         match std::str::from_utf8(&value) {
             Ok(text) => json::string(out, text),

@@ -13,6 +13,7 @@ mod values;
 use std::borrow::Cow;
 
 use self::glob::{Glob, Globs, find};
+use super::pseudonym::{PseudonymKey, Pseudonyms};
 use crate::ami::{Header, Message};
 
 /// What stands for a hidden value.
@@ -32,6 +33,7 @@ pub(super) struct Redactor {
     shown: Patterns,
     /// Values are looked into, too.
     has_default: bool,
+    pseudonyms: Option<(Patterns, PseudonymKey)>,
 }
 
 /// Patterns for all packets, and those for packets of a name.
@@ -100,6 +102,16 @@ impl Redactor {
         redactor
     }
 
+    /// Shows only whether two values are the same, where these say so.
+    pub(super) fn with_pseudonyms(mut self, pseudonyms: Option<&Pseudonyms>) -> Self {
+        self.pseudonyms = pseudonyms.map(|pseudonyms| {
+            let mut patterns = Patterns::default();
+            pseudonyms.values.iter().for_each(|pattern| patterns.add(pattern));
+            (patterns, pseudonyms.key.clone())
+        });
+        self
+    }
+
     fn add_default(&mut self) {
         self.has_default = true;
         for pattern in defaults::DEFAULT {
@@ -128,6 +140,7 @@ impl Redactor {
             hidden: self.hidden.of(&names),
             // What is not known shows nothing.
             shown: (!names.is_unknown).then(|| self.shown.of(&names)),
+            pseudonyms: self.pseudonyms.as_ref().map(|(patterns, key)| (patterns.of(&names), key)),
             has_default: self.has_default,
             is_reply: event.is_some() || is_response,
             is_response,
@@ -142,6 +155,7 @@ pub(super) struct Within<'r, 'm> {
     always: Chosen<'r>,
     hidden: Chosen<'r>,
     shown: Option<Chosen<'r>>,
+    pseudonyms: Option<(Chosen<'r>, &'r PseudonymKey)>,
     has_default: bool,
     is_reply: bool,
     is_response: bool,
@@ -149,6 +163,15 @@ pub(super) struct Within<'r, 'm> {
 }
 
 impl<'m> Within<'_, 'm> {
+    /// What stands for the value, and under which key; None: the value is not pseudonymised.
+    pub(super) fn pseudonym(&self, header: Header<'m>) -> Option<(String, &str)> {
+        let (chosen, key) = self.pseudonyms.as_ref()?;
+        // What Asterisk writes where there is no number is none.
+        let is_number = !header.value.is_empty() && header.value != b"<unknown>";
+        let is_chosen = is_number && chosen.name(header.name.as_bytes()) && !self.hides_header(header);
+        is_chosen.then(|| (key.token(header.value), key.id()))
+    }
+
     /// The value as it may be written.
     pub(super) fn value(&self, header: Header<'m>) -> Cow<'m, [u8]> {
         if self.hides_header(header) {

@@ -3,13 +3,13 @@
 use super::Context;
 use super::fields::{Fields, Problems};
 use super::node::Node;
-use super::values;
+use super::{audit_private as private, values};
 use crate::audit::{AuditConfig, Packets};
 
 /// The audit log.
 pub(super) fn audit(node: &Node, context: &Context<'_>, problems: &mut Problems) -> Option<AuditConfig> {
-    let known = ["directory", "packets", "events", "redact", "segment"];
-    let later = ["pseudonymise", "on_failure", "keep", "signing_key", "actions", "responses"];
+    let known = ["directory", "packets", "events", "redact", "segment", "pseudonymise", "security_log"];
+    let later = ["on_failure", "keep", "signing_key", "actions", "responses"];
     let fields = Fields::of(node, "`audit`", &known, &later, problems);
     let directory = fields.need("directory", problems).and_then(|node| node.text(problems));
     let is_empty = directory.as_ref().is_some_and(|directory| directory.text.is_empty());
@@ -28,7 +28,11 @@ pub(super) fn audit(node: &Node, context: &Context<'_>, problems: &mut Problems)
         config.except_events = except.into_iter().map(|text| text.text).collect();
     }
     if let Some(node) = fields.take("redact") {
-        config.redact = redact(values::texts(node, problems).into_iter().map(|text| text.text));
+        config.redact = private::redact(values::texts(node, problems).into_iter().map(|text| text.text));
+    }
+    config.pseudonyms = fields.take("pseudonymise").and_then(|node| private::pseudonyms(node, context, problems));
+    if let Some(path) = fields.take("security_log").and_then(|node| node.text(problems)) {
+        config.security_log = Some(context.folder.join(path.text));
     }
     if let Some(node) = fields.take("segment") {
         let segment = Fields::of(node, "`audit.segment`", &["size"], &["age"], problems);
@@ -37,13 +41,4 @@ pub(super) fn audit(node: &Node, context: &Context<'_>, problems: &mut Problems)
         }
     }
     has_directory.then_some(config)
-}
-
-/// The policy's own list stands beside the default; `!default` takes that away.
-fn redact(own: impl Iterator<Item = String>) -> Vec<String> {
-    let (refusals, mut all): (Vec<String>, Vec<String>) = own.partition(|pattern| pattern == "!default");
-    if refusals.is_empty() && !all.iter().any(|pattern| pattern == "default") {
-        all.splice(0..0, AuditConfig::default_redact());
-    }
-    all
 }

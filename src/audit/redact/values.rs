@@ -30,7 +30,12 @@ const FIRST_SHOWN: [&str; 18] = [
 /// Applications of which the arguments up to the first `(` are shown: a place in the dialplan.
 const PLACE_SHOWN: [&str; 3] = ["Gosub", "Goto", "Macro"];
 
-/// The arguments of an application as they may be shown; None: the header is something else.
+/// Applications of which the arguments are what nobody else may know, whoever gives them.
+const SECRET: [&str; 9] =
+    ["AGI", "Authenticate", "DISA", "MessageSend", "ReceiveText", "SendDTMF", "SendMF", "SendText", "VMAuthenticate"];
+
+/// The arguments of an application as they may be shown; None: the header is something else. What a dialplan runs has its
+/// variables put in, callers' input among them; what a client asks for is its own words.
 pub(super) fn application_data<'m>(message: &'m Message, header: Header<'m>) -> Option<Cow<'m, [u8]>> {
     let name = ["Data", "AppData", "ApplicationData", "LastData"].into_iter().find(|name| header.is(name))?;
     let application = match name {
@@ -47,6 +52,8 @@ pub(super) fn application_data<'m>(message: &'m Message, header: Header<'m>) -> 
         shown_up_to(header.value, ends(b'('))
     } else if is_one_of(&["Set", "MSet"]) {
         shown_up_to(header.value, ends(b'='))
+    } else if message.first().is_some_and(|first| first.is("Action")) && !is_one_of(&SECRET) {
+        header.value.into()
     } else {
         shown_up_to(header.value, 0)
     })
