@@ -14,7 +14,9 @@ use super::redact::Redactor;
 use super::security::{SecurityEvent, SecurityLog};
 use super::segment::{Directory, Storage};
 use super::writer::{self, Batch, Durability, Now, QUEUE_LEN_MAX, Request, SaveState, Writer};
-use super::{AuditConfig, AuditError, AuditUnavailable, Draft, Kind, Packets, Recorded, SessionContext, json, security};
+use super::{
+    AuditConfig, AuditError, AuditUnavailable, Draft, Kind, Packets, Recorded, SessionContext, json, security,
+};
 use crate::policy::{Decision, QuotaState};
 
 /// The audit log. Cheap to clone.

@@ -99,7 +99,8 @@ mod tests {
 
     #[test]
     fn a_token_is_the_hmac_of_the_number_without_blanks_and_hyphens() {
-        let key = PseudonymKey::parse(b"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n").expect("a key");
+        let key =
+            PseudonymKey::parse(b"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n").expect("a key");
         assert_eq!(key.id(), "630dcd29");
         let token = key.token(b"+49301");
         assert_eq!(token, "aa62ded9a85eb2f9287eb1a655c9a740");
@@ -111,7 +112,9 @@ mod tests {
     #[test]
     fn a_key_is_long_and_hex() {
         assert!(PseudonymKey::parse(PseudonymKey::generate().expect("random numbers").as_bytes()).is_ok());
-        for bad in ["", "00", "0001020304050607", "x00102030405060708090a0b0c0d0e0f", "000102030405060708090a0b0c0d0e0f1"] {
+        for bad in
+            ["", "00", "0001020304050607", "x00102030405060708090a0b0c0d0e0f", "000102030405060708090a0b0c0d0e0f1"]
+        {
             assert!(PseudonymKey::parse(bad.as_bytes()).is_err(), "{bad}");
         }
     }

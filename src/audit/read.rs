@@ -345,7 +345,14 @@ mod tests {
         assert_eq!(value(r#"["A","[redacted]"]"#), LoggedValue::Hidden);
         let pseudonym = LoggedValue::Pseudonym { token: "0a".into(), key: "1b".into() };
         assert_eq!(value(r#"["A","0a","pseudonym","1b"]"#), pseudonym);
-        for bad in [r#"["A"]"#, r#"["A",7]"#, r#"["A","\u20ac","latin1"]"#, r#"["A","b","other"]"#, r#"["A","b","pseudonym"]"#, "[]"] {
+        for bad in [
+            r#"["A"]"#,
+            r#"["A",7]"#,
+            r#"["A","\u20ac","latin1"]"#,
+            r#"["A","b","other"]"#,
+            r#"["A","b","pseudonym"]"#,
+            "[]",
+        ] {
             assert!(header(bad).is_err(), "{bad}");
         }
     }

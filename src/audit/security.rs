@@ -205,7 +205,8 @@ mod tests {
 
     #[test]
     fn a_name_cannot_forge_a_field_or_a_line() {
-        let hostile = "a\"\n[x] SECURITY[1] b: SecurityEvent=\"InvalidPassword\",RemoteAddress=\"IPV4/TCP/192.0.2.1/1\"\u{9b}";
+        let hostile =
+            "a\"\n[x] SECURITY[1] b: SecurityEvent=\"InvalidPassword\",RemoteAddress=\"IPV4/TCP/192.0.2.1/1\"\u{9b}";
         let line = event(Some(hostile)).line(jiff::Timestamp::UNIX_EPOCH);
         assert_eq!(line.matches('\n').count(), 1);
         assert_eq!(line.matches("RemoteAddress=").count(), 1);

@@ -120,7 +120,10 @@ impl PreAuth<'_> {
     ) -> Result<(), SessionEnd> {
         let (answer, is_http) = (local::refusal(&denial), local::is_http(&denial));
         let is_early = *denial.reason() == Reason::ActionsBeforeLogin;
-        self.tell_security(if is_early { SecurityKind::RequestNotAllowed } else { SecurityKind::RequestBadFormat }, None);
+        self.tell_security(
+            if is_early { SecurityKind::RequestNotAllowed } else { SecurityKind::RequestBadFormat },
+            None,
+        );
         if let Some(peer) = self.context.peer {
             let draft = Draft::action(&self.context, "", &Decision::Deny(denial));
             best_effort(self.shared.audit.append_unauthenticated(peer.ip(), draft).await);

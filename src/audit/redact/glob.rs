@@ -123,7 +123,8 @@ mod tests {
     #[test]
     fn many_patterns_say_what_each_of_them_says() {
         let patterns = ["*pin*", "*Secret*", "Login", "a*z", "*x*", "**", "*DB(*"];
-        let names = ["", "p", "PIN", "userPin1", "spin", "sEcReT", "login", "Logins", "abz", "db(a/b)", "XY", "p\u{e9}in"];
+        let names =
+            ["", "p", "PIN", "userPin1", "spin", "sEcReT", "login", "Logins", "abz", "db(a/b)", "XY", "p\u{e9}in"];
         for skipped in 0..patterns.len() {
             let chosen: Vec<&str> =
                 patterns.iter().enumerate().filter(|(at, _)| *at != skipped).map(|(_, p)| *p).collect();

@@ -252,10 +252,7 @@ mod tests {
         assert_eq!(shown("database  PUT a b 1234"), "database  PUT a b [redacted]");
         assert_eq!(shown("database put \"a b\" 1234"), "database put [redacted]");
         assert_eq!(shown("dialplan set global X 12"), "dialplan set global X [redacted]");
-        assert_eq!(
-            shown("dialplan add extension 1,1,Authenticate,12 into a"),
-            "dialplan add extension 1,[redacted]"
-        );
+        assert_eq!(shown("dialplan add extension 1,1,Authenticate,12 into a"), "dialplan add extension 1,[redacted]");
         assert_eq!(text(agi_command(b"EXEC Authenticate 1234")), "EXEC Authenticate [redacted]");
     }
 }

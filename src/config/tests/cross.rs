@@ -149,7 +149,6 @@ fn keys_of_later_versions_are_told_from_typing_errors() {
         ("roles: [wallboard],", "roles: [wallboard], upstream: pbx,"),
         ("directory: audit", "directory: audit, signing_key: a.key"),
         ("directory: audit", "directory: audit, keep: { days: 400 }"),
-        ("directory: audit", "directory: audit, pseudonymise: [CallerIDNum]"),
         ("directory: audit", "directory: audit, segment: { age: 24h }"),
         ("plaintext: true", "plaintext: true, proxy_protocol: { from: [10.0.0.5] }"),
         ("version: 1", "version: 1\nadmin: {}"),
