@@ -7,6 +7,7 @@ use super::chain::BadRecord;
 use super::pseudonym::Pseudonyms;
 use super::recover::RecoverError;
 use super::segment::DirectoryError;
+use super::syslog::SyslogConfig;
 
 /// Which packets are recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub struct AuditConfig {
     pub pseudonyms: Option<Pseudonyms>,
     /// Where lines for those who shut out addresses are written.
     pub security_log: Option<PathBuf>,
+    /// Where records are sent, too.
+    pub syslog: Option<SyslogConfig>,
     /// At how many bytes another segment is begun.
     pub segment_size: u64,
 }
@@ -52,6 +55,7 @@ impl AuditConfig {
             redact: Self::default_redact(),
             pseudonyms: None,
             security_log: None,
+            syslog: None,
             segment_size: Self::DEFAULT_SEGMENT_SIZE,
         }
     }

@@ -13,6 +13,7 @@ use super::recover::{Recovered, recover};
 use super::redact::Redactor;
 use super::security::{SecurityEvent, SecurityLog};
 use super::segment::{Directory, Storage};
+use super::syslog::Copy;
 use super::writer::{self, Batch, Durability, Now, QUEUE_LEN_MAX, Request, SaveState, Writer};
 use super::{
     AuditConfig, AuditError, AuditUnavailable, Draft, Kind, Packets, Recorded, SessionContext, json, security,
@@ -71,7 +72,8 @@ impl Audit {
         if let (Some(file), Some((name, len))) = (file, recovered.segment) {
             journal.go_on(file, name, len);
         }
-        let mut writer = Writer::new(journal, recovered.head, boot_id.clone());
+        let mut writer =
+            Writer::new(journal, recovered.head, boot_id.clone()).with_copy(Copy::open(config.syslog.as_ref())?);
         // Before anybody can rely on the log: it works, or amiwall does not start.
         for draft in found.iter().chain([&start_record(config, &boot_id)]) {
             writer.commit(draft, Now::read())?;

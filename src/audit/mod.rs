@@ -22,6 +22,7 @@ mod replay;
 mod requests;
 mod security;
 mod segment;
+mod syslog;
 #[cfg(test)]
 pub(crate) mod tests;
 mod verify;
@@ -39,6 +40,7 @@ pub use read::{LoggedHeader, LoggedRecord, LoggedValue, REDACTED, Records, read}
 pub use replay::{Replay, replay};
 pub use requests::{ResumeRequest, writer_of};
 pub use security::{SecurityEvent, SecurityKind};
+pub use syslog::SyslogConfig;
 pub use verify::{Summary, VerifyError, verify};
 
 /// The log cannot be written now.

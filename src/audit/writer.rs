@@ -16,6 +16,7 @@ use super::journal::{Incident, Journal};
 use super::kind::Kind;
 use super::redact::Redactor;
 use super::segment::Storage;
+use super::syslog::Copy;
 use super::{AuditUnavailable, json};
 use crate::policy::QuotaState;
 
@@ -141,6 +142,8 @@ pub(super) struct Writer<S: Storage> {
     checkpoint: Option<u64>,
     /// What is being written; kept for its room.
     out: Vec<u8>,
+    /// Where records go, too.
+    copy: Copy,
 }
 
 /// Takes requests until it is told to stop, or until nobody can ask any more.
@@ -168,7 +171,12 @@ impl<S: Storage> Writer<S> {
             closed: None,
             checkpoint: None,
             out: Vec::new(),
+            copy: Copy::default(),
         }
+    }
+
+    pub(super) fn with_copy(self, copy: Copy) -> Self {
+        Self { copy, ..self }
     }
 
     /// Processes requests in order, up to a stop, whose answer is given back.
@@ -203,6 +211,9 @@ impl<S: Storage> Writer<S> {
         self.write(head, &mut out, now, (&mut waiters, &mut synced));
         self.out = out;
         self.confirm(synced, now);
+        if let Err(error) = self.copy.flush() {
+            self.close(&error, now);
+        }
         self.note_incidents(now);
         stop
     }
@@ -211,6 +222,7 @@ impl<S: Storage> Writer<S> {
     pub(super) fn commit(&mut self, draft: &Draft, now: Now) -> io::Result<u64> {
         self.append_own(draft, now)?;
         self.journal.sync()?;
+        self.copy.flush()?;
         Ok(self.head.seq)
     }
 
@@ -256,6 +268,7 @@ impl<S: Storage> Writer<S> {
             return;
         }
         let written = self.journal.append(out, self.head.seq + 1);
+        written.as_ref().ok().inspect(|()| self.copy.take(out));
         out.clear();
         match written {
             Ok(()) => self.head = head,
@@ -279,7 +292,7 @@ impl<S: Storage> Writer<S> {
         if synced.is_empty() {
             return;
         }
-        match self.journal.sync() {
+        match self.journal.sync().and_then(|()| self.copy.flush()) {
             Ok(()) => {
                 for waiter in synced {
                     waiter.answer.send(Ok(waiter.first)).ok();
@@ -348,6 +361,12 @@ impl<S: Storage> Writer<S> {
         if self.closed.is_some() {
             return;
         }
+        while let Some(lost) = self.copy.take_lost() {
+            let (since, until) = (self.clock.text.at(lost.since).to_owned(), self.clock.text.at(lost.until).to_owned());
+            if let Err(error) = self.append_own(&lost.draft(&since, &until), now) {
+                self.close(&error, now);
+            }
+        }
         for incident in self.journal.take_incidents() {
             let draft = Draft::new(Kind::Recovery).with(|out| match &incident {
                 Incident::SetAside(file) => {
@@ -374,6 +393,7 @@ impl<S: Storage> Writer<S> {
         draft.encode(&mut members, &Redactor::new(&[]));
         head.seal(&mut out, self.clock.stamp(now), &[&members]);
         self.journal.append(&out, head.seq)?;
+        self.copy.take(&out);
         self.head = head;
         Ok(())
     }

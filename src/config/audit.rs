@@ -3,12 +3,12 @@
 use super::Context;
 use super::fields::{Fields, Problems};
 use super::node::Node;
-use super::{audit_private as private, values};
+use super::{audit_private as private, audit_syslog, values};
 use crate::audit::{AuditConfig, Packets};
 
 /// The audit log.
 pub(super) fn audit(node: &Node, context: &Context<'_>, problems: &mut Problems) -> Option<AuditConfig> {
-    let known = ["directory", "packets", "events", "redact", "segment", "pseudonymise", "security_log"];
+    let known = ["directory", "packets", "events", "redact", "segment", "pseudonymise", "security_log", "syslog"];
     let later = ["on_failure", "keep", "signing_key", "actions", "responses"];
     let fields = Fields::of(node, "`audit`", &known, &later, problems);
     let directory = fields.need("directory", problems).and_then(|node| node.text(problems));
@@ -31,6 +31,7 @@ pub(super) fn audit(node: &Node, context: &Context<'_>, problems: &mut Problems)
         config.redact = private::redact(values::texts(node, problems).into_iter().map(|text| text.text));
     }
     config.pseudonyms = fields.take("pseudonymise").and_then(|node| private::pseudonyms(node, context, problems));
+    config.syslog = fields.take("syslog").and_then(|node| audit_syslog::syslog(node, context, problems));
     if let Some(path) = fields.take("security_log").and_then(|node| node.text(problems)) {
         config.security_log = Some(context.folder.join(path.text));
     }

@@ -6,6 +6,7 @@
 
 mod audit;
 mod audit_private;
+mod audit_syslog;
 mod cases;
 mod dangers;
 mod diagnostic;
