@@ -196,7 +196,7 @@ fn is_channel(wanted: &str, name: &str, value: &[u8]) -> bool {
 fn any_header(record: &LoggedRecord, is_wanted: impl Fn(&str, &[u8]) -> bool) -> bool {
     record.headers.iter().any(|header| match &header.value {
         LoggedValue::Bytes(value) => is_wanted(&header.name, value),
-        LoggedValue::Hidden | LoggedValue::Length(_) => false,
+        LoggedValue::Hidden | LoggedValue::Length(_) | LoggedValue::Pseudonym { .. } => false,
     })
 }
 
@@ -207,6 +207,8 @@ fn has_text(record: &LoggedRecord, wanted: &str) -> bool {
         is_in(&header.name)
             || match &header.value {
                 LoggedValue::Bytes(value) => is_in(&latin1(value)),
+                // `amiwall audit pseudonym` says what a number became.
+                LoggedValue::Pseudonym { token, .. } => is_in(token),
                 LoggedValue::Hidden | LoggedValue::Length(_) => false,
             }
     };
