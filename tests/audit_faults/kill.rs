@@ -50,7 +50,7 @@ async fn a_killed_amiwall_has_lost_nothing_that_was_answered_or_received() {
             let (next, seeds) = (Arc::clone(&next), Arc::clone(&seeds));
             tokio::spawn(async move {
                 let mut numbers = Numbers::default();
-                let mut take = || usize::try_from(next.fetch_add(1, Ordering::Relaxed)).expect("it fits");
+                let take = || usize::try_from(next.fetch_add(1, Ordering::Relaxed)).expect("it fits");
                 while let Some(seed) = seeds.get(take()) {
                     try_log(*seed, &mut numbers).await;
                 }
