@@ -18,6 +18,10 @@ pub mod audit;
 
 pub mod learn;
 
+pub mod search;
+
+pub mod report;
+
 pub mod upstream;
 
 pub mod listener;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 /// Each module and what it may use.
-const TABLE: [(&str, &[&str]); 17] = [
+const TABLE: [(&str, &[&str]); 19] = [
     ("ami", &[]),
     ("networks", &[]),
     ("secret", &[]),
@@ -18,6 +18,8 @@ const TABLE: [(&str, &[&str]); 17] = [
     ("policy", &["ami", "catalogue", "identity"]),
     ("audit", &["ami", "identity", "policy"]),
     ("learn", &["ami", "catalogue", "identity", "policy", "audit"]),
+    ("search", &["catalogue", "networks", "audit"]),
+    ("report", &["audit"]),
     ("upstream", &["ami", "secret", "policy", "audit"]),
     ("session", &["ami", "catalogue", "networks", "tls", "identity", "policy", "audit", "upstream"]),
     ("listener", &["networks", "tls", "identity", "policy", "audit", "upstream", "session"]),
@@ -46,6 +48,8 @@ const TABLE: [(&str, &[&str]); 17] = [
             "policy",
             "audit",
             "learn",
+            "search",
+            "report",
             "upstream",
             "session",
             "listener",

@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use aws_lc_rs::digest;
 
 use super::json;
+use super::trail::{Place, RawRecord};
 
 /// Hex digits of a SHA-256.
 const HEX_LEN: usize = 64;
@@ -86,6 +87,9 @@ pub enum BadRecord {
         /// The first seq that is there.
         first: u64,
     },
+    /// The compressed segment cannot be unpacked from here on.
+    #[error("the compressed segment is cut off or damaged: {0}")]
+    Compressed(String),
     /// The hash is not that of the record.
     #[error("the record does not have the hash that it says")]
     Hash,
@@ -142,6 +146,12 @@ pub enum BadRecord {
     Torn,
 }
 
+impl BadRecord {
+    pub(super) fn compressed(error: &std::io::Error) -> Self {
+        Self::Compressed(error.to_string())
+    }
+}
+
 /// A line whose own hash is right.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Record<'l> {
@@ -164,6 +174,11 @@ impl<'l> Record<'l> {
         self.prev.try_into().ok()
     }
 
+    /// For readers outside of this module.
+    pub(super) const fn raw(&self, text: &'l [u8], place: Place) -> RawRecord<'l> {
+        RawRecord { seq: self.seq, time: self.time, mono: self.mono, kind: self.kind, text, place, hash: self.hash }
+    }
+
     /// Reads a line (without its newline) and checks its own hash.
     pub(super) fn read(line: &'l [u8]) -> Result<Self, BadRecord> {
         Self::parse(line).ok_or(BadRecord::Shape).and_then(|(record, hashed)| {
@@ -171,7 +186,8 @@ impl<'l> Record<'l> {
         })
     }
 
-    fn parse(line: &'l [u8]) -> Option<(Self, &'l [u8])> {
+    /// Reads a line without checking its hash; gives also the bytes that the hash is of.
+    pub(super) fn parse(line: &'l [u8]) -> Option<(Self, &'l [u8])> {
         let (rest, hash) = line.strip_suffix(b"\"}")?.split_last_chunk::<HEX_LEN>()?;
         let hashed = rest.strip_suffix(b",\"hash\":\"")?;
         let (rest, prev) = hashed.strip_suffix(b"\"")?.split_last_chunk::<HEX_LEN>()?;

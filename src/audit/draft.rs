@@ -218,14 +218,17 @@ impl Draft {
         draft
     }
 
-    /// A policy is in force from here on. `trigger` is `start` or `reload`.
+    /// A policy is in force from here on. `trigger` is `start` or `reload`; `changes` says what is another in it.
     #[must_use]
-    pub fn policy(digest: &str, file: &Path, identities: usize, trigger: &str) -> Self {
+    pub fn policy(digest: &str, file: &Path, identities: usize, trigger: &str, changes: &[String]) -> Self {
         let mut draft = Self::new(Kind::Policy);
         json::text(&mut draft.members, "file", &file.to_string_lossy());
         json::number(&mut draft.members, "identities", identities);
         json::text(&mut draft.members, "trigger", trigger);
         json::plain(&mut draft.members, "outcome", "loaded");
+        if !changes.is_empty() {
+            json::list(&mut draft.members, "changes", changes.iter().map(String::as_str));
+        }
         json::text(&mut draft.members, "policy", digest);
         draft
     }

@@ -101,7 +101,7 @@ impl Housekeeping {
         let (directory, complete): (PathBuf, _) = (directory.to_owned(), self.complete.clone());
         let work = move || {
             let Ok(_guard) = complete.try_lock() else { return };
-            if let Err(error) = super::compress::compress_closed(&directory) {
+            if let Err(error) = super::compress_closed(&directory).map(drop) {
                 tracing::warn!(%error, "segments of the audit log cannot be compressed");
             }
         };

@@ -2,11 +2,12 @@
 //! which a start may need.
 
 use std::fs;
-use std::io::{self, BufReader};
+use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::chain::{Hash, Record};
+use super::compress::{COMPRESSED, SegmentReader};
 use super::lines::{Line, Lines};
 use super::reserve::Room;
 use super::segment::{list_segments, sync_directory};
@@ -93,7 +94,7 @@ fn count(segments: &[Closed], keep: &Keep, room: Room, now: SystemTime) -> Optio
 }
 
 fn prev_of_first(path: &Path) -> io::Result<Hash> {
-    let mut lines = Lines::new(BufReader::new(fs::File::open(path)?));
+    let mut lines = Lines::new(SegmentReader::open(path)?);
     let bad = || io::Error::other(format!("`{}` does not begin with a record", path.display()));
     match lines.read()? {
         Line::Whole => Record::read(lines.line()).ok().and_then(|record| record.prev_hash()).ok_or_else(bad),
@@ -103,7 +104,9 @@ fn prev_of_first(path: &Path) -> io::Result<Hash> {
 
 /// Takes files out of a directory, durably.
 pub(super) fn remove(directory: &Path, names: &[String]) -> io::Result<()> {
-    for name in names {
+    // A crash may have left a compressed twin of a plain one: it must not stand in for it now.
+    let twins = names.iter().map(|name| format!("{name}{COMPRESSED}"));
+    for name in names.iter().cloned().chain(twins) {
         match fs::remove_file(directory.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => {}

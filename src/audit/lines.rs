@@ -2,6 +2,8 @@
 
 use std::io::{self, BufRead};
 
+use super::compress::SegmentReader;
+
 /// The longest line that is read. A packet has at most 16 MiB, and JSON makes six bytes of some.
 const LINE_LEN_MAX: usize = 128 * 1024 * 1024;
 
@@ -38,6 +40,20 @@ impl<R: BufRead> Lines<R> {
         &self.line
     }
 
+    /// Goes forward to a position, which has to be the beginning of a line and not behind. Numbers of lines are lost.
+    pub(super) fn skip_to(&mut self, start: u64) -> io::Result<()> {
+        while self.next < start {
+            let chunk = self.reader.fill_buf()?.len();
+            if chunk == 0 {
+                return Ok(());
+            }
+            let consumed = chunk.min(usize::try_from(start - self.next).unwrap_or(usize::MAX));
+            self.reader.consume(consumed);
+            self.next += u64::try_from(consumed).unwrap_or_default();
+        }
+        Ok(())
+    }
+
     /// Reads the next line.
     pub(super) fn read(&mut self) -> io::Result<Line> {
         self.line.clear();
@@ -68,6 +84,18 @@ impl<R: BufRead> Lines<R> {
                 return Ok(Line::Whole);
             }
         }
+    }
+}
+
+impl Lines<SegmentReader> {
+    /// Goes back to the beginning of the line that was read last, so that the next read sees what was written since.
+    /// What is compressed does not grow.
+    pub(super) fn retry(&mut self) -> io::Result<()> {
+        if self.reader.rewind_to(self.start)? {
+            self.next = self.start;
+            self.number = self.number.saturating_sub(1);
+        }
+        Ok(())
     }
 }
 

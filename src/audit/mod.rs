@@ -10,6 +10,7 @@ mod compress;
 mod config;
 mod draft;
 mod flood;
+mod follow;
 mod gate;
 mod handle;
 mod housekeeping;
@@ -30,20 +31,24 @@ mod segment;
 mod signing;
 #[cfg(test)]
 pub(crate) mod tests;
+mod trail;
 mod verify;
 mod writer;
 
 use crate::policy::{Decision, Denial, Permit};
 
 pub use chain::BadRecord;
+pub use compress::{Compressed, compress, compress_closed};
 pub use config::{AuditConfig, AuditError, Durability, Keep, KeepSpace, OnBroken, OnFailure, Packets};
 pub use draft::{Claimed, Draft, SessionContext, SessionCounts};
+pub use follow::Follow;
 pub use handle::Audit;
 pub use kind::Kind;
 pub use read::{LoggedHeader, LoggedRecord, LoggedValue, REDACTED, Records, read};
 pub use replay::{Replay, replay};
 pub use requests::{ResumeRequest, writer_of};
 pub use signing::{KeyError, SigningKey, VerifyingKey};
+pub use trail::{Place, Places, RawRecord, Trail};
 pub use verify::{Anchors, Evidence, Summary, VerifyError, verify, verify_against};
 
 /// The log cannot be written now.

@@ -2,8 +2,7 @@
 //! checked as it is read: what comes out is what was written, up to the first error.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::BufReader;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -11,15 +10,13 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 
 use super::chain::{self, BadRecord, Head};
+use super::compress::SegmentReader;
 use super::lines::{Line, Lines};
 use super::segment::{Segment, list_segments};
 use super::verify::VerifyError;
 
 /// What stands for a hidden value, or for the hidden part of one.
 pub const REDACTED: &str = "[redacted]";
-
-/// Bytes that are read at once.
-const BUFFER_LEN: usize = 256 * 1024;
 
 /// Begins to read the log in a directory.
 ///
@@ -95,6 +92,8 @@ pub struct LoggedRecord {
     pub version: String,
     pub packets: String,
     pub except_events: Vec<String>,
+    pub redact: Vec<String>,
+    pub changes: Vec<String>,
     pub file: String,
     pub trigger: String,
     pub problem: String,
@@ -114,6 +113,17 @@ pub struct LoggedRecord {
     pub cause: String,
     pub unconfirmed: Vec<(u64, u64)>,
     pub change: String,
+    pub node: String,
+    pub signer: String,
+    pub on_failure: String,
+    pub continued: bool,
+    pub available: Option<u64>,
+    pub step_ms: Option<i64>,
+    pub segments: Option<u64>,
+    pub through: Option<u64>,
+    pub sessions: Option<u64>,
+    pub at: String,
+    pub note: String,
     pub bytes: Option<u64>,
     pub hash: String,
 }
@@ -207,6 +217,11 @@ impl<'de> Visitor<'de> for HeaderVisitor {
     }
 }
 
+/// Whether the error is in what a compressed segment holds, not in reading the file.
+pub(super) fn is_damage(segment: &Segment, error: &io::Error) -> bool {
+    segment.is_compressed() && error.raw_os_error().is_none()
+}
+
 /// The way along the chain, line by line.
 #[derive(Debug)]
 pub(super) struct Walk {
@@ -214,7 +229,7 @@ pub(super) struct Walk {
     segments: Vec<Segment>,
     /// The segment that is read.
     index: usize,
-    lines: Option<Lines<BufReader<File>>>,
+    lines: Option<Lines<SegmentReader>>,
     /// The last record that was right.
     pub(super) head: Head,
     /// How many were right.
@@ -253,6 +268,12 @@ impl Walk {
         self.segments.len()
     }
 
+    /// How many segments are read, of how many.
+    pub(super) fn progress(&self) -> (u64, u64) {
+        let count = |count| u64::try_from(count).unwrap_or_default();
+        (count(self.index), count(self.segments.len()))
+    }
+
     /// The next line; none behind the last one.
     pub(super) fn next(&mut self) -> Result<Option<Step<'_>>, VerifyError> {
         if !self.advance()? {
@@ -283,11 +304,14 @@ impl Walk {
             let path = self.directory.join(&segment.name);
             let failed = |error| VerifyError::Io { path: path.clone(), error };
             if self.lines.is_none() {
-                let file = File::open(&path).map_err(failed)?;
-                self.lines = Some(Lines::new(BufReader::with_capacity(BUFFER_LEN, file)));
+                self.lines = Some(Lines::new(SegmentReader::open(&path).map_err(failed)?));
             }
             let Some(lines) = &mut self.lines else { return Ok(false) };
-            let read = lines.read().map_err(failed)?;
+            let read = match lines.read() {
+                Ok(read) => read,
+                Err(error) if is_damage(segment, &error) => return Err(self.broken(BadRecord::compressed(&error))),
+                Err(error) => return Err(failed(error)),
+            };
             let following = self.segments.get(self.index + 1);
             // A segment that was given up counts up to where the next one begins; that one has the rest again.
             let is_superseded = segment.is_suspect() && following.is_some_and(|next| self.head.seq + 1 == next.first);

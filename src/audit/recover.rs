@@ -6,13 +6,15 @@
 //! A power cut may leave good records behind a bad one too: of what was not synced, any block may be missing. It reads as
 //! NULs. That is an end like any other, unless what stands behind it proves that it had been synced.
 
-use std::fs::File;
-use std::io::{self, BufReader};
+use std::fs;
+use std::io;
 use std::time::SystemTime;
 
 use super::chain::{BadRecord, Head, Record};
+use super::compress::SegmentReader;
 use super::kind::Kind;
 use super::lines::{Line, Lines};
+use super::read::is_damage;
 use super::segment::{Directory, Segment, list_segments, segment_name};
 
 /// Where to go on.
@@ -113,15 +115,27 @@ pub(super) fn recover(directory: &Directory) -> Result<Recovered, RecoverError> 
 
 /// `following` is the first seq of the next segment: what a given-up segment has of that does not count.
 fn scan(directory: &Directory, segment: &Segment, following: u64) -> Result<Scan, RecoverError> {
-    let file = File::open(directory.path().join(&segment.name))?;
-    let len = file.metadata()?.len();
-    let mut lines = Lines::new(BufReader::with_capacity(256 * 1024, file));
+    let path = directory.path().join(&segment.name);
+    let len = fs::metadata(&path)?.len();
+    let mut lines = Lines::new(SegmentReader::open(&path)?);
     let mut scan = Scan { head: None, began: None, good_end: 0, end: 0, len };
     let mut bad: Option<Bad> = None;
     loop {
-        let read = lines.read()?;
+        let read = match lines.read() {
+            Err(e) if is_damage(segment, &e) => {
+                return Err(broken(segment, lines.number, BadRecord::compressed(&e)));
+            }
+            read => read?,
+        };
+        // What is compressed was closed whole: nothing in it can be a record that was being written.
+        if let Some(Bad { line, problem, .. }) = bad.take_if(|_| read != Line::Whole && segment.is_compressed()) {
+            return Err(broken(segment, line, problem));
+        }
         if read == Line::End {
             return Ok(scan);
+        }
+        if read == Line::Torn && segment.is_compressed() {
+            return Err(broken(segment, lines.number, BadRecord::Torn));
         }
         scan.end = lines.next;
         if read == Line::Torn {
@@ -202,6 +216,10 @@ fn follow(head: Option<Head>, line: &[u8], segment: &Segment) -> Result<Head, Ba
 
 /// Leaves a last segment that ends with a whole record.
 fn tidy(directory: &Directory, segment: &Segment, scan: &Scan, recovered: &mut Recovered) -> io::Result<()> {
+    if segment.is_compressed() {
+        // It was closed; the segment behind it is gone, or was not made yet. A new one goes on.
+        return Ok(());
+    }
     if segment.is_suspect() {
         // The crash came before its records were written again. Nothing is trusted to be on disk but what is copied now.
         let name = segment_name(segment.first);

@@ -1,11 +1,11 @@
 //! What a log says of quotas: its last checkpoint, and what was let through behind it. Read backwards, segment by
 //! segment, so that a start reads little of a long log.
 
-use std::fs::File;
-use std::io::{self, BufReader};
+use std::io;
 use std::path::Path;
 
 use super::chain::Record;
+use super::compress::SegmentReader;
 use super::kind::Kind;
 use super::lines::{Line, Lines};
 use super::redact::HIDDEN;
@@ -66,8 +66,7 @@ fn read_segment(
     is_counted: &impl Fn(&str, &str) -> bool,
 ) -> io::Result<Part> {
     let mut part = Part::default();
-    let file = File::open(directory.join(&segment.name))?;
-    let mut lines = Lines::new(BufReader::with_capacity(256 * 1024, file));
+    let mut lines = Lines::new(SegmentReader::open(&directory.join(&segment.name))?);
     while lines.read()? == Line::Whole {
         // A line that is no record is `verify`'s to tell; here it cannot give anybody more than he has.
         let Ok(record) = Record::read(lines.line()) else { continue };

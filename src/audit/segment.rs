@@ -6,6 +6,8 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use super::compress::COMPRESSED;
+
 pub(super) const LOCK_FILE: &str = "audit.lock";
 const SUFFIX: &str = ".jsonl";
 
@@ -32,11 +34,16 @@ impl Segment {
             return None;
         }
         let order = match rest.strip_prefix(".suspect") {
-            None => rest.is_empty().then_some(u32::MAX)?,
+            None => (rest.is_empty() || rest == COMPRESSED).then_some(u32::MAX)?,
             Some("") => 0,
             Some(number) => number.strip_prefix('-')?.parse().ok()?,
         };
         Some(Self { first: seq.parse().ok()?, order, name: name.to_owned() })
+    }
+
+    /// Whether it is in its compressed form, which is never written to.
+    pub(super) fn is_compressed(&self) -> bool {
+        self.name.ends_with(COMPRESSED)
     }
 
     /// Whether it was abandoned after an error of a sync: what it has of the segment that follows does not count.
@@ -52,6 +59,8 @@ pub(super) fn list_segments(directory: &Path) -> io::Result<Vec<Segment>> {
         segments.extend(entry?.file_name().to_str().and_then(Segment::of_name));
     }
     segments.sort_unstable();
+    // Of the two forms of a segment the plain one counts: its name sorts first.
+    segments.dedup_by_key(|segment| (segment.first, segment.order));
     Ok(segments)
 }
 

@@ -149,18 +149,18 @@ pub enum VerifyError {
 /// # Errors
 /// If the log is broken, is not there, or cannot be read.
 pub fn verify(directory: &Path) -> Result<Summary, VerifyError> {
-    verify_against(directory, &Evidence::default(), |_| ())
+    verify_against(directory, &Evidence::default(), &mut |_, _| ())
 }
 
-/// Verifies the log in a directory against what is known of it. `progress` is told how many bytes were read since the last
-/// time.
+/// Verifies the log in a directory against what is known of it. `progress` is told now and then how many segments
+/// were read, of how many.
 ///
 /// # Errors
 /// If the log is broken, is not there, or cannot be read.
 pub fn verify_against(
     directory: &Path,
     evidence: &Evidence,
-    mut progress: impl FnMut(u64),
+    progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Summary, VerifyError> {
     let mut walk = Walk::begin(directory)?;
     let mut summary = Summary { segments: walk.segment_count(), ..Summary::default() };
@@ -169,10 +169,13 @@ pub fn verify_against(
     loop {
         let pruned = walk.pruned;
         let Some(step) = walk.next()? else { break };
-        progress(step.bytes);
         summary.add(&step);
         if let Err(problem) = witness.see(&step, pruned) {
             return Err(walk.broken(problem));
+        }
+        if summary.records.is_multiple_of(1 << 12) {
+            let (done, all) = walk.progress();
+            progress(done, all);
         }
     }
     summary.head = String::from_utf8_lossy(&walk.head.hash).into_owned();

@@ -1,6 +1,6 @@
 //! `amiwall check`: is the policy valid, and what does it amount to, in plain words.
 
-mod describe;
+pub(super) mod describe;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::{Exit, Failure, out, say};
+use crate::audit::SigningKey;
 use crate::config::{self, Files};
 use crate::identity::hash_secret;
 use crate::secret::Secret;
@@ -86,7 +87,9 @@ fn certificates(place: &files::Place, answers: &Answers) -> Result<(), Failure> 
     // The first name is the certificate's own.
     options.server_names.insert(0, answers.name.clone());
     options.server_names.dedup();
-    issue(&place.certs, &options).map(drop).map_err(|error| Failure::incomplete(error.to_string()))
+    issue(&place.certs, &options).map_err(|error| Failure::incomplete(error.to_string()))?;
+    let key = SigningKey::create(&place.certs.join("audit.key"), &place.certs.join("audit.pub"));
+    key.map(drop).map_err(|error| Failure::incomplete(error.to_string()))
 }
 
 pub(super) fn random() -> Result<String, Failure> {
@@ -194,11 +197,15 @@ fn next_steps(place: &files::Place, answers: &Answers, client_secret: &str) -> S
          Action: Login\nUsername: {client}\nSecret: {client_secret}\n\n\n   \
          `Action: Ping` and an empty line are answered; `Action: CoreSettings` is refused.\n\n\
          5. Give your clients {authority}, point them to port {port} with TLS, and delete their old accounts from\n   \
-         manager.conf: an account of their own is a way past amiwall. Move {key} off this machine.",
+         manager.conf: an account of their own is a way past amiwall. Move {key} off this machine.\n\n\
+         6. Keep {audit_key} where nobody on this machine can change it. With it the audit log can be proved whole:\n\n       \
+         amiwall audit verify {log} --key {audit_key}",
         certs = quoted(&place.certs),
         secrets = quoted(&place.secret),
         client = files::CLIENT,
         key = quoted(&place.certs.join("ca.key")),
+        audit_key = quoted(&place.certs.join("audit.pub")),
+        log = quoted(&place.policy.with_file_name("audit")),
     )
 }
 

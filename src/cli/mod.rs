@@ -30,7 +30,7 @@ pub enum Exit {
     Incomplete = 1,
     /// Wrong usage (clap's own code too).
     Usage = 2,
-    /// Denied, or a test failed.
+    /// Denied, or a test failed, or nothing was found.
     Denied = 3,
     /// The policy is invalid.
     InvalidPolicy = 4,
@@ -107,7 +107,7 @@ enum Command {
     Import(import::Args),
     /// Make a certificate authority, a server certificate and a client certificate.
     Certs(certs::Args),
-    /// Verify the audit log.
+    /// Verify, search and follow the audit log, or report what it says.
     Audit(audit::Args),
     /// Propose a least-privilege policy from the audit log, as a draft in YAML. Nothing is put in force.
     Learn(learn::Args),

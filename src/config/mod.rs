@@ -14,6 +14,7 @@ mod identities;
 mod listeners;
 mod networks;
 mod node;
+mod outline;
 mod roles;
 mod secrets;
 mod source;
@@ -38,6 +39,7 @@ pub use diagnostic::{Diagnostic, Diagnostics, Paint, Severity};
 use fields::{Fields, Problems};
 use hidden::Hidden;
 use node::{Node, Value};
+pub use outline::Outline;
 use source::Source;
 
 /// Everything a policy file says.
@@ -47,6 +49,8 @@ pub struct Config {
     pub path: PathBuf,
     /// `sha256:…` of its bytes.
     pub digest: String,
+    /// What it has, to tell later what changed.
+    pub outline: Outline,
     /// Where to listen.
     pub listeners: Vec<ListenerConfig>,
     /// Which Asterisks there are.
@@ -134,10 +138,11 @@ impl Config {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn load(path: &Path) -> Result<Self, Diagnostics> {
-        let Read { digest, sections, policy, warnings, .. } = read(path, Files::Open)?;
+        let Read { digest, outline, sections, policy, warnings, .. } = read(path, Files::Open)?;
         Ok(Self {
             path: path.to_owned(),
             digest,
+            outline,
             listeners: sections.listeners.into_iter().filter_map(|listener| listener.config).collect(),
             upstreams: sections.upstreams,
             audit: sections.audit,
@@ -155,7 +160,7 @@ impl Config {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn check(path: &Path, files: Files) -> Result<Checked, Diagnostics> {
-    let Read { digest, text, sections, policy, warnings } = read(path, files)?;
+    let Read { digest, text, sections, policy, warnings, .. } = read(path, files)?;
     let upstreams = sections.upstreams.into_iter().map(|(name, upstream)| (name, upstream.address));
     Ok(Checked {
         digest,
@@ -174,6 +179,7 @@ pub fn check(path: &Path, files: Files) -> Result<Checked, Diagnostics> {
 /// A file without errors.
 struct Read {
     digest: String,
+    outline: Outline,
     text: PolicyText,
     sections: Sections,
     policy: Policy,
@@ -244,7 +250,8 @@ fn read(path: &Path, files: Files) -> Result<Read, Diagnostics> {
     match audit {
         Some(audit) if errors.is_empty() => {
             let sections = Sections { listeners, upstreams, audit, limits, roles, identities, clients, actions };
-            Ok(Read { digest, text: PolicyText { text, hidden }, sections, policy, warnings })
+            let outline = Outline::of(&node);
+            Ok(Read { digest, outline, text: PolicyText { text, hidden }, sections, policy, warnings })
         }
         _ => Err(errors.with(warnings)),
     }

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::audit::{Audit, Draft, OnBroken, best_effort};
-use crate::config::Config;
+use crate::config::{Config, Outline};
 use crate::identity::LoginMemory;
 use crate::listener::{Connections, Listener, ListenerConfig};
 use crate::policy::Buckets;
@@ -75,6 +75,8 @@ pub struct Daemon {
     trackers: BTreeMap<String, CancellationToken>,
     sessions: TaskTracker,
     audit_config: crate::audit::AuditConfig,
+    /// What the policy in force has.
+    outline: Outline,
 }
 
 fn snapshot_of(config: &Config, generation: u64) -> Arc<Snapshot> {
@@ -111,7 +113,7 @@ impl Daemon {
     pub(crate) async fn start_with(config: &Config, audit: Audit, buckets: Arc<Buckets>) -> Result<Self, DaemonError> {
         let unavailable = |error: crate::audit::AuditUnavailable| DaemonError::Audit(error.to_string());
         audit
-            .commit(Draft::policy(&config.digest, &config.path, config.identities.iter().count(), "start"))
+            .commit(Draft::policy(&config.digest, &config.path, config.identities.iter().count(), "start", &[]))
             .await
             .map_err(unavailable)?;
         let (snapshot, receiver) = watch::channel(snapshot_of(config, 0));
@@ -134,6 +136,7 @@ impl Daemon {
             trackers: BTreeMap::new(),
             sessions: TaskTracker::new(),
             audit_config: config.audit.clone(),
+            outline: config.outline.clone(),
         };
         daemon.add_connectors(&config.upstreams);
         let bound = daemon.bind_new(config).await?;
@@ -163,8 +166,10 @@ impl Daemon {
         self.add_connectors(&config.upstreams);
         let bound = self.bind_new(config).await?;
         let identities = config.identities.iter().count();
-        let record = Draft::policy(&config.digest, &config.path, identities, "reload");
+        let changes = self.outline.changes_to(&config.outline);
+        let record = Draft::policy(&config.digest, &config.path, identities, "reload", &changes);
         self.shared.audit.commit(record).await.map_err(|error| DaemonError::Audit(error.to_string()))?;
+        self.outline = config.outline.clone();
         self.connections.set_limits(config.limits);
         self.shared.memory.set_failed_logins(config.failed_logins);
         self.shared.memory.forget_changed(&config.identities);

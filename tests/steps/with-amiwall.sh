@@ -5,7 +5,7 @@
 # and free loopback ports, and ends that amiwall afterwards. COMMAND finds in its environment:
 #   AMIWALL_TLS, AMIWALL_PLAIN   127.0.0.1:PORT of the two listeners
 #   AMIWALL_CA                   the authority of the certificates
-#   AMIWALL_RUN                  the folder with policy.yaml, certs/, audit/, amiwall.log
+#   AMIWALL_RUN                  the folder with policy.yaml, certs/ (with audit.pub), audit/, amiwall.log
 # AMIWALL_POLICY names another policy, with the same addresses. UPSTREAM_SECRET is the secret of the account `amiwall` there (default: the test Asterisk's).
 # Exit status: that of COMMAND; 1 when amiwall did not start, died, or left an audit log that does not verify.
 # shellcheck source=tests/steps/lib.sh
@@ -29,6 +29,7 @@ trap 'exit 143' TERM
 
 read -r tls plain < <(python3 "$repo/tests/asterisk/ports.py" 2)
 "$amiwall" certs "$run/certs" >"$run/certs.log" 2>&1 || { cat "$run/certs.log" >&2; say "amiwall certs failed"; exit 1; }
+"$amiwall" audit key "$run/certs" >>"$run/certs.log" 2>&1 || { cat "$run/certs.log" >&2; say "amiwall audit key failed"; exit 1; }
 sed -e "s#127\.0\.0\.1:5038#$upstream#; s#127\.0\.0\.1:5039#127.0.0.1:$tls#; s#127\.0\.0\.1:5040#127.0.0.1:$plain#" \
   "${AMIWALL_POLICY:-$repo/tests/compliance/policy.yaml}" >"$run/policy.yaml"
 (umask 077 && cp "$repo"/tests/compliance/*.secret "$run/")
@@ -52,7 +53,9 @@ if ! kill -0 "$pid" 2>/dev/null; then
 fi
 end_process "$pid"
 pid=
-"$amiwall" audit verify "$run/audit" >"$run/verify.log" 2>&1 || {
+evidence=()
+[ ! -f "$run/anchor.jsonl" ] || evidence=(--key "$run/certs/audit.pub" --anchor "$run/anchor.jsonl")
+"$amiwall" audit verify "$run/audit" "${evidence[@]}" >"$run/verify.log" 2>&1 || {
   tail -n 20 "$run/verify.log" >&2
   say "the audit log does not verify"
   [ "$status" != 0 ] || status=1

@@ -4,11 +4,13 @@
 mod asterisk;
 mod bench;
 mod chain;
+mod compressed;
 mod disk;
 mod durability;
 mod every_call;
 mod faults;
 pub(crate) mod faulty;
+pub(crate) mod forge;
 mod order;
 mod power;
 #[path = "../../../tests/audit_faults/random.rs"]

@@ -189,7 +189,7 @@ fn tamper(log: &Log, other: &Log, evidence: &Evidence, (seed, times): (u64, usiz
             continue;
         }
         write_log(dir.path(), &changed);
-        let is_found = match verify_against(dir.path(), evidence, |_| ()) {
+        let is_found = match verify_against(dir.path(), evidence, &mut |_, _| ()) {
             Err(VerifyError::Broken { .. } | VerifyError::Empty(_)) => true,
             Err(other @ VerifyError::Io { .. }) => panic!("{what}: {other}"),
             Ok(_) => false,
@@ -214,7 +214,7 @@ fn every_tampering_is_found() {
     let evidence = Evidence { keys: vec![public], anchors };
     let whole = quick_directory();
     write_log(whole.path(), &log);
-    verify_against(whole.path(), &evidence, |_| ()).expect("whole");
+    verify_against(whole.path(), &evidence, &mut |_, _| ()).expect("whole");
 
     let times = size(10_000, 100_000).div_ceil(THREADS);
     let seeds: Vec<u64> = (0..THREADS).map(|_| random.next()).collect();
@@ -255,10 +255,10 @@ fn an_older_copy_of_the_log_is_found_by_what_was_kept_elsewhere() {
     write_log(&config.directory, &read_log(&copy));
     let evidence = || Evidence { keys: Vec::new(), anchors: Anchors::load(&anchor).expect("anchors") };
     assert!(verify(&config.directory).is_ok(), "in itself it is whole");
-    assert!(matches!(verify_against(&config.directory, &evidence(), |_| ()), Err(VerifyError::Broken { .. })));
+    assert!(matches!(verify_against(&config.directory, &evidence(), &mut |_, _| ()), Err(VerifyError::Broken { .. })));
     let before = evidence();
     run();
     assert!(verify(&config.directory).is_ok());
-    assert!(matches!(verify_against(&config.directory, &before, |_| ()), Err(VerifyError::Broken { .. })));
+    assert!(matches!(verify_against(&config.directory, &before, &mut |_, _| ()), Err(VerifyError::Broken { .. })));
     report("T8 restored copy: found against what was kept elsewhere, also when amiwall has gone on from it");
 }

@@ -67,7 +67,7 @@ impl Bench {
     }
 
     fn verify(&self) -> Result<super::super::Summary, VerifyError> {
-        verify_against(&self.log(), &self.evidence(), |_| ())
+        verify_against(&self.log(), &self.evidence(), &mut |_, _| ())
     }
 }
 
@@ -154,7 +154,7 @@ fn a_chain_that_was_made_anew_without_the_key_is_found() {
     // With another key.
     fs::write(&segment, &good).expect("written");
     let other = Bench::new(|_| ());
-    assert_eq!(problem(verify_against(&bench.log(), &other.evidence(), |_| ())), BadRecord::Signature);
+    assert_eq!(problem(verify_against(&bench.log(), &other.evidence(), &mut |_, _| ())), BadRecord::Signature);
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn an_end_that_was_cut_off_is_found_with_what_was_kept_elsewhere() {
     bench.writer.process(&mut vec![Request::Stop(answer)], bench.now).expect("a stop");
     bench.writer.stop(bench.now).expect("stopped");
     let evidence = Evidence { anchors: Anchors::load(&anchor).expect("anchors"), ..bench.evidence() };
-    let check = || verify_against(&bench.log(), &evidence, |_| ());
+    let check = || verify_against(&bench.log(), &evidence, &mut |_, _| ());
     assert_eq!(check().expect("whole").anchored, 5);
     let segment = segments(&bench.log()).remove(0);
     let good = fs::read_to_string(&segment).expect("a segment");
@@ -200,7 +200,7 @@ fn an_end_that_was_cut_off_is_found_with_what_was_kept_elsewhere() {
     fs::write(&segment, &good).expect("written");
     rechain(&segment, |index, line| *line = if index == 0 { line.replace("PJSIP/1", "PJSIP/2") } else { line.clone() });
     let chain_only = Evidence { keys: Vec::new(), ..evidence.clone() };
-    assert_eq!(problem(verify_against(&bench.log(), &chain_only, |_| ())), BadRecord::Anchor { seq: 4 });
+    assert_eq!(problem(verify_against(&bench.log(), &chain_only, &mut |_, _| ())), BadRecord::Anchor { seq: 4 });
 }
 
 #[test]
@@ -356,4 +356,21 @@ async fn a_broken_log_is_set_aside_only_when_told_to() {
     assert_eq!((&found["kind"], &found["reason"]), (&"recovery".into(), &"audit.broken".into()));
     assert_eq!((&found["file"], &found["at"]), (&"broken-1".into(), &"audit-00000000000000000001.jsonl:2".into()));
     assert!(matches!(problem(verify(&dir.path().join("broken-1"))), BadRecord::Hash));
+}
+
+#[test]
+fn segments_that_are_complete_are_compressed_and_go_like_others() {
+    let keep = Keep { days: None, space: Some(KeepSpace::Bytes(20_000)) };
+    let mut bench = Bench::new(|config| (config.segment_size, config.compress, config.keep) = (1_500, true, keep));
+    let compressed = |bench: &Bench| segments(&bench.log()).iter().any(|path| path.extension() == Some("zst".as_ref()));
+    // The thread that compresses takes its time; without it this would go on for ever.
+    while !compressed(&bench) {
+        bench.append(5);
+        std::thread::yield_now();
+    }
+    bench.verify().expect("whole");
+    while bench.verify().expect("whole").pruned.is_none() {
+        bench.append(5);
+        bench.seconds(10);
+    }
 }

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::super::{Exit, Failure, Format, out};
+use super::progress::Bar;
 use crate::audit::{Anchors, Evidence, Summary, VerifyError, VerifyingKey, verify_against};
 
+/// What a log is held against.
 #[derive(Debug, clap::Args)]
-pub(super) struct Args {
-    /// The directory of the log (`audit.directory` of the policy).
-    dir: PathBuf,
+pub(super) struct EvidenceArgs {
     /// The log's public key (PEM): its checkpoints must be signed with it. Several, if the key was changed.
     #[arg(long = "key", value_name = "FILE")]
     keys: Vec<PathBuf>,
@@ -17,6 +17,26 @@ pub(super) struct Args {
     /// them. May be given several times.
     #[arg(long = "anchor", value_name = "FILE")]
     anchors: Vec<PathBuf>,
+}
+
+impl EvidenceArgs {
+    pub(super) fn load(&self) -> Result<Evidence, Failure> {
+        let incomplete = |error: &dyn std::fmt::Display| Failure::incomplete(error.to_string());
+        let keys: Result<Vec<VerifyingKey>, _> = self.keys.iter().map(|path| VerifyingKey::load(path)).collect();
+        let mut anchors = Anchors::default();
+        for path in &self.anchors {
+            anchors = anchors.and(Anchors::load(path).map_err(|error| incomplete(&error))?);
+        }
+        Ok(Evidence { keys: keys.map_err(|error| incomplete(&error))?, anchors })
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The directory of the log (`audit.directory` of the policy).
+    dir: PathBuf,
+    #[command(flatten)]
+    evidence: EvidenceArgs,
     /// How to print the result.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -24,8 +44,10 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let begin = Instant::now();
-    let evidence = evidence(args)?;
-    let outcome = verify_against(&args.dir, &evidence, |_| ());
+    let evidence = args.evidence.load()?;
+    let mut bar = Bar::new();
+    let outcome = verify_against(&args.dir, &evidence, &mut |done, all| bar.update(done, all));
+    bar.end();
     let text = match args.format {
         Format::Human => human(&outcome, begin.elapsed()),
         Format::Json => json(&outcome, begin.elapsed()),
@@ -41,16 +63,6 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         }
         Err(error @ (VerifyError::Empty(_) | VerifyError::Io { .. })) => Err(Failure::incomplete(error.to_string())),
     }
-}
-
-fn evidence(args: &Args) -> Result<Evidence, Failure> {
-    let incomplete = |error: &dyn std::fmt::Display| Failure::incomplete(error.to_string());
-    let keys: Result<Vec<VerifyingKey>, _> = args.keys.iter().map(|path| VerifyingKey::load(path)).collect();
-    let mut anchors = Anchors::default();
-    for path in &args.anchors {
-        anchors = anchors.and(Anchors::load(path).map_err(|error| incomplete(&error))?);
-    }
-    Ok(Evidence { keys: keys.map_err(|error| incomplete(&error))?, anchors })
 }
 
 fn human(outcome: &Result<Summary, VerifyError>, took: Duration) -> String {

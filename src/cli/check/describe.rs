@@ -8,6 +8,7 @@ use crate::identity::{CertificateMatch, Identity, StoredSecret};
 use crate::policy::spec::{
     ClientSpec, LimitSpec, RoleSpec, RuleSpec, SetSpec, SetValueSpec, Spanned, TripSpec, ValueSpec, effective_roles,
 };
+use crate::report::IdentityRights;
 
 /// For people.
 pub(super) fn text(checked: &Checked) -> String {
@@ -47,6 +48,17 @@ pub(super) fn json(checked: &Checked) -> serde_json::Value {
         serde_json::Value::Object(object)
     };
     identities.map(object).collect()
+}
+
+/// For the audit report: the same words.
+pub(in crate::cli) fn identities(checked: &Checked) -> Vec<IdentityRights> {
+    let identities = checked.identities.iter().zip(&checked.clients);
+    let described = identities.map(|(identity, client)| {
+        let topics = topics(identity, client, &checked.roles).into_iter();
+        let topics = topics.map(|topic| (topic.label.to_owned(), topic.lines)).collect();
+        IdentityRights { name: identity.name.clone(), topics }
+    });
+    described.collect()
 }
 
 struct Topic {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::{Exit, Failure, out};
+use crate::audit::SigningKey;
 use crate::config::Config;
 use crate::daemon::Daemon;
 use crate::identity::hash_secret;
@@ -71,7 +72,7 @@ async fn play(stay: bool) -> Result<Exit, Failure> {
     let audit = stage.folder.path().join("audit");
     stage.daemon.stop().await;
     stage.stop_sim.cancel();
-    summary::verify(&audit, stay)
+    summary::verify(&audit, &stage.folder.path().join("certs/audit.pub"), stay)
 }
 
 impl Stage {
@@ -93,7 +94,10 @@ async fn start_asterisk(folder: &Path) -> Result<(SimHandle, String, Cancellatio
 
 fn configure(folder: &Path, upstream: &str, cast: &Cast) -> Result<Config, Failure> {
     let hash = |secret: &str| hash_secret(&Secret::new(secret.into())).map_err(|e| Failure::incomplete(e.to_string()));
-    tls::issue(&folder.join("certs"), &tls::IssueOptions::default()).map_err(|e| Failure::incomplete(e.to_string()))?;
+    let certs = folder.join("certs");
+    tls::issue(&certs, &tls::IssueOptions::default()).map_err(|e| Failure::incomplete(e.to_string()))?;
+    SigningKey::create(&certs.join("audit.key"), &certs.join("audit.pub"))
+        .map_err(|e| Failure::incomplete(e.to_string()))?;
     let policy = POLICY
         .replace("UPSTREAM", upstream)
         .replace("WALLBOARD_HASH", &hash(&cast.wallboard)?)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{Cast, Stage};
-use crate::audit;
+use crate::audit::{self, Evidence, VerifyingKey};
 use crate::cli::{Exit, Failure, out};
 
 /// Prints the table of decisions and what reached Asterisk.
@@ -72,8 +72,10 @@ fn records(folder: &Path) -> Result<Vec<serde_json::Value>, Failure> {
 }
 
 /// Verifies the chain of the log and says so.
-pub(super) fn verify(folder: &Path, stayed: bool) -> Result<Exit, Failure> {
-    let summary = match audit::verify(folder) {
+pub(super) fn verify(folder: &Path, key: &Path, stayed: bool) -> Result<Exit, Failure> {
+    let key = VerifyingKey::load(key).map_err(|error| Failure::incomplete(error.to_string()))?;
+    let evidence = Evidence { keys: vec![key], ..Evidence::default() };
+    let summary = match audit::verify_against(folder, &evidence, &mut |_, _| ()) {
         Ok(summary) => summary,
         Err(error) => {
             out(&format!("\nThe audit chain is BROKEN: {error}"));
@@ -81,8 +83,11 @@ pub(super) fn verify(folder: &Path, stayed: bool) -> Result<Exit, Failure> {
         }
     };
     out(&format!(
-        "\nThe audit chain of {} records verifies: nothing was changed, left out or put in.",
-        summary.records
+        "\nThe audit chain of {} records verifies: nothing was changed, left out or put in. Its {} checkpoint{} \
+         signed, so nobody without the key could have made another.",
+        summary.records,
+        summary.signatures,
+        if summary.signatures == 1 { " is" } else { "s are" },
     ));
     let by_hand = if stayed { "" } else { " `amiwall demo --stay` leaves this one running, to be tried by hand." };
     out(&format!("Next: `amiwall init` writes a policy for your own Asterisk.{by_hand}"));

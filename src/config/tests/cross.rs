@@ -147,14 +147,39 @@ fn a_typing_error_names_what_was_meant() {
 fn keys_of_later_versions_are_told_from_typing_errors() {
     let later = [
         ("roles: [wallboard],", "roles: [wallboard], upstream: pbx,"),
-        ("directory: audit", "directory: audit, signing_key: a.key"),
-        ("directory: audit", "directory: audit, keep: { days: 400 }"),
         ("directory: audit", "directory: audit, pseudonymise: [CallerIDNum]"),
-        ("directory: audit", "directory: audit, segment: { age: 24h }"),
         ("plaintext: true", "plaintext: true, proxy_protocol: { from: [10.0.0.5] }"),
         ("version: 1", "version: 1\nadmin: {}"),
     ];
     for (old, new) in later {
         assert!(error(&with(old, new)).ends_with("is not in this version of amiwall"), "{new}");
     }
+}
+
+#[test]
+fn what_is_promised_of_the_audit_log_is_read() {
+    use crate::audit::{Durability, Keep, KeepSpace, OnFailure};
+    let audit = |more: &str| with("audit: { directory: audit }", &format!("audit: {{ directory: audit, {more} }}"));
+    let read = |more: &str| load(&audit(more)).expect("a policy").audit;
+    let all = read("segment: { size: 1MiB, age: 24h, compress: zstd }, keep: { days: 400, space: 80% }");
+    assert_eq!(
+        (all.segment_size, all.segment_age.map(|age| age.as_secs()), all.compress),
+        (1 << 20, Some(86_400), true)
+    );
+    assert_eq!(all.keep, Keep { days: Some(400), space: Some(KeepSpace::Percent(80)) });
+    assert_eq!(read("keep: { space: 50GiB }").keep.space, Some(KeepSpace::Bytes(50 << 30)));
+    let plain = read("responses: synced");
+    assert_eq!((plain.actions, plain.responses), (Durability::Synced, Durability::Synced));
+    assert_eq!((plain.on_failure, plain.compress, plain.keep), (OnFailure::Refuse, false, Keep::default()));
+    assert_eq!(error(&audit("keep: { space: 100% }")), "`100%` is no share of a disk");
+    assert_eq!(error(&audit("keep: { days: 0 }")), "`0` is no number from 1");
+    assert!(error(&audit("on_failure: stop")).contains("`stop`"));
+    assert!(error(&audit("signing_key: none.key")).contains("none.key"));
+    assert_eq!(
+        warnings(&audit("actions: written, on_failure: continue")),
+        [
+            "actions are forwarded before their records are on disk",
+            "while the log cannot be written, everything passes unrecorded"
+        ]
+    );
 }
