@@ -197,7 +197,7 @@ const BLOCK_LEN: u64 = 512;
 /// Whether a block of a line that ends at `end`, with its newline, was never written: there are NULs up to the end of a
 /// block, and no record has one.
 fn has_hole(line: &[u8], end: u64) -> bool {
-    line.iter().rev().zip(1..).any(|(byte, back)| *byte == 0 && (end - back) % BLOCK_LEN == 0)
+    line.iter().rev().zip(1..).any(|(byte, back)| *byte == 0 && (end - back).is_multiple_of(BLOCK_LEN))
 }
 
 fn broken(segment: &Segment, line: u64, problem: BadRecord) -> RecoverError {

@@ -124,12 +124,6 @@ impl Client {
         Some(answer)
     }
 
-    /// Sends any packet and gives the answer to it.
-    pub(crate) async fn ask(&mut self, packet: &str) -> Option<String> {
-        self.writer.write_all(packet.as_bytes()).await.ok()?;
-        self.packet().await
-    }
-
     async fn packet(&mut self) -> Option<String> {
         read_packet(&mut self.reader).await.ok().flatten()
     }

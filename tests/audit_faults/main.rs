@@ -6,8 +6,10 @@
 #![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod asterisk;
+mod disk_full;
 mod kill;
 mod log;
 mod random;
+mod sync_errors;
 mod wall;
 mod writers;

@@ -1,6 +1,5 @@
 //! Tests of the log as a whole, each over a directory of its own.
 
-#[expect(dead_code, reason = "the tests of the built program use more of it")]
 #[path = "../../../tests/audit_faults/asterisk.rs"]
 mod asterisk;
 mod bench;
