@@ -202,10 +202,10 @@ fn has_card(run: &[u8]) -> bool {
 /// The lengths and first digits that cards have, and their check digit (ISO/IEC 7812). Telephone numbers have 15 digits at
 /// most, and of 14 and 15 only those are taken that no country's numbers are.
 fn is_card(digits: &[u8]) -> bool {
-    let is_issued = match (digits, digits.len()) {
-        ([3, 0 | 6 | 8, ..], CARD_LEN_MIN) | ([3, 4 | 7, ..], 15) | ([2..=6, ..], 16..=CARD_LEN_MAX) => true,
-        _ => false,
-    };
+    let is_issued = matches!(
+        (digits, digits.len()),
+        ([3, 0 | 6 | 8, ..], CARD_LEN_MIN) | ([3, 4 | 7, ..], 15) | ([2..=6, ..], 16..=CARD_LEN_MAX)
+    );
     let doubled = |digit: u8| if digit > 4 { digit * 2 - 9 } else { digit * 2 };
     let sum: u32 = digits
         .iter()
@@ -220,8 +220,8 @@ fn is_card(digits: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    fn text(value: Cow<'_, [u8]>) -> String {
-        String::from_utf8_lossy(&value).into_owned()
+    fn text(value: impl AsRef<[u8]>) -> String {
+        String::from_utf8_lossy(value.as_ref()).into_owned()
     }
 
     #[test]
