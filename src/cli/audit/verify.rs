@@ -119,9 +119,8 @@ fn trust(summary: &Summary) -> String {
                 if unsigned == 1 { "is" } else { "are" },
             );
         }
-        None => {
-            text += "\nsigned: not checked. Whoever can write the files can make an unsigned chain anew: give --key"
-        }
+        None => text
+            .push_str("\nsigned: not checked. Whoever can write the files can make an unsigned chain anew: give --key"),
     }
     if summary.anchored > 0 {
         text += &format!("\nanchored: {} records are as they were kept elsewhere", summary.anchored);
