@@ -120,7 +120,7 @@ fn trust(summary: &Summary) -> String {
             );
         }
         None => {
-            text += "\nsigned: not checked. Whoever can write the files can make an unsigned chain anew: give --key"
+            text += "\nsigned: not checked. Whoever can write the files can make an unsigned chain anew: give --key";
         }
     }
     if summary.anchored > 0 {
