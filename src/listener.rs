@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::audit::{Draft, SessionContext, SessionCounts, best_effort};
+use crate::audit::{Draft, SecurityEvent, SecurityKind, SessionContext, SessionCounts, best_effort};
 use crate::networks::NetworkAcl;
 use crate::session::{self, Accepted, Shared};
 use crate::tls::PeerCertificate;
@@ -287,7 +287,18 @@ impl Connection {
 
     /// Closes without a byte, on record.
     async fn refuse(self, reason: &'static str) {
-        let draft = Draft::refuse(self.peer, &self.config.address.to_string(), reason);
+        let listener = self.config.address.to_string();
+        let kind = match reason {
+            "networks.listener" => Some(SecurityKind::FailedAcl),
+            "limits.connections_per_address" => Some(SecurityKind::SessionLimit),
+            // A scan of ports ends so, and a client with an old certificate.
+            _ => None,
+        };
+        if let Some(kind) = kind {
+            let event = SecurityEvent { kind, account: None, session: "", listener: &listener, peer: self.peer };
+            self.shared.audit.tell_security(&event);
+        }
+        let draft = Draft::refuse(self.peer, &listener, reason);
         best_effort(self.shared.audit.append_unauthenticated(self.peer.ip(), draft).await);
     }
 

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::chain::BadRecord;
+use super::pseudonym::Pseudonyms;
 use super::recover::RecoverError;
 use super::segment::DirectoryError;
 use super::signing::KeyError;
+use super::syslog::SyslogConfig;
 
 /// Which packets are recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,8 +88,15 @@ pub struct AuditConfig {
     pub packets: Packets,
     /// Events that are not recorded, by name, without case.
     pub except_events: Vec<String>,
-    /// What is hidden: `[action or event.]header`, and names of variables.
+    /// What is hidden: `[action or event.]header`, and names of variables; `default` is the list that is built in, and `!`
+    /// before a pattern shows what another one hides.
     pub redact: Vec<String>,
+    /// Of what only a pseudonym is shown.
+    pub pseudonyms: Option<Pseudonyms>,
+    /// Where lines for those who shut out addresses are written.
+    pub security_log: Option<PathBuf>,
+    /// Where records are sent, too.
+    pub syslog: Option<SyslogConfig>,
     /// At how many bytes another segment is begun.
     pub segment_size: u64,
     /// At what age another segment is begun.
@@ -120,6 +129,9 @@ impl AuditConfig {
             packets: Packets::default(),
             except_events: Vec::new(),
             redact: Self::default_redact(),
+            pseudonyms: None,
+            security_log: None,
+            syslog: None,
             segment_size: Self::DEFAULT_SEGMENT_SIZE,
             segment_age: None,
             compress: false,
@@ -135,7 +147,7 @@ impl AuditConfig {
     /// What is hidden where the policy file does not say.
     #[must_use]
     pub fn default_redact() -> Vec<String> {
-        ["*Secret*", "Login.Key", "*Password*", "*PIN*", "DTMF*.Digit"].map(str::to_owned).to_vec()
+        vec![super::redact::DEFAULT.to_owned()]
     }
 }
 
@@ -168,6 +180,14 @@ pub enum AuditError {
     /// The key that signs checkpoints.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The security log cannot be opened.
+    #[error("cannot write the security log `{}`: {error}; `audit.security_log` names it", path.display())]
+    SecurityLog {
+        /// Its path.
+        path: PathBuf,
+        /// What went wrong.
+        error: io::Error,
+    },
     /// Another process writes to the log.
     #[error("the audit directory `{}` is in use by another amiwall (process {holder})", directory.display())]
     Locked {

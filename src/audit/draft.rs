@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use super::kind::Kind;
-use super::packet::Shown;
+use super::packet::{Packet, Shown};
 use super::redact::Redactor;
 use super::{json, packet};
 use crate::ami::Message;
@@ -45,7 +45,7 @@ pub struct Draft {
     /// Members of the record, without the headers, which belong at `gap`.
     members: Vec<u8>,
     gap: usize,
-    packet: Option<(Message, Shown)>,
+    packet: Option<Packet>,
 }
 
 impl std::fmt::Debug for Draft {
@@ -153,6 +153,15 @@ impl Draft {
         json::plain(&mut draft.members, "decision", "deny");
         json::text(&mut draft.members, "reason", reason);
         draft.under(session)
+    }
+
+    /// The packet answers an action of this name, and what is hidden of it is judged by that.
+    #[must_use]
+    pub fn answering(mut self, action: Option<&str>) -> Self {
+        if let Some(packet) = &mut self.packet {
+            packet.asked = action.map(str::to_owned);
+        }
+        self
     }
 
     fn to_client(context: &SessionContext, id: Option<&str>, message: &Message) -> Self {
@@ -264,16 +273,16 @@ impl Draft {
 
     /// The event's name, for what is left out of the log.
     pub(super) fn event_name(&self) -> Option<&[u8]> {
-        let (message, _) = self.packet.as_ref().filter(|_| self.kind == Kind::Event)?;
-        message.first().map(|header| header.value)
+        let packet = self.packet.as_ref().filter(|_| self.kind == Kind::Event)?;
+        packet.message.first().map(|header| header.value)
     }
 
     /// Appends the members of the record.
     pub(super) fn encode(&self, out: &mut Vec<u8>, redactor: &Redactor) {
         let (before, after) = self.members.split_at_checked(self.gap).unwrap_or((&self.members, &[]));
         out.extend_from_slice(before);
-        if let Some((message, shown)) = &self.packet {
-            packet::encode(out, message, *shown, redactor);
+        if let Some(packet) = &self.packet {
+            packet::encode(out, packet, redactor);
         }
         out.extend_from_slice(after);
     }
@@ -299,7 +308,7 @@ impl Draft {
 
     fn hold(&mut self, message: &Message, shown: Shown) {
         self.gap = self.members.len();
-        self.packet = Some((message.clone(), shown));
+        self.packet = Some(Packet { message: message.clone(), shown, asked: None });
     }
 
     fn under(mut self, context: &SessionContext) -> Self {

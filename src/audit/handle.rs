@@ -15,11 +15,13 @@ use super::journal::Journal;
 use super::progress::{Progress, WRITE_TIMEOUT};
 use super::recover::{RecoverError, Recovered, recover, set_aside};
 use super::redact::Redactor;
+use super::security::{SecurityEvent, SecurityLog};
 use super::segment::{Directory, Storage};
+use super::syslog::Copy;
 use super::writer::{self, Batch, Now, QUEUE_LEN_MAX, Request, Writer};
 use super::{
     AuditConfig, AuditError, AuditUnavailable, Draft, Durability, Kind, OnBroken, OnFailure, Packets, Recorded,
-    SessionContext, json, reserve,
+    SessionContext, json, reserve, security,
 };
 use crate::policy::{Decision, QuotaState};
 
@@ -39,6 +41,7 @@ struct Shared {
     boot_id: String,
     requests: mpsc::Sender<Request>,
     redactor: Redactor,
+    security: Option<SecurityLog>,
     packets: Packets,
     except_events: Vec<String>,
     actions: Durability,
@@ -76,6 +79,10 @@ impl Audit {
             Some((name, _)) => Some(directory.reopen(name).map_err(|e| AuditError::of_io(config, e))?),
             None => None,
         };
+        if let Some(path) = &config.security_log {
+            // A wrong path is told at start, not in the night of an attack.
+            security::append(path).map_err(|error| AuditError::SecurityLog { path: path.clone(), error })?;
+        }
         Self::start(config, directory, file, recovered)
     }
 
@@ -97,7 +104,8 @@ impl Audit {
         }
         // Without it a full disk could not be recorded.
         journal.directory().map_or(Ok(()), reserve::keep).map_err(failed)?;
-        let mut writer = Writer::new(journal, recovered.head, boot_id.clone(), config)?;
+        let copy = Copy::open(config.syslog.as_ref()).map_err(failed)?;
+        let mut writer = Writer::new(journal, recovered.head, boot_id.clone(), config)?.with_copy(copy);
         // Before anybody can rely on the log: it works, or amiwall does not start.
         let started = start_record(config, &boot_id, writer.checkpoints.signer());
         for draft in found.iter().chain([&started]) {
@@ -113,7 +121,8 @@ impl Audit {
         let shared = Shared {
             boot_id,
             requests,
-            redactor: Redactor::new(&config.redact),
+            redactor: Redactor::new(&config.redact).with_pseudonyms(config.pseudonyms.as_ref()),
+            security: config.security_log.as_deref().map(SecurityLog::open).transpose()?,
             packets: config.packets,
             except_events: config.except_events.clone(),
             actions: config.actions,
@@ -224,6 +233,13 @@ impl Audit {
         }
         let first = self.append(drafts).await?;
         Ok(is_written.then_some(first + before))
+    }
+
+    /// Tells those who shut out addresses; never waits.
+    pub fn tell_security(&self, event: &SecurityEvent<'_>) {
+        if let Some(log) = &self.shared.security {
+            log.tell(event);
+        }
     }
 
     /// Ends the log in good order: a `stop` record, a sync, and the writer is gone. Other clones are refused from now on.
@@ -364,6 +380,10 @@ fn start_record(config: &AuditConfig, boot_id: &str, signer: Option<&str>) -> Dr
         json::text(out, "packets", if config.packets == Packets::Both { "both" } else { "actions" });
         json::list(out, "except_events", config.except_events.iter().map(String::as_str));
         json::list(out, "redact", config.redact.iter().map(String::as_str));
+        if let Some(pseudonyms) = &config.pseudonyms {
+            json::list(out, "pseudonymise", pseudonyms.values.iter().map(String::as_str));
+            json::text(out, "pseudonym_key", pseudonyms.key.id());
+        }
     })
 }
 

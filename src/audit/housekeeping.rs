@@ -199,6 +199,10 @@ impl<S: Storage> Writer<S> {
             return;
         }
         let mut drafts: Vec<Draft> = self.journal.take_incidents().iter().map(incident_record).collect();
+        while let Some(lost) = self.copy.take_lost() {
+            let (since, until) = (self.clock.text.at(lost.since).to_owned(), self.clock.text.at(lost.until).to_owned());
+            drafts.push(lost.draft(&since, &until));
+        }
         let (abandoned, lost) = (std::mem::take(&mut self.abandoned), self.progress.take_lost());
         if !abandoned.is_empty() || lost > 0 {
             let continued = self.housekeeping.continues();

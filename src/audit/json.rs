@@ -1,7 +1,7 @@
 //! JSON by hand, straight into a byte buffer: the members of a record, each with the comma before it.
 //!
 //! INVARIANT: what these functions append is valid JSON, valid UTF-8, on one line, and has no control character in the
-//! clear (C0, DEL and C1 are escaped), so that a log is safe to show on a terminal.
+//! clear (C0, DEL and C1 are escaped, and what turns the direction of a line), so that a log is safe to show on a terminal.
 
 use std::fmt::Display;
 use std::io::Write as _;
@@ -89,24 +89,37 @@ pub(super) fn string(out: &mut Vec<u8>, value: &str) {
     out.push(b'"');
 }
 
-/// 0xC2 begins the UTF-8 form of the C1 controls, and of some printable characters.
+/// 0xC2 begins the UTF-8 form of the C1 controls, 0xD8 and 0xE2 those of changes of direction, and of other characters.
 const fn may_need_escape(byte: u8) -> bool {
-    byte < 0x20 || matches!(byte, b'"' | b'\\' | 0x7F | 0xC2)
+    byte < 0x20 || matches!(byte, b'"' | b'\\' | 0x7F | 0xC2 | 0xD8 | 0xE2)
 }
 
 /// Appends the first character of `text`, escaped where it must be, and gives what is behind it.
 fn escape<'t>(out: &mut Vec<u8>, text: &'t [u8]) -> &'t [u8] {
     let taken = match *text {
         [0xC2, c1 @ 0x80..=0x9F, ..] => {
-            unicode(out, c1);
+            unicode(out, u16::from(c1));
             2
+        }
+        [0xD8, 0x9C, ..] => {
+            unicode(out, 0x61C);
+            2
+        }
+        // U+200E and U+200F, U+2028 to U+202E, U+2066 to U+2069.
+        [0xE2, 0x80, last @ (0x8E | 0x8F | 0xA8..=0xAE), ..] => {
+            unicode(out, 0x2000 + u16::from(last & 0x3F));
+            3
+        }
+        [0xE2, 0x81, last @ 0xA6..=0xA9, ..] => {
+            unicode(out, 0x2040 + u16::from(last & 0x3F));
+            3
         }
         [quoted @ (b'"' | b'\\'), ..] => {
             out.extend_from_slice(&[b'\\', quoted]);
             1
         }
         [control @ (0..=0x1F | 0x7F), ..] => {
-            unicode(out, control);
+            unicode(out, u16::from(control));
             1
         }
         [other, ..] => {
@@ -118,7 +131,7 @@ fn escape<'t>(out: &mut Vec<u8>, text: &'t [u8]) -> &'t [u8] {
     text.get(taken..).unwrap_or_default()
 }
 
-fn unicode(out: &mut Vec<u8>, code: u8) {
+fn unicode(out: &mut Vec<u8>, code: u16) {
     drop(write!(out, "\\u{code:04x}"));
 }
 
@@ -137,6 +150,7 @@ mod tests {
     #[test]
     fn controls_never_stand_in_the_clear() {
         assert_eq!(encoded("a\"b\\c\u{1b}[31m\u{7f}\u{9b}\n"), r#""a\"b\\c\u001b[31m\u007f\u009b\u000a""#);
+        assert_eq!(encoded("a\u{202e}\u{2066}\u{200f}\u{61c}\u{2026}"), "\"a\\u202e\\u2066\\u200f\\u061c\u{2026}\"");
         assert_eq!(encoded("J\u{fc}rgen \u{a0}\u{20ac}"), "\"J\u{fc}rgen \u{a0}\u{20ac}\"");
     }
 

@@ -4,6 +4,15 @@ use super::json;
 use super::redact::Redactor;
 use crate::ami::{Header, Message};
 
+/// A packet, and how it is written.
+#[derive(Debug)]
+pub(super) struct Packet {
+    pub(super) message: Message,
+    pub(super) shown: Shown,
+    /// The action that it answers, if that is known.
+    pub(super) asked: Option<String>,
+}
+
 /// How much of a packet is shown.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Shown {
@@ -14,17 +23,22 @@ pub(super) enum Shown {
 }
 
 /// Appends the member `headers`.
-pub(super) fn encode(out: &mut Vec<u8>, message: &Message, shown: Shown, redactor: &Redactor) {
+pub(super) fn encode(out: &mut Vec<u8>, packet: &Packet, redactor: &Redactor) {
     json::key(out, "headers");
-    match shown {
-        Shown::Lengths => encode_lengths(out, message),
-        Shown::Values => encode_values(out, message, redactor),
+    match packet.shown {
+        Shown::Lengths => encode_lengths(out, &packet.message),
+        Shown::Values => encode_values(out, packet, redactor),
     }
 }
 
-fn encode_values(out: &mut Vec<u8>, message: &Message, redactor: &Redactor) {
-    let within = redactor.within(message);
-    encode_pairs(out, message, |out, header| {
+fn encode_values(out: &mut Vec<u8>, packet: &Packet, redactor: &Redactor) {
+    let within = redactor.within(&packet.message, packet.asked.as_deref());
+    encode_pairs(out, &packet.message, |out, header| {
+        if let Some((token, key)) = within.pseudonym(header) {
+            json::string(out, &token);
+            out.extend_from_slice(b",\"pseudonym\",");
+            return json::string(out, key);
+        }
         let value = within.value(header);
         match std::str::from_utf8(&value) {
             Ok(text) => json::string(out, text),

@@ -150,6 +150,13 @@ pub enum LoggedValue {
     Hidden,
     /// How many bytes it had.
     Length(u64),
+    /// What stands for it, and the id of the key by which it was made: two values are the same if both are.
+    Pseudonym {
+        /// 32 hex digits.
+        token: String,
+        /// 8 hex digits.
+        key: String,
+    },
 }
 
 impl<'de> Deserialize<'de> for LoggedHeader {
@@ -207,6 +214,10 @@ impl<'de> Visitor<'de> for HeaderVisitor {
             (RawValue::Text(text), Some("latin1")) => {
                 let bytes: Result<Vec<u8>, _> = text.chars().map(u8::try_from).collect();
                 LoggedValue::Bytes(bytes.map_err(|_| A::Error::custom("a character is no byte"))?)
+            }
+            (RawValue::Text(token), Some("pseudonym")) => {
+                let key = elements.next_element::<String>()?.ok_or_else(missing)?;
+                LoggedValue::Pseudonym { token, key }
             }
             (RawValue::Length(length), Some("length")) => LoggedValue::Length(length),
             (RawValue::Text(_) | RawValue::Length(_), _) => {
@@ -380,7 +391,16 @@ mod tests {
         assert_eq!(value(r#"["A","J\u00fcrgen"]"#), LoggedValue::Bytes("J\u{fc}rgen".into()));
         assert_eq!(value(r#"["A",7,"length"]"#), LoggedValue::Length(7));
         assert_eq!(value(r#"["A","[redacted]"]"#), LoggedValue::Hidden);
-        for bad in [r#"["A"]"#, r#"["A",7]"#, r#"["A","\u20ac","latin1"]"#, r#"["A","b","other"]"#, "[]"] {
+        let pseudonym = LoggedValue::Pseudonym { token: "0a".into(), key: "1b".into() };
+        assert_eq!(value(r#"["A","0a","pseudonym","1b"]"#), pseudonym);
+        for bad in [
+            r#"["A"]"#,
+            r#"["A",7]"#,
+            r#"["A","\u20ac","latin1"]"#,
+            r#"["A","b","other"]"#,
+            r#"["A","b","pseudonym"]"#,
+            "[]",
+        ] {
             assert!(header(bad).is_err(), "{bad}");
         }
     }

@@ -8,7 +8,7 @@ use super::chain::Record;
 use super::compress::SegmentReader;
 use super::kind::Kind;
 use super::lines::{Line, Lines};
-use super::redact::HIDDEN;
+use super::read::REDACTED;
 use super::segment::{Segment, list_segments};
 use crate::policy::{Past, PastEvent, QuotaState, Suspended, destination};
 
@@ -130,8 +130,12 @@ fn past(line: &[u8], wall: i64, is_counted: impl Fn(&str, &str) -> bool) -> Opti
 fn values_in(record: &serde_json::Value) -> Option<Vec<(&str, &str)>> {
     let mut values = Vec::new();
     for header in record.get("headers")?.as_array()? {
-        let [name, value] = header.as_array()?.as_slice() else { return None };
-        values.push((name.as_str()?, value.as_str()?));
+        match header.as_array()?.as_slice() {
+            [name, value] => values.push((name.as_str()?, value.as_str()?)),
+            // A pseudonym says as little of where a call went as a hidden value.
+            [name, _, _, _] => values.push((name.as_str()?, REDACTED)),
+            _ => return None,
+        }
     }
     Some(values)
 }
@@ -140,7 +144,7 @@ fn values_in(record: &serde_json::Value) -> Option<Vec<(&str, &str)>> {
 fn destination_in(values: &[(&str, &str)]) -> Option<Vec<u8>> {
     let find = |name: &str| values.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
     let destination = destination(|name| find(name).map(|(_, value)| value.as_bytes()));
-    memchr::memmem::find(&destination, HIDDEN).is_none().then_some(destination)
+    memchr::memmem::find(&destination, REDACTED.as_bytes()).is_none().then_some(destination)
 }
 
 fn seconds(time: &[u8]) -> Option<i64> {

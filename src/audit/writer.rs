@@ -20,6 +20,7 @@ use super::kind::Kind;
 use super::progress::Progress;
 use super::redact::Redactor;
 use super::segment::Storage;
+use super::syslog::Copy;
 use super::{AuditConfig, AuditUnavailable, Durability, KeyError, reserve};
 
 /// How many requests may wait.
@@ -103,6 +104,8 @@ pub(super) struct Writer<S: Storage> {
     pub(super) abandoned: Vec<(u64, u64)>,
     /// What is being written; kept for its room.
     out: Vec<u8>,
+    /// Where records go, too.
+    pub(super) copy: Copy,
 }
 
 /// Takes requests until it is told to stop, or until nobody can ask any more.
@@ -138,7 +141,12 @@ impl<S: Storage> Writer<S> {
             progress: Arc::default(),
             abandoned: Vec::new(),
             out: Vec::new(),
+            copy: Copy::default(),
         })
+    }
+
+    pub(super) fn with_copy(self, copy: Copy) -> Self {
+        Self { copy, ..self }
     }
 
     /// Processes requests in order, up to a stop, whose answer is given back.
@@ -170,6 +178,9 @@ impl<S: Storage> Writer<S> {
         self.write(head, &mut out, now, (&mut waiters, &mut synced));
         self.out = out;
         self.confirm(synced, now);
+        if let Err(error) = self.copy.flush() {
+            self.close(&error, now);
+        }
         if has_ticked {
             self.tick(now);
         }
@@ -181,6 +192,7 @@ impl<S: Storage> Writer<S> {
     pub(super) fn commit(&mut self, draft: &Draft, now: Now) -> io::Result<u64> {
         self.append_own(draft, now)?;
         self.journal.sync()?;
+        self.copy.flush()?;
         Ok(self.head.seq)
     }
 
@@ -228,6 +240,7 @@ impl<S: Storage> Writer<S> {
             return;
         }
         let written = self.journal.append(out, self.head.seq + 1);
+        written.as_ref().ok().inspect(|()| self.copy.take(out));
         out.clear();
         match written {
             Ok(()) => self.head = head,
@@ -251,7 +264,7 @@ impl<S: Storage> Writer<S> {
         if synced.is_empty() {
             return;
         }
-        match self.journal.sync() {
+        match self.journal.sync().and_then(|()| self.copy.flush()) {
             Ok(()) => {
                 for waiter in synced {
                     let is_action = waiter.ends.iter().any(|(_, kind)| *kind == Kind::Action);
@@ -323,6 +336,7 @@ impl<S: Storage> Writer<S> {
         draft.encode(&mut members, &Redactor::new(&[]));
         head.seal(&mut out, self.clock.stamp(now), &[&members]);
         self.journal.append(&out, head.seq)?;
+        self.copy.take(&out);
         self.head = head;
         Ok(out)
     }

@@ -5,7 +5,7 @@ pub(super) mod describe;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
-use super::{Exit, Failure, Format, out, say};
+use super::{Exit, Failure, Format, out, say, say_coloured};
 use crate::config::{self, Checked, Diagnostics, Files, Paint};
 
 #[derive(Debug, clap::Args)]
@@ -46,7 +46,7 @@ fn human(args: &Args, checked: &Result<Checked, Diagnostics>) {
         Err(problems) => problems,
     };
     if !problems.is_empty() {
-        say(&mut std::io::stderr(), &format!("{}\n", problems.render(paint)));
+        say_coloured(&mut std::io::stderr(), &format!("{}\n", problems.render(paint)));
     }
     let path = args.policy.display();
     match checked {

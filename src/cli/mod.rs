@@ -13,6 +13,7 @@ mod learn;
 mod resume;
 mod run;
 mod simulate;
+mod terminal;
 mod test;
 
 use std::process::{ExitCode, Termination};
@@ -141,8 +142,13 @@ pub fn run() -> Exit {
 
 /// Prints a line; a closed pipe is not an error of ours.
 fn say(to: &mut impl std::io::Write, text: &str) {
-    let result = writeln!(to, "{text}");
+    let result = writeln!(to, "{}", terminal::clean(text));
     drop(result);
+}
+
+/// Prints a line that amiwall has coloured, and of which every value was cleaned before.
+fn say_coloured(to: &mut impl std::io::Write, text: &str) {
+    drop(writeln!(to, "{}", terminal::clean_coloured(text)));
 }
 
 /// Prints a line to standard output.
@@ -154,7 +160,7 @@ fn out(text: &str) {
 fn log_to_stderr() {
     use std::io::IsTerminal as _;
     let subscriber = tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
+        .with_writer(|| terminal::Messages)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .finish();

@@ -2,26 +2,30 @@
 
 use super::fields::{Fields, Problems};
 use super::node::Node;
-use super::{Context, Files, secrets, values};
+use super::{Context, Files, audit_private as private, audit_syslog, secrets, values};
 use crate::audit::{AuditConfig, Durability, KeepSpace, OnFailure, Packets, SigningKey};
+
+/// The keys of the section.
+const KEYS: [&str; 14] = [
+    "directory",
+    "packets",
+    "events",
+    "redact",
+    "pseudonymise",
+    "segment",
+    "keep",
+    "signing_key",
+    "anchor",
+    "on_failure",
+    "actions",
+    "responses",
+    "security_log",
+    "syslog",
+];
 
 /// The audit log.
 pub(super) fn audit(node: &Node, context: &Context<'_>, problems: &mut Problems) -> Option<AuditConfig> {
-    let known = [
-        "directory",
-        "packets",
-        "events",
-        "redact",
-        "segment",
-        "keep",
-        "signing_key",
-        "anchor",
-        "on_failure",
-        "actions",
-        "responses",
-    ];
-    let later = ["pseudonymise"];
-    let fields = Fields::of(node, "`audit`", &known, &later, problems);
+    let fields = Fields::of(node, "`audit`", &KEYS, &[], problems);
     let directory = fields.need("directory", problems).and_then(|node| node.text(problems));
     let is_empty = directory.as_ref().is_some_and(|directory| directory.text.is_empty());
     if is_empty {
@@ -39,7 +43,12 @@ pub(super) fn audit(node: &Node, context: &Context<'_>, problems: &mut Problems)
         config.except_events = except.into_iter().map(|text| text.text).collect();
     }
     if let Some(node) = fields.take("redact") {
-        config.redact = values::texts(node, problems).into_iter().map(|text| text.text).collect();
+        config.redact = private::redact(values::texts(node, problems).into_iter().map(|text| text.text));
+    }
+    config.pseudonyms = fields.take("pseudonymise").and_then(|node| private::pseudonyms(node, context, problems));
+    config.syslog = fields.take("syslog").and_then(|node| audit_syslog::syslog(node, context, problems));
+    if let Some(path) = fields.take("security_log").and_then(|node| node.text(problems)) {
+        config.security_log = Some(context.folder.join(path.text));
     }
     files(&fields, context, &mut config, problems);
     promises(&fields, &mut config, problems);

@@ -5,6 +5,8 @@
 //! types of the modules that use them: none of those knows YAML. Secrets are never shown (`hidden.rs`).
 
 mod audit;
+mod audit_private;
+mod audit_syslog;
 mod cases;
 mod dangers;
 mod diagnostic;

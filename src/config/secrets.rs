@@ -75,7 +75,7 @@ fn identity_secret(node: &Node, context: &Context<'_>, problems: &mut Problems) 
 }
 
 /// `{ file: … }` or `{ env: NAME }`.
-fn reference(node: &Node, context: &Context<'_>, problems: &mut Problems) -> Option<Secret> {
+pub(super) fn reference(node: &Node, context: &Context<'_>, problems: &mut Problems) -> Option<Secret> {
     let shape = "a secret is `{ file: NAME }` or `{ env: NAME }`";
     // What else stands here may be a secret, so it is not repeated.
     let entries = match &node.value {

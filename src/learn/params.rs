@@ -48,7 +48,7 @@ impl<'r> ParamSet<'r> {
             let is_ignored = entry.is_some() && known.is_none() && !is_open;
             let value = match &header.value {
                 LoggedValue::Bytes(bytes) => Some(bytes.as_slice()),
-                LoggedValue::Hidden | LoggedValue::Length(_) => None,
+                LoggedValue::Hidden | LoggedValue::Length(_) | LoggedValue::Pseudonym { .. } => None,
             };
             // An empty value counts as absent, but for headers that are passed on whatever they are.
             let is_absent = value == Some(&[]) && (known.is_some() || !is_open);

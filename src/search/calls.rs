@@ -223,7 +223,7 @@ impl<'i> Calls<'i> {
 fn is_placed_to(record: &LoggedRecord, number: &Number) -> bool {
     let dials = record.headers.iter().any(|header| match &header.value {
         LoggedValue::Bytes(value) => !is_caller_id(&header.name) && number.is_in(&header.name, value),
-        LoggedValue::Hidden | LoggedValue::Length(_) => false,
+        LoggedValue::Hidden | LoggedValue::Length(_) | LoggedValue::Pseudonym { .. } => false,
     });
     dials && record.kind == "action" && is_call(&record.name)
 }

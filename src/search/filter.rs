@@ -181,8 +181,11 @@ pub(super) fn connect_seq(session: &str) -> Option<u64> {
 
 /// Whether a header of that name holds the id of a channel.
 pub(super) fn is_id(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    name.ends_with("uniqueid") || name.ends_with("linkedid") || name.ends_with("channelid")
+    let ends_with = |end: &&str| {
+        let behind = name.len().checked_sub(end.len()).and_then(|at| name.get(at..));
+        behind.is_some_and(|behind| behind.eq_ignore_ascii_case(end))
+    };
+    ["uniqueid", "linkedid", "channelid"].iter().any(ends_with)
 }
 
 fn is_channel(wanted: &str, name: &str, value: &[u8]) -> bool {
@@ -196,7 +199,7 @@ fn is_channel(wanted: &str, name: &str, value: &[u8]) -> bool {
 fn any_header(record: &LoggedRecord, is_wanted: impl Fn(&str, &[u8]) -> bool) -> bool {
     record.headers.iter().any(|header| match &header.value {
         LoggedValue::Bytes(value) => is_wanted(&header.name, value),
-        LoggedValue::Hidden | LoggedValue::Length(_) => false,
+        LoggedValue::Hidden | LoggedValue::Length(_) | LoggedValue::Pseudonym { .. } => false,
     })
 }
 
@@ -207,6 +210,8 @@ fn has_text(record: &LoggedRecord, wanted: &str) -> bool {
         is_in(&header.name)
             || match &header.value {
                 LoggedValue::Bytes(value) => is_in(&latin1(value)),
+                // `amiwall audit pseudonym` says what a number became.
+                LoggedValue::Pseudonym { token, .. } => is_in(token),
                 LoggedValue::Hidden | LoggedValue::Length(_) => false,
             }
     };

@@ -21,6 +21,7 @@ pub fn text_of(value: &LoggedValue) -> Cow<'_, str> {
     match value {
         LoggedValue::Bytes(bytes) => latin1(bytes),
         LoggedValue::Hidden => Cow::Borrowed(REDACTED),
+        LoggedValue::Pseudonym { token, key } => Cow::Owned(format!("(pseudonym {token}, key {key})")),
         LoggedValue::Length(length) => Cow::Owned(format!("({length} bytes)")),
     }
 }

@@ -12,20 +12,20 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
-use rusqlite::{Connection, OptionalExtension as _, Statement, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::calls::{is_call, is_sign};
 use super::filter::{is_id, member};
 use super::find::Progress;
 use super::number::{each_number, is_caller_id};
-use crate::audit::{LoggedRecord, LoggedValue, Place, RawRecord, Trail, VerifyError};
+use crate::audit::{LoggedHeader, LoggedValue, Place, RawRecord, Trail, VerifyError};
 
 /// Says in the file's head whose it is: `amiw`.
 const APPLICATION_ID: u32 = 0x616d_6977;
 /// Another number when the tables or the keys change.
 const VERSION: i64 = 1;
-/// Records between two commits.
-const COMMIT_EVERY: u64 = 1_000_000;
+/// Rows that are kept in memory until they are written, and committed: 32 MB.
+const ROWS_MAX: usize = 1_000_000;
 /// Records between two reports of progress.
 const REPORT_EVERY: u64 = 1 << 12;
 /// Calls whose answer is waited for. More are only where answers are not in the log.
@@ -88,7 +88,7 @@ impl Index {
     /// If the log is broken or cannot be read.
     pub fn temporary(trail: &mut Trail, progress: Progress<'_>) -> Result<Self, IndexError> {
         // SQLite makes a file that has no name and goes with the connection.
-        let mut index = Self { database: Connection::open("")?, path: None };
+        let mut index = Self::of(Connection::open("")?, None)?;
         index.prepare()?;
         index.read(trail, Pass::default(), progress)?;
         Ok(index)
@@ -148,9 +148,13 @@ impl Index {
     }
 
     fn open_file(path: &Path) -> Result<Self, IndexError> {
-        let database = Connection::open(path)?;
+        Self::of(Connection::open(path)?, Some(path.to_owned()))
+    }
+
+    fn of(database: Connection, path: Option<PathBuf>) -> Result<Self, IndexError> {
+        // 64 MiB.
         database.pragma_update(None, "cache_size", -65_536)?;
-        Ok(Self { database, path: Some(path.to_owned()) })
+        Ok(Self { database, path })
     }
 
     fn prepare(&self) -> Result<(), IndexError> {
@@ -181,7 +185,7 @@ impl Index {
         let known = pass.last.take();
         let mut is_known_seen = known.is_none();
         let (mut added, mut last) = (0_u64, None);
-        let mut inserter = Inserter::new(&self.database)?;
+        let mut rows: Vec<Row> = Vec::new();
         let mut transaction = self.database.unchecked_transaction()?;
         while let Some(raw) = trail.next_record()? {
             if let Some((seq, hash)) = &known
@@ -197,14 +201,15 @@ impl Index {
                 break;
             }
             let Some(keys) = pass.keys(&raw) else { return Err(trail.malformed().into()) };
-            inserter.insert(&keys, &raw)?;
+            rows.extend(keys.into_iter().map(|key| (key, raw.seq, raw.place)));
             last = Some((raw.seq, raw.hash));
             added += 1;
             if added.is_multiple_of(REPORT_EVERY) {
                 let (done, all) = trail.progress();
                 progress(done, all);
             }
-            if added.is_multiple_of(COMMIT_EVERY) {
+            if rows.len() >= ROWS_MAX {
+                insert(&transaction, &mut rows)?;
                 pass.save(&transaction, last)?;
                 transaction.commit()?;
                 transaction = self.database.unchecked_transaction()?;
@@ -213,6 +218,7 @@ impl Index {
         if !is_known_seen {
             return Err(IndexError::Wrong("the log does not have the last record that was indexed".to_owned()));
         }
+        insert(&transaction, &mut rows)?;
         pass.save(&transaction, last)?;
         transaction.commit()?;
         Ok(added)
@@ -236,30 +242,25 @@ impl Index {
     }
 }
 
-/// Adds entries, with statements that are read once.
-struct Inserter<'d> {
-    entry: Statement<'d>,
-    count: Statement<'d>,
-}
+/// One row: key, seq, segment, offset.
+type Row = (i64, u64, Place);
 
-impl<'d> Inserter<'d> {
-    fn new(database: &'d Connection) -> Result<Self, rusqlite::Error> {
-        let entry = database.prepare("INSERT OR IGNORE INTO entry VALUES (?1, ?2, ?3, ?4)")?;
-        let count = database.prepare(
-            "INSERT INTO entry VALUES (?1, 0, 0, 1) ON CONFLICT (key, seq) DO UPDATE SET offset = offset + 1",
-        )?;
-        Ok(Self { entry, count })
-    }
-
-    fn insert(&mut self, keys: &BTreeSet<i64>, raw: &RawRecord<'_>) -> Result<(), rusqlite::Error> {
-        for key in keys {
-            let row = params![key, signed(raw.seq), signed(raw.place.segment), signed(raw.place.offset)];
-            if self.entry.execute(row)? == 1 {
-                self.count.execute([key])?;
-            }
+/// Adds rows in the order of the table, in which that is many times faster, and counts them.
+fn insert(database: &Connection, rows: &mut Vec<Row>) -> Result<(), rusqlite::Error> {
+    let mut entry = database.prepare("INSERT OR IGNORE INTO entry VALUES (?1, ?2, ?3, ?4)")?;
+    let mut count = database
+        .prepare("INSERT INTO entry VALUES (?1, 0, 0, ?2) ON CONFLICT (key, seq) DO UPDATE SET offset = offset + ?2")?;
+    rows.sort_unstable();
+    for of_key in rows.chunk_by(|one, other| one.0 == other.0) {
+        let (mut key, mut added) = (0, 0);
+        for (own, seq, place) in of_key {
+            key = *own;
+            added += entry.execute(params![key, signed(*seq), signed(place.segment), signed(place.offset)])?;
         }
-        Ok(())
+        count.execute(params![key, i64::try_from(added).unwrap_or(i64::MAX)])?;
     }
+    rows.clear();
+    Ok(())
 }
 
 fn signed(number: u64) -> i64 {
@@ -309,7 +310,7 @@ impl Pass {
         let named = || member(raw.text, "name").and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default();
         match raw.kind {
             b"action" if is_call(named()) => {
-                let record: LoggedRecord = serde_json::from_slice(raw.text).ok()?;
+                let record: Brief = serde_json::from_slice(raw.text).ok()?;
                 if !record.id.is_empty() && self.waiting.insert(record.id.clone()) {
                     self.pending.push_back(record.id.clone());
                     if self.pending.len() > PENDING_MAX
@@ -346,7 +347,16 @@ impl Pass {
     }
 }
 
-fn keys_of(record: &LoggedRecord) -> BTreeSet<i64> {
+/// The members of a record that keys are made of.
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Brief {
+    kind: String,
+    id: String,
+    headers: Vec<LoggedHeader>,
+}
+
+fn keys_of(record: &Brief) -> BTreeSet<i64> {
     let mut keys = BTreeSet::new();
     if !record.id.is_empty() {
         keys.insert(Key::Action(&record.id).digest());

@@ -58,7 +58,13 @@ impl Number {
 
 /// Appends the text without what is ignored in numbers.
 pub(super) fn strip_into(out: &mut Vec<u8>, text: &[u8]) {
-    out.extend(text.iter().copied().filter(|byte| !IGNORED.contains(byte)));
+    let [one, two, three] = IGNORED;
+    let mut start = 0;
+    for at in memchr::memchr3_iter(one, two, three, text) {
+        out.extend_from_slice(text.get(start..at).unwrap_or_default());
+        start = at + 1;
+    }
+    out.extend_from_slice(text.get(start..).unwrap_or_default());
 }
 
 fn without_ignored(text: &[u8]) -> Vec<u8> {

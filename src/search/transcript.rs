@@ -141,6 +141,9 @@ fn each(
             }
             continue;
         };
+        if raw.seq == seq && raw.kind != b"connect" {
+            return Ok(());
+        }
         let line = raw.text.to_vec();
         let Ok(record) = serde_json::from_slice::<LoggedRecord>(&line) else { return Err(trail.malformed()) };
         if record.seq == seq {

@@ -11,9 +11,9 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::client_io::ClientIo;
 use super::{LoggedIn, SessionEnd, Shared, local};
 use crate::ami::{Action, Challenge, EventMask, Message};
-use crate::audit::{Claimed, Draft, SessionContext, best_effort};
+use crate::audit::{Claimed, Draft, SecurityEvent, SecurityKind, SessionContext, best_effort};
 use crate::identity::{ClientName, LoginAttempt, LoginRefusal, Now, SessionGuard};
-use crate::policy::{Decision, Denial, View};
+use crate::policy::{Decision, Denial, Reason, View};
 use crate::tls::PeerCertificate;
 use crate::upstream::{Connector, IdPrefix, UpstreamError};
 
@@ -119,6 +119,11 @@ impl PreAuth<'_> {
         denial: Denial,
     ) -> Result<(), SessionEnd> {
         let (answer, is_http) = (local::refusal(&denial), local::is_http(&denial));
+        let is_early = *denial.reason() == Reason::ActionsBeforeLogin;
+        self.tell_security(
+            if is_early { SecurityKind::RequestNotAllowed } else { SecurityKind::RequestBadFormat },
+            None,
+        );
         if let Some(peer) = self.context.peer {
             let draft = Draft::action(&self.context, "", &Decision::Deny(denial));
             best_effort(self.shared.audit.append_unauthenticated(peer.ip(), draft).await);
@@ -157,9 +162,12 @@ impl PreAuth<'_> {
                 self.name_session().await?;
                 let committed = self.shared.audit.commit(draft(&self.context, Ok(()))).await;
                 committed.map_err(|_| SessionEnd::AuditFailed)?;
+                self.tell_security(SecurityKind::SuccessfulAuth, Some(name.as_str()));
                 Ok(Login { name, guard, action })
             }
             Err(refusal) => {
+                let name = std::str::from_utf8(username).ok().filter(|_| is_known);
+                self.tell_security(security_kind(refusal, is_md5(&action)), name);
                 if let Some(peer) = self.context.peer {
                     let draft = draft(&self.context, Err(refusal.code()));
                     best_effort(self.shared.audit.append_unauthenticated(peer.ip(), draft).await);
@@ -169,6 +177,13 @@ impl PreAuth<'_> {
                 Err(SessionEnd::LoginFailed)
             }
         }
+    }
+
+    /// `account` is an identity that there is.
+    fn tell_security(&self, kind: SecurityKind, account: Option<&str>) {
+        let Some(peer) = self.context.peer else { return };
+        let (session, listener) = (self.context.session.as_str(), self.context.listener.as_str());
+        self.shared.audit.tell_security(&SecurityEvent { kind, account, session, listener, peer });
     }
 
     /// A session whose connect record was only counted (its address had many) gets one now: its seq is in the name.
@@ -239,6 +254,19 @@ impl PreAuth<'_> {
         let prefix = IdPrefix::from_random(random_bits().ok_or(SessionEnd::ClientClosed)?);
         send(client, &local::success(action.id(), &[("Message", b"Authentication accepted")])).await?;
         Ok(LoggedIn { client: name, mask: wish, inlet, outlet, prefix, guard })
+    }
+}
+
+/// What Asterisk would call it. Who is locked out, or late, or comes too often, may be who he says: his address is not to
+/// be shut out for that.
+const fn security_kind(refusal: LoginRefusal, is_md5: bool) -> SecurityKind {
+    match refusal {
+        LoginRefusal::Networks => SecurityKind::FailedAcl,
+        LoginRefusal::UnknownIdentity => SecurityKind::InvalidAccountId,
+        LoginRefusal::Secret if is_md5 => SecurityKind::ChallengeResponseFailed,
+        LoginRefusal::Certificate | LoginRefusal::Secret => SecurityKind::InvalidPassword,
+        LoginRefusal::Sessions => SecurityKind::SessionLimit,
+        LoginRefusal::Expired | LoginRefusal::Locked => SecurityKind::RequestNotAllowed,
     }
 }
 

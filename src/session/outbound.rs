@@ -94,7 +94,8 @@ fn take(live: &Live, current: &mut CurrentView, reply: Reply) -> Result<(), Queu
                 let message = if withheld == 0 { message } else { recounted(&reply, message, withheld) };
                 let latency = (reply.kind() == ReplyKind::Response).then(|| sent.at.elapsed().as_micros());
                 let latency_us = latency.and_then(|micros| u64::try_from(micros).ok());
-                let record = OutgoingRecord { id: Some(sent.record_id), latency_us, is_dropped: false };
+                let (id, action) = (Some(sent.record_id), Some(sent.key));
+                let record = OutgoingRecord { id, action, latency_us, is_dropped: false };
                 live.queue.push(Outgoing { message, record: Some(record) })?;
             }
             behind.into_iter().try_for_each(local)?;
@@ -198,7 +199,8 @@ async fn record(live: &Live, batch: &[Outgoing]) {
             Some(if record.is_dropped {
                 Draft::withheld(&context, None, &outgoing.message, "upstream.orphan")
             } else {
-                Draft::reply(&context, record.id.as_deref(), &outgoing.message, record.latency_us)
+                let draft = Draft::reply(&context, record.id.as_deref(), &outgoing.message, record.latency_us);
+                draft.answering(record.action.as_deref())
             })
         };
         let drafts: Vec<Draft> = batch.iter().filter_map(draft).collect();

@@ -36,6 +36,8 @@ pub(super) struct Outgoing {
 pub(super) struct OutgoingRecord {
     /// The `id` of the action that it answers.
     pub(super) id: Option<String>,
+    /// The name of that action.
+    pub(super) action: Option<String>,
     /// From the sending of the action to its answer.
     pub(super) latency_us: Option<u64>,
     /// It is recorded and not delivered.
@@ -44,7 +46,7 @@ pub(super) struct OutgoingRecord {
 
 impl OutgoingRecord {
     pub(super) const fn dropped() -> Self {
-        Self { id: None, latency_us: None, is_dropped: true }
+        Self { id: None, action: None, latency_us: None, is_dropped: true }
     }
 }
 

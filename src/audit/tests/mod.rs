@@ -62,17 +62,17 @@ fn event(name: &str) -> Draft {
 }
 
 /// The segments of a log, in order.
-fn segments(dir: &Path) -> Vec<PathBuf> {
+pub(super) fn segments(dir: &Path) -> Vec<PathBuf> {
     super::segment::list_segments(dir).expect("a directory").into_iter().map(|s| dir.join(s.name)).collect()
 }
 
 /// All records of a log.
-fn records(dir: &Path) -> Vec<serde_json::Value> {
+pub(super) fn records(dir: &Path) -> Vec<serde_json::Value> {
     let text = segments(dir).iter().map(|path| std::fs::read_to_string(path).expect("UTF-8")).collect::<String>();
     text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
 
-fn kinds(dir: &Path) -> Vec<String> {
+pub(super) fn kinds(dir: &Path) -> Vec<String> {
     records(dir).iter().map(|record| record["kind"].as_str().expect("a kind").to_owned()).collect()
 }
 

@@ -4,6 +4,7 @@ mod filters;
 mod key;
 mod output;
 mod progress;
+mod pseudonym;
 mod report;
 mod search;
 mod session;
@@ -30,6 +31,10 @@ enum Command {
     /// Exit code 0: the chain is whole. 5: it is broken; the report says so and has what stands before. 1: there is no log
     /// to read, or the report cannot be written. 4: the policy is not valid.
     Report(report::Args),
+    /// Print the pseudonyms of numbers, to find them in an audit log; or make a key.
+    ///
+    /// One line for each number: its pseudonym, and the key's id, as both stand in the log.
+    Pseudonym(pseudonym::Args),
     /// Prove that no record of an audit log was changed, taken out or put in.
     ///
     /// Exit code 0: the chain is whole. 5: it is broken, and the first bad record is named. 1: there is no log to read.
@@ -58,6 +63,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     match &args.command {
         Command::Key(args) => key::run(args),
         Command::Report(args) => report::run(args),
+        Command::Pseudonym(args) => pseudonym::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Search(args) => search::run(args),
         Command::WhoOriginated(args) => who_originated::run(args),

@@ -147,7 +147,6 @@ fn a_typing_error_names_what_was_meant() {
 fn keys_of_later_versions_are_told_from_typing_errors() {
     let later = [
         ("roles: [wallboard],", "roles: [wallboard], upstream: pbx,"),
-        ("directory: audit", "directory: audit, pseudonymise: [CallerIDNum]"),
         ("plaintext: true", "plaintext: true, proxy_protocol: { from: [10.0.0.5] }"),
         ("version: 1", "version: 1\nadmin: {}"),
     ];

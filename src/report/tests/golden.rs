@@ -95,7 +95,7 @@ async fn the_numbers_are_those_of_the_log() {
     {
         assert!(page.contains(text), "{text}");
     }
-    assert!(table(&report, "left-out")[1][0] == "0.1.0" && page.contains("*Secret*"));
+    assert!(table(&report, "left-out")[1][0] == "0.1.0" && page.contains("default"));
 }
 
 #[tokio::test]
