@@ -205,9 +205,16 @@ impl<S: Storage> Writer<S> {
         if self.closed.is_some() {
             return Err(AuditUnavailable);
         }
-        let stopped = self.end_with_checkpoint(now).and_then(|()| self.commit(&Draft::new(Kind::Stop), now));
+        let stopped = self.end_with_checkpoint(now).and_then(|()| {
+            let line = self.append_own(&Draft::new(Kind::Stop), now)?;
+            self.journal.sync()?;
+            self.copy.flush()?;
+            // The end itself, which no signature covers before the next start.
+            self.checkpoints.copy(&line);
+            Ok(self.head.seq)
+        });
         self.checkpoints.finish();
-        stopped.map_err(|error| {
+        stopped.map_err(|error: io::Error| {
             self.close(&error, now);
             AuditUnavailable
         })

@@ -18,7 +18,7 @@ struct Numbers {
 #[test]
 fn a_power_cut_loses_nothing_that_was_acknowledged() {
     let mut random = Random::new("T3");
-    let rounds = size(1_000, 10_000);
+    let rounds = size(500, 10_000);
     let mut numbers = Numbers::default();
     for _ in 0..rounds {
         cut_power(random.next(), &mut numbers);

@@ -216,7 +216,7 @@ fn every_tampering_is_found() {
     write_log(whole.path(), &log);
     verify_against(whole.path(), &evidence, &mut |_, _| ()).expect("whole");
 
-    let times = size(10_000, 100_000).div_ceil(THREADS);
+    let times = size(5_000, 100_000).div_ceil(THREADS);
     let seeds: Vec<u64> = (0..THREADS).map(|_| random.next()).collect();
     let beyond_chain: usize = std::thread::scope(|scope| {
         let threads: Vec<_> =

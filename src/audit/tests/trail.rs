@@ -188,7 +188,7 @@ fn an_end_that_was_cut_off_is_found_with_what_was_kept_elsewhere() {
     bench.writer.stop(bench.now).expect("stopped");
     let evidence = Evidence { anchors: Anchors::load(&anchor).expect("anchors"), ..bench.evidence() };
     let check = || verify_against(&bench.log(), &evidence, &mut |_, _| ());
-    assert_eq!(check().expect("whole").anchored, 5);
+    assert_eq!(check().expect("whole").anchored, 6, "five checkpoints and the end");
     let segment = segments(&bench.log()).remove(0);
     let good = fs::read_to_string(&segment).expect("a segment");
     let lines: Vec<&str> = good.lines().collect();
