@@ -56,7 +56,8 @@ pub use tracking::Asked;
 pub use trip::Tripped;
 pub use view::View;
 
-// How a value is read, for who proposes rules.
+// How a value is read, for who proposes rules and who looks at them.
+pub(crate) use bind::probe;
 pub(crate) use caller_id::CallerId;
 pub(crate) use originate::{is_boolean, is_integer, needs_exact};
 pub(crate) use variables::{elements, split_value};

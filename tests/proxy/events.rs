@@ -209,7 +209,8 @@ async fn a_call_is_followed_by_its_linkedid() {
     let bench = Bench::with_role(&role).await;
     let mut client = bench.login_with("").await;
     let call = |name: &str, context: &str, linkedid: &str| {
-        let ids = [("Uniqueid", linkedid), ("Linkedid", linkedid)];
+        let unique = format!("{context}.{linkedid}");
+        let ids = [("Uniqueid", unique.as_str()), ("Linkedid", linkedid)];
         event(name, "call,all", &[&[("Channel", "PJSIP/x-1"), ("Context", context)], &ids[..]].concat())
     };
     bench.sim.emit(&call("Newchannel", "from-trunk", "1.1"));
