@@ -60,8 +60,14 @@ impl Shadow {
     /// refused in shadow mode too; and so is what nobody knows.
     fn lets_pass(&self, reason: &Reason, entry: Option<&'static ActionEntry>, kept: &[params::Param<'_>]) -> bool {
         let is_rule = matches!(reason, Reason::ActionsUnlisted | Reason::Params(_));
-        let is_harmless =
-            |entry: &ActionEntry| entry.danger != Some(Danger::CodeExec) || self.also.contains(&entry.key);
+        // What a site's own action does that dials is not known.
+        let is_own = |entry: &ActionEntry| catalogue::action(&entry.key).is_none();
+        let is_grave = |entry: &ActionEntry| match entry.danger {
+            Some(Danger::CodeExec) => true,
+            Some(Danger::Cost) => is_own(entry),
+            _ => false,
+        };
+        let is_harmless = |entry: &ActionEntry| !is_grave(entry) || self.also.contains(&entry.key);
         is_rule && entry.is_some_and(is_harmless) && params::are_plain(entry, kept)
     }
 }
