@@ -19,7 +19,7 @@ use super::calls::{Calls, NewCall};
 use super::charge::{Charge, Exhausted, SHARED};
 use super::client_state::{ClientState, longest_window};
 use super::days::Days;
-use super::limits::{ClientLimits, Limit, SharedLimits};
+use super::limits::{self, ClientLimits, Limit, SharedLimits};
 use super::quota::Quota;
 use super::quota_state::{Past, PastEvent, QuotaState, SavedCall, Suspended};
 use super::trip::{Refusals, Trip, Tripped};
@@ -145,7 +145,8 @@ impl<C: Clock + Clone> Buckets<C> {
         } else {
             charge.commit_every(limits.every());
         }
-        if matches!(refusal, Some((_, Some(what), _)) if what != Limited::Tripped) && !own.is_empty() {
+        let is_own = |rule: &RuleId, what| what != Limited::Tripped && limits::is_own(&rule.path);
+        if matches!(&refusal, Some((rule, Some(what), _)) if is_own(rule, *what)) && !own.is_empty() {
             self.note_refusal(&mut state, asking.client, limits.trips(), now);
         }
         drop(state);
@@ -286,10 +287,11 @@ impl<C: Clock + Clone> Buckets<C> {
             let client = ClientName::for_explain(&past.identity);
             let own = state.client(&client, &self.clock);
             match &past.event {
-                PastEvent::Refused { action } => {
-                    let limits = policy.limits(&client);
+                PastEvent::Refused { action, limit } => {
+                    let limits_of = policy.limits(&client);
                     let at = now.saturating_sub(ago(past.wall));
-                    let trips = if limits.of_action(action).is_empty() { &[][..] } else { limits.trips() };
+                    let is_counted = limits::is_own(limit) && !limits_of.of_action(action).is_empty();
+                    let trips = if is_counted { limits_of.trips() } else { &[][..] };
                     if let Some((suspension, _)) = own.exceeded.add(trips, at) {
                         own.suspension = Some(suspension);
                     }

@@ -280,6 +280,20 @@ fn what_is_no_trip_is_refused_with_what_is_wrong() {
 }
 
 #[test]
+fn what_others_have_used_up_suspends_nobody() {
+    let trip = TripSpec { exceeded: Some(spanned("2/hour")), ..TripSpec::default() };
+    let own = LimitSpec { action: spanned("Originate"), rate: Some(spanned("1000/second")), ..LimitSpec::default() };
+    let role = RoleSpec { name: spanned("r"), trip: Some(trip), limits: vec![own], ..RoleSpec::default() };
+    let bob = ClientLimits::compile(&[&role]).expect("limits");
+    let rig = Rig::new(&[("Originate", "3/hour")]);
+    assert_eq!(rig.count(&ClientLimits::default(), "alice", "Originate", 10), 3);
+    for _ in 0..5 {
+        assert_eq!(code(&rig.take(&bob, "bob", "Originate")), "limits.rate");
+    }
+    assert_eq!(code(&rig.take(&bob, "bob", "Ping")), "allowed");
+}
+
+#[test]
 fn refusals_are_counted_over_a_restart() {
     let trip = TripSpec { exceeded: Some(spanned("3/hour")), ..TripSpec::default() };
     let role = RoleSpec {
@@ -295,11 +309,12 @@ fn refusals_are_counted_over_a_restart() {
     let rig = Rig::at(NOON);
     assert_eq!(rig.count(limits, "alice", "Originate", 2), 1, "one refusal");
     let saved = rig.buckets.save(NOON);
-    let refused = |action: &str| Past {
+    let refused_for = |action: &str, limit: &str| Past {
         wall: NOON + 1,
         identity: "alice".to_owned(),
-        event: PastEvent::Refused { action: action.to_owned() },
+        event: PastEvent::Refused { action: action.to_owned(), limit: limit.to_owned() },
     };
+    let refused = |action: &str| refused_for(action, "roles.r.limits.Originate.per_day");
     let after = |since: &[Past], wall| {
         let rig = Rig::at(wall);
         rig.buckets.restore(&saved, since, &policy, wall);
@@ -308,6 +323,7 @@ fn refusals_are_counted_over_a_restart() {
     };
     assert_eq!(after(&[refused("originate")], NOON + 2), "limits.tripped", "one before, one since, one now");
     assert_eq!(after(&[refused("ping")], NOON + 2), "allowed");
+    assert_eq!(after(&[refused_for("originate", "limits.actions.Originate")], NOON + 2), "allowed", "not its own");
     assert_eq!(after(&[refused("originate")], NOON + 3_600), "allowed", "the first is an hour ago");
     let rig = Rig::at(NOON);
     rig.buckets.restore(&saved, &[refused("originate"), refused("originate")], &policy, NOON + 2);
