@@ -20,6 +20,7 @@ use super::charge::{Charge, Exhausted, SHARED};
 use super::client_state::{ClientState, longest_window};
 use super::days::Days;
 use super::limits::{self, ClientLimits, Limit, SharedLimits};
+use super::prefixes;
 use super::quota::Quota;
 use super::quota_state::{Past, PastEvent, QuotaState, SavedCall, Suspended};
 use super::trip::{Refusals, Trip, Tripped};
@@ -107,9 +108,7 @@ impl<C: Clock + Clone> Buckets<C> {
         let now = self.now();
         let mut state = self.lock();
         state.days.open(asking.wall, now);
-        if let Decision::Allow(permit) = &decision
-            && action == "originate"
-        {
+        if let Decision::Allow(permit) = &decision {
             self.note_first_call(&mut state, asking.client, (limits.trips(), permit.action()), now);
         }
         let suspension = state.client(asking.client, &self.clock).suspension(now).cloned();
@@ -181,11 +180,12 @@ impl<C: Clock + Clone> Buckets<C> {
         now: Millis,
     ) {
         let own = state.client(client, &self.clock);
-        if own.suspension(now).is_some() {
+        if !trips.iter().any(Trip::has_first_call) || own.suspension(now).is_some() {
             return;
         }
+        let numbers = prefixes::numbers(action);
         let found = trips.iter().find_map(|trip| {
-            let class = trip.first_call(&own.called, |name| action.get(name))?;
+            let class = trip.first_call(&own.called, &numbers)?;
             Some((class, trip.suspend(now, Some(class))))
         });
         if let Some((class, (suspension, tripped))) = found {

@@ -255,6 +255,30 @@ fn the_first_call_to_a_class_of_numbers_waits_for_somebody_to_look() {
 }
 
 #[test]
+fn a_call_that_is_sent_on_is_a_first_call_too() {
+    let trip = TripSpec { first_call: vec![spanned("00")], ..TripSpec::default() };
+    let role = RoleSpec { name: spanned("r"), trip: Some(trip), ..RoleSpec::default() };
+    let limits = ClientLimits::compile(&[&role]).expect("limits");
+    let rig = Rig::at(NOON);
+    let redirect = |rig: &Rig, exten: &str| {
+        let headers = [("Action", &b"Redirect"[..]), ("Channel", b"PJSIP/1-1"), ("Exten", exten.as_bytes())];
+        let action = Action::try_from(Message::compose(&headers)).expect("an action");
+        let permit = Permit::new(action, RuleId { path: "roles.r.allow[0]".into(), line: 1 }, Vec::new());
+        let asking = Asking { client: &client("alice"), upstream: "pbx", wall: NOON };
+        code(&rig.buckets.take(&limits, &rig.shared, asking, Decision::Allow(permit)))
+    };
+    assert_eq!(redirect(&rig, "100"), "allowed");
+    assert_eq!(redirect(&rig, "0049"), "limits.tripped");
+    assert_eq!(rig.buckets.take_tripped(&client("alice"))[0].first_call.as_deref(), Some("00"));
+    let saved = rig.buckets.save(NOON);
+    let after = Rig::at(NOON);
+    after.buckets.restore(&saved, &[], &Policy::default(), NOON);
+    assert_eq!(redirect(&after, "100"), "limits.tripped");
+    assert!(after.buckets.resume(&client("alice")));
+    assert_eq!(redirect(&after, "0049"), "allowed");
+}
+
+#[test]
 fn what_is_no_trip_is_refused_with_what_is_wrong() {
     let problems = |trip: TripSpec| {
         let role = RoleSpec { name: spanned("r"), trip: Some(trip), ..RoleSpec::default() };
