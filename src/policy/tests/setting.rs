@@ -134,3 +134,30 @@ fn what_cannot_be_set_is_told() {
         ["`Events` is answered by amiwall; nothing of it is forwarded"]
     );
 }
+
+#[test]
+fn a_header_that_is_set_fits_into_a_line() {
+    // "Variable: A0=" and three more of them with the commas between.
+    let lengths = [250, 250, 250, 250];
+    let list = |last: usize| -> Vec<(String, String)> {
+        let lengths = lengths.iter().take(3).copied().chain([last]);
+        lengths.enumerate().map(|(n, len)| (format!("A{n}"), "x".repeat(len))).collect()
+    };
+    let variables_of = |list: &[(String, String)]| {
+        let list: Vec<(&str, &str)> = list.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        variables(&list)
+    };
+    let longest = 1_022 - "Variable: ".len() - 4 * "A0=".len() - 3 - 750;
+    let policy = originate(&[("Variable", variables_of(&list(longest)))]);
+    let (bytes, _) = sent(&policy, &[("Channel", "PJSIP/1")]);
+    assert_eq!(bytes.lines().map(str::len).max(), Some(1_022));
+    let told = "`Variable` with all that is set is longer than a line of Asterisk's (1022 bytes)";
+    let set = |list: &[(String, String)]| vec![set("Originate", &[("Variable", variables_of(list))])];
+    assert_eq!(problems(vec![role(set(&list(longest + 1)))]), [told]);
+    let mut other = role(set(&list(longest)[3..]));
+    other.0.name = spanned("other");
+    assert_eq!(problems(vec![role(set(&list(longest)[..3])), other]), [""; 0]);
+    let mut other = role(set(&[("B".to_owned(), "x".repeat(longest + 2))]));
+    other.0.name = spanned("other");
+    assert_eq!(problems(vec![role(set(&list(longest)[..3])), other]), [told], "two roles together");
+}
