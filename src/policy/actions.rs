@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
 
-use crate::ami::Action;
+use crate::ami::{Action, Limits, Violation};
 use crate::catalogue::{self, ActionEntry, Danger};
 
 use super::decision::{Decision, Denial, Permit, Reason, RuleId};
@@ -99,10 +99,21 @@ impl ClientPolicy {
         if let Some((sent, set)) = sent {
             permit = permit.with_sent(sent, set);
         }
+        if !is_local(entry) && self.lines_at_asterisk(permit.action()) > Limits::CLIENT.lines_max {
+            return deny(permit.into_action(), Reason::Message(Violation::TooManyLines.code()), None);
+        }
         Decision::Allow(match would_deny {
             None => permit,
             Some(reason) => permit.in_spite_of(reason),
         })
+    }
+
+    /// How many lines there are with all that amiwall may still add: its `ActionID`, and the ids of a call that is counted.
+    fn lines_at_asterisk(&self, action: &Action) -> usize {
+        let is_call = action.key() == "originate" && self.limits.has_concurrent();
+        let ids = [("ActionID", true), ("ChannelId", is_call), ("OtherChannelId", is_call)];
+        let missing = ids.iter().filter(|(name, is_added)| *is_added && action.message().get(name).is_none());
+        action.message().len() + missing.count()
     }
 
     /// Whether some action of that name could be allowed.
