@@ -48,8 +48,9 @@ pub(super) fn look(rule: &RuleSpec, declared: &Declared, problems: &mut Problems
     }
     if let Some((_, at)) = free.first() {
         let names: Vec<String> = free.iter().map(|(name, _)| format!("`{name}`")).collect();
-        let message =
-            format!("any {} may be named: {} {}", names.join(", "), entry.name, entry.sentence().unwrap_or_default());
+        // What an application could do is another matter here.
+        let sentence = entry.sentence().and_then(|sentence| sentence.split(", and with").next()).unwrap_or_default();
+        let message = format!("any {} may be named: {} {sentence}", names.join(", "), entry.name);
         problems.warn(*at, message, Some("write what is meant, or a pattern that no other fits".to_owned()));
     }
     together(entry, rule, &named, problems);

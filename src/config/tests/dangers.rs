@@ -152,6 +152,10 @@ fn a_pattern_is_judged_by_what_it_matches() {
     ] {
         assert_eq!(told_of(rule).len(), 1, "{rule}: {:?}", told_of(rule));
     }
+    assert_eq!(
+        told_of(&originate("Channel: PJSIP/1, Exten: \"**\", Context: x")),
+        ["6:56 any `Exten` may be named: Originate calls any number on the owner's bill"]
+    );
     let update = "UpdateConfig: { SrcFilename: \"**\", DstFilename: \"**\", \"Action-#?\": \"**\", \"Cat-#?\": \"**\", \"Var-#?\": \"**\", \"Value-#?\": \"**\" }";
     assert_eq!(told_of(update).len(), 3, "both files, and what is written: {:?}", told_of(update));
     assert_eq!(
