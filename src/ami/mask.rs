@@ -39,6 +39,12 @@ impl EventMask {
         Self(self.0 & other.0)
     }
 
+    /// What is in either.
+    #[must_use]
+    pub const fn or(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// Whether no class is in the mask.
     #[must_use]
     pub const fn is_none(self) -> bool {

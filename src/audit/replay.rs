@@ -108,7 +108,8 @@ fn past(line: &[u8], wall: i64, is_counted: impl Fn(&str, &str) -> bool) -> Opti
             PastEvent::Tripped { suspended, first_call: text("first_call").map(str::to_owned) }
         }
         "action" if text("decision") == Some("limit") && text("reason") != Some("limits.tripped") => {
-            PastEvent::Refused { action: text("name")?.to_ascii_lowercase() }
+            let limit = text("limit").unwrap_or_default().to_owned();
+            PastEvent::Refused { action: text("name")?.to_ascii_lowercase(), limit }
         }
         // What only shadow mode lets through has been let through.
         "action" if matches!(text("decision"), Some("allow" | "would-deny")) => {

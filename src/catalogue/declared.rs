@@ -26,9 +26,18 @@ impl Declared {
         if !is_plain || action(&name.to_ascii_lowercase()).is_some() {
             return false;
         }
+        let has = |wanted: &[&str]| params.iter().any(|(_, kind)| wanted.contains(kind));
+        // What it does nobody knows; what is in its parameters can be expanded, or can be dialled.
+        let danger = if has(&["data"]) {
+            "code"
+        } else if has(&["dial", "dialable"]) {
+            "cost"
+        } else {
+            "state"
+        };
         let params: Vec<String> = params.iter().map(|(name, kind)| format!("{name}:{kind}")).collect();
         let params = if params.is_empty() { "-".to_owned() } else { params.join(" ") };
-        let Some(entry) = entry(format!("{name}\t-\tstate\t{params}")) else { return false };
+        let Some(entry) = entry(format!("{name}\t-\t{danger}\t{params}")) else { return false };
         self.0.insert(entry.key.clone(), entry).is_none()
     }
 
@@ -58,7 +67,7 @@ fn entry(line: String) -> Option<&'static ActionEntry> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalogue::ParamKind;
+    use crate::catalogue::{Danger, ParamKind};
 
     #[test]
     fn what_is_declared_is_found_beside_what_there_is() {
@@ -68,6 +77,12 @@ mod tests {
         assert_eq!((entry.name, entry.param("number").map(|param| param.kind)), ("UcmDial", Some(ParamKind::Dialable)));
         assert_eq!(declared.action("ping").map(|entry| entry.name), Some("Ping"));
         assert!(declared.action("other").is_none() && !entry.is_open && !entry.is_local);
+        assert!(
+            declared.add("Say", &[("What", "data"), ("Number", "dial")]) && declared.add("Look", &[("Node", "text")])
+        );
+        let danger = |key: &str| declared.action(key).and_then(|entry| entry.danger);
+        let dangers = ["ucmdial", "say", "look"].map(danger);
+        assert_eq!(dangers, [Danger::Cost, Danger::CodeExec, Danger::StateChange].map(Some));
         let mut again = Declared::default();
         assert!(again.add("UcmDial", &[("Number", "dialable"), ("Note", "text")]));
         assert!(std::ptr::eq(again.action("ucmdial").expect("declared"), entry), "made once");

@@ -10,12 +10,20 @@ pub fn nearest<'c>(name: &str, candidates: impl Iterator<Item = &'c str>) -> Opt
         return None;
     }
     let distance_max = (name.len() / 3).clamp(1, 3);
+    let letters_of_name = letters(name);
+    // Each typing error changes at most two letters, so most candidates need no closer look.
+    let is_alike = |candidate: &str| (letters(candidate) ^ letters_of_name).count_ones() as usize <= 2 * distance_max;
     candidates
-        .filter(|candidate| candidate.len().abs_diff(name.len()) <= distance_max)
+        .filter(|candidate| candidate.len().abs_diff(name.len()) <= distance_max && is_alike(candidate))
         .map(|candidate| (distance(name, candidate), candidate))
         .filter(|&(distance, _)| distance <= distance_max)
         .min_by_key(|&(distance, _)| distance)
         .map(|(_, candidate)| candidate)
+}
+
+/// Which letters a name has, without case; other bytes share places.
+fn letters(name: &str) -> u32 {
+    name.bytes().fold(0, |letters, byte| letters | 1 << (byte & 31))
 }
 
 /// How many bytes have to be put in, taken out or changed to make one name of the other (Levenshtein), without case.
@@ -47,6 +55,19 @@ mod tests {
             [("", "", 0), ("", "ab", 2), ("ab", "", 2), ("kitten", "sitting", 3), ("Ping", "PING", 0)]
         {
             assert_eq!(distance(a, b), expected, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn the_short_look_passes_over_nothing_that_is_alike() {
+        let names = ["Originate", "QueueStatus", "Ping", "DBDelTree", "Redirect", "CoreShowChannels", "a_b-c.d"];
+        let typed =
+            ["orginate", "Orignate", "0riginate", "QueueStatuses", "Pimg", "DBDlTre", "r3direct", "a-b_c.d", "Xyz"];
+        for typed in typed {
+            let most = (typed.len() / 3).clamp(1, 3);
+            let is_alike = |name: &&str| distance(typed, name) <= most;
+            let slow = names.into_iter().filter(is_alike).min_by_key(|name| distance(typed, name));
+            assert_eq!(nearest(typed, names.into_iter()), slow, "{typed}");
         }
     }
 }

@@ -2,18 +2,25 @@
 //! line and what to write instead. What a rule means is the policy's business; this looks at what it amounts to.
 
 mod events;
+mod probes;
 mod roles;
 mod rules;
 
 use super::Sections;
 use super::fields::Problems;
 use crate::audit::AuditConfig;
-use crate::policy::spec::{ClientSpec, RoleSpec, Spanned, effective_roles};
+use crate::catalogue::Declared;
+use crate::policy::spec::{ActionSpec, ClientSpec, RoleSpec, Spanned, effective_roles};
 
 /// Looks at everything.
 pub(super) fn look(sections: &Sections<Option<AuditConfig>>, problems: &mut Problems) {
+    let declared = declared(&sections.actions);
+    let has_scopes = sections.roles.iter().any(|role| !role.events.scope.is_empty());
     for rule in sections.roles.iter().flat_map(|role| &role.allow) {
-        rules::look(rule, problems);
+        rules::look(rule, &declared, problems);
+        if has_scopes {
+            events::ids(rule, problems);
+        }
     }
     for role in &sections.roles {
         events::look(&role.events, problems);
@@ -36,6 +43,17 @@ pub(super) fn look(sections: &Sections<Option<AuditConfig>>, problems: &mut Prob
         roles::look(person, &sections.limits.shared, is_open, problems);
     }
     unused(&sections.roles, &people, problems);
+}
+
+/// The site's own actions. What is wrong with them is reported where they are compiled.
+fn declared(actions: &[ActionSpec]) -> Declared {
+    let mut declared = Declared::default();
+    for action in actions {
+        let params: Vec<(&str, &str)> =
+            action.params.iter().map(|(name, kind)| (name.text.as_str(), kind.text.as_str())).collect();
+        declared.add(&action.name.text, &params);
+    }
+    declared
 }
 
 /// An identity with all of its roles.

@@ -8,6 +8,9 @@ use super::node::{Node, Value};
 use crate::catalogue::nearest;
 use crate::policy::spec::{Position, Problem};
 
+/// After so many errors nothing is guessed any more.
+const GUESSES_MAX: usize = 100;
+
 /// Everything wrong or worth a look.
 #[derive(Debug, Default)]
 pub(super) struct Problems {
@@ -27,6 +30,12 @@ impl Problems {
     /// A value that could not be parsed: what is wrong is said by its error.
     pub(super) fn take<T>(&mut self, at: Position, parsed: Result<T, impl std::fmt::Display>) -> Option<T> {
         parsed.map_err(|error| self.error(at, error.to_string(), None)).ok()
+    }
+
+    /// The name that was probably meant, of those that the file has itself. After many problems nobody is helped by one more
+    /// guess, and each looks at all names.
+    pub(super) fn nearest<'c>(&self, name: &str, candidates: impl Iterator<Item = &'c str>) -> Option<&'c str> {
+        if self.errors.len() < GUESSES_MAX { nearest(name, candidates) } else { None }
     }
 
     /// Errors and warnings.
@@ -88,5 +97,21 @@ impl<'n> Fields<'n> {
             problems.error(self.at, format!("`{key}` is missing in {}", self.what), help);
         }
         node
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn guesses_end_where_nobody_reads_them() {
+        let mut problems = Problems::default();
+        let guess = |problems: &Problems| problems.nearest("ofice", ["office", "lab"].into_iter()).map(str::to_owned);
+        for _ in 0..GUESSES_MAX {
+            assert_eq!(guess(&problems).as_deref(), Some("office"));
+            problems.error(Position::default(), "wrong", None);
+        }
+        assert_eq!(guess(&problems), None);
     }
 }

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use super::fields::{Fields, Problems};
 use super::node::{Node, Value};
 use super::{Context, Files, ListenerSummary, networks, secrets, values};
-use crate::catalogue::nearest;
 use crate::listener::{ListenerConfig, Transport};
 use crate::networks::NetworkAcl;
 use crate::policy::spec::{Position, Spanned};
@@ -92,8 +91,9 @@ fn known_upstream(text: &Spanned, context: &Context<'_>, problems: &mut Problems
     if context.upstream_names.contains(&text.text.as_str()) {
         return Some(text.text.clone());
     }
-    let help =
-        nearest(&text.text, context.upstream_names.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+    let help = problems
+        .nearest(&text.text, context.upstream_names.iter().copied())
+        .map(|near| format!("did you mean `{near}`?"));
     problems.error(text.at, format!("there is no upstream `{}`", text.text), help);
     None
 }

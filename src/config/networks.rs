@@ -6,7 +6,6 @@ use super::Context;
 use super::fields::{Fields, Problems};
 use super::node::{Node, Value};
 use super::values;
-use crate::catalogue::nearest;
 use crate::networks::{Network, NetworkAcl};
 
 /// Named lists of networks.
@@ -55,7 +54,7 @@ fn resolve(node: &Node, context: &Context<'_>, problems: &mut Problems) -> Vec<N
             list.extend(problems.take(text.at, text.text.parse::<Network>()));
             continue;
         }
-        let near = nearest(&text.text, context.networks.keys().map(String::as_str));
+        let near = problems.nearest(&text.text, context.networks.keys().map(String::as_str));
         let help = near.map_or_else(
             || "name it under `networks:`, or write an address or a network".to_owned(),
             |near| format!("did you mean `{near}`?"),

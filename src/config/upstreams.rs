@@ -6,7 +6,6 @@ use super::Context;
 use super::fields::{Fields, Problems};
 use super::node::{Node, Value};
 use super::secrets;
-use crate::catalogue::nearest;
 use crate::upstream::{UpstreamConfig, UpstreamLogin};
 
 /// Which Asterisks there are.
@@ -38,7 +37,7 @@ fn logins(node: &Node, context: &Context<'_>, problems: &mut Problems) -> BTreeM
     let mut logins = BTreeMap::new();
     for (name, node) in node.map(problems) {
         if !context.role_and_identity_names.contains(&name.text.as_str()) {
-            let near = nearest(&name.text, context.role_and_identity_names.iter().copied());
+            let near = problems.nearest(&name.text, context.role_and_identity_names.iter().copied());
             let help = near.map(|near| format!("did you mean `{near}`?"));
             problems.error(name.at, format!("there is no role or identity `{}`", name.text), help);
         }

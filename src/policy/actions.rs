@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, LazyLock};
 
-use crate::ami::Action;
+use crate::ami::{Action, Limits, Violation};
 use crate::catalogue::{self, ActionEntry, Danger};
 
 use super::decision::{Decision, Denial, Permit, Reason, RuleId};
@@ -60,8 +60,14 @@ impl Shadow {
     /// refused in shadow mode too; and so is what nobody knows.
     fn lets_pass(&self, reason: &Reason, entry: Option<&'static ActionEntry>, kept: &[params::Param<'_>]) -> bool {
         let is_rule = matches!(reason, Reason::ActionsUnlisted | Reason::Params(_));
-        let is_harmless =
-            |entry: &ActionEntry| entry.danger != Some(Danger::CodeExec) || self.also.contains(&entry.key);
+        // What a site's own action does that dials is not known.
+        let is_own = |entry: &ActionEntry| catalogue::action(&entry.key).is_none();
+        let is_grave = |entry: &ActionEntry| match entry.danger {
+            Some(Danger::CodeExec) => true,
+            Some(Danger::Cost) => is_own(entry),
+            _ => false,
+        };
+        let is_harmless = |entry: &ActionEntry| !is_grave(entry) || self.also.contains(&entry.key);
         is_rule && entry.is_some_and(is_harmless) && params::are_plain(entry, kept)
     }
 }
@@ -93,10 +99,21 @@ impl ClientPolicy {
         if let Some((sent, set)) = sent {
             permit = permit.with_sent(sent, set);
         }
+        if !is_local(entry) && self.lines_at_asterisk(permit.action()) > Limits::CLIENT.lines_max {
+            return deny(permit.into_action(), Reason::Message(Violation::TooManyLines.code()), None);
+        }
         Decision::Allow(match would_deny {
             None => permit,
             Some(reason) => permit.in_spite_of(reason),
         })
+    }
+
+    /// How many lines there are with all that amiwall may still add: its `ActionID`, and the ids of a call that is counted.
+    fn lines_at_asterisk(&self, action: &Action) -> usize {
+        let is_call = action.key() == "originate" && self.limits.has_concurrent();
+        let ids = [("ActionID", true), ("ChannelId", is_call), ("OtherChannelId", is_call)];
+        let missing = ids.iter().filter(|(name, is_added)| *is_added && action.message().get(name).is_none());
+        action.message().len() + missing.count()
     }
 
     /// Whether some action of that name could be allowed.

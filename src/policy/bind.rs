@@ -101,6 +101,17 @@ pub(super) fn split_presence(name: &str) -> (&str, Presence) {
     name.strip_suffix('?').map_or((name, Presence::Required), |name| (name, Presence::Optional))
 }
 
+/// What an allow rule with this text for a parameter lets pass, for who looks at rules; none where it is no pattern. Every
+/// attribute is `1`.
+pub(crate) fn probe(text: &Spanned, known: Option<&ParamEntry>) -> Option<impl Fn(&[u8]) -> bool> {
+    let binding =
+        Binding { client: None, attributes: &|_| Some("1"), side: Side::Allow, declared: &Declared::default() };
+    let mut report = Report::default();
+    let mut binder = Binder { binding, at: text.at, report: &mut report };
+    let rule = binder.value(&ValueSpec::AnyOf(vec![text.clone()]), known)?;
+    Some(move |value: &[u8]| rule.allows(value))
+}
+
 struct Binder<'a, 'r> {
     binding: Binding<'a>,
     /// Where the parameter stands.

@@ -19,7 +19,8 @@ use super::calls::{Calls, NewCall};
 use super::charge::{Charge, Exhausted, SHARED};
 use super::client_state::{ClientState, longest_window};
 use super::days::Days;
-use super::limits::{ClientLimits, Limit, SharedLimits};
+use super::limits::{self, ClientLimits, Limit, SharedLimits};
+use super::prefixes;
 use super::quota::Quota;
 use super::quota_state::{Past, PastEvent, QuotaState, SavedCall, Suspended};
 use super::trip::{Refusals, Trip, Tripped};
@@ -107,9 +108,7 @@ impl<C: Clock + Clone> Buckets<C> {
         let now = self.now();
         let mut state = self.lock();
         state.days.open(asking.wall, now);
-        if let Decision::Allow(permit) = &decision
-            && action == "originate"
-        {
+        if let Decision::Allow(permit) = &decision {
             self.note_first_call(&mut state, asking.client, (limits.trips(), permit.action()), now);
         }
         let suspension = state.client(asking.client, &self.clock).suspension(now).cloned();
@@ -145,7 +144,8 @@ impl<C: Clock + Clone> Buckets<C> {
         } else {
             charge.commit_every(limits.every());
         }
-        if matches!(refusal, Some((_, Some(what), _)) if what != Limited::Tripped) && !own.is_empty() {
+        let is_own = |rule: &RuleId, what| what != Limited::Tripped && limits::is_own(&rule.path);
+        if matches!(&refusal, Some((rule, Some(what), _)) if is_own(rule, *what)) && !own.is_empty() {
             self.note_refusal(&mut state, asking.client, limits.trips(), now);
         }
         drop(state);
@@ -180,11 +180,12 @@ impl<C: Clock + Clone> Buckets<C> {
         now: Millis,
     ) {
         let own = state.client(client, &self.clock);
-        if own.suspension(now).is_some() {
+        if !trips.iter().any(Trip::has_first_call) || own.suspension(now).is_some() {
             return;
         }
+        let numbers = prefixes::numbers(action);
         let found = trips.iter().find_map(|trip| {
-            let class = trip.first_call(&own.called, |name| action.get(name))?;
+            let class = trip.first_call(&own.called, &numbers)?;
             Some((class, trip.suspend(now, Some(class))))
         });
         if let Some((class, (suspension, tripped))) = found {
@@ -286,10 +287,11 @@ impl<C: Clock + Clone> Buckets<C> {
             let client = ClientName::for_explain(&past.identity);
             let own = state.client(&client, &self.clock);
             match &past.event {
-                PastEvent::Refused { action } => {
-                    let limits = policy.limits(&client);
+                PastEvent::Refused { action, limit } => {
+                    let limits_of = policy.limits(&client);
                     let at = now.saturating_sub(ago(past.wall));
-                    let trips = if limits.of_action(action).is_empty() { &[][..] } else { limits.trips() };
+                    let is_counted = limits::is_own(limit) && !limits_of.of_action(action).is_empty();
+                    let trips = if is_counted { limits_of.trips() } else { &[][..] };
                     if let Some((suspension, _)) = own.exceeded.add(trips, at) {
                         own.suspension = Some(suspension);
                     }

@@ -149,7 +149,8 @@ impl Compiler {
     fn role(&mut self, name: &Spanned) -> Option<usize> {
         let place = self.index.get(&name.text).copied();
         if place.is_none() {
-            let near = catalogue::nearest(&name.text, self.index.keys().map(String::as_str));
+            let names = self.index.keys().map(String::as_str);
+            let near = if self.report.is_long() { None } else { catalogue::nearest(&name.text, names) };
             let help = near.map(|near| format!("did you mean `{near}`?"));
             self.report.error(name.at, format!("there is no role `{}`", name.text), help);
         }

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::ami::{Action, ActionError, Malformed, Message};
+use crate::ami::{Action, ActionError, Malformed, Message, Violation};
 
 /// Where in the policy file a rule stands.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -316,6 +316,9 @@ fn client_message(reason: &Reason) -> String {
         }
         Reason::AuditUnavailable => "Temporarily unavailable, retry later".to_owned(),
         Reason::UpstreamLost => "Asterisk is not reachable".to_owned(),
+        Reason::Message(code) if *code == Violation::TooManyLines.code() => {
+            Violation::TooManyLines.message().to_owned()
+        }
         Reason::ActionsBeforeLogin
         | Reason::ActionsDenied
         | Reason::ActionsNever

@@ -13,6 +13,14 @@ use super::window::Window;
 /// The name that stands for every packet.
 pub(super) const EVERY: &str = "*";
 
+/// Where the limits stand that all clients share.
+const SHARED_PATH: &str = "limits.actions";
+
+/// Whether a refusal for the limit of this path says something of the client: what all share, others may have used up.
+pub(super) fn is_own(path: &str) -> bool {
+    path.strip_prefix(SHARED_PATH).is_none_or(|rest| !rest.starts_with('.'))
+}
+
 /// The limits of one identity: those of all its roles.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClientLimits {
@@ -154,7 +162,7 @@ impl SharedLimits {
                 help: Some("limit it in a role, for each client on its own".to_owned()),
             }));
         }
-        let actions = read_limits(specs, "limits.actions", &mut problems).into_iter().collect();
+        let actions = read_limits(specs, SHARED_PATH, &mut problems).into_iter().collect();
         if problems.is_empty() { Ok(Self { actions }) } else { Err(problems) }
     }
 

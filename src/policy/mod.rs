@@ -14,6 +14,7 @@ mod compile;
 mod days;
 mod decision;
 mod explain;
+mod followed;
 mod hours;
 mod include;
 mod limits;
@@ -47,15 +48,16 @@ pub use buckets::{Asking, Buckets};
 pub use calls::LiveChannel;
 pub use decision::{Decision, Denial, Limited, Permit, Reason, Refused, RuleId};
 pub use explain::{Considered, Difference, Effect, Explanation, Mismatch, Verdict};
+pub use followed::Followed;
 pub use limits::{ClientLimits, SharedLimits};
 pub use quota::{Quota, QuotaError};
 pub use quota_state::{ClientQuotas, DayCount, Past, PastEvent, QuotaState, SavedCall, Suspended};
-pub use scope::Followed;
 pub use tracking::Asked;
 pub use trip::Tripped;
 pub use view::View;
 
-// How a value is read, for who proposes rules.
+// How a value is read, for who proposes rules and who looks at them.
+pub(crate) use bind::probe;
 pub(crate) use caller_id::CallerId;
 pub(crate) use originate::{is_boolean, is_integer, needs_exact};
 pub(crate) use variables::{elements, split_value};

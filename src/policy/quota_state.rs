@@ -112,6 +112,8 @@ pub enum PastEvent {
     Refused {
         /// The action's name in lower case.
         action: String,
+        /// The limit that had no room, as [`super::Reason::Limits`] tells it.
+        limit: String,
     },
     /// The identity was resumed.
     Resumed,

@@ -20,6 +20,11 @@ impl Report {
         self.warnings.push(Problem { at, message, help });
     }
 
+    /// Whether so much is wrong that nobody is helped by one more guess what was meant.
+    pub(super) const fn is_long(&self) -> bool {
+        self.errors.len() >= 100
+    }
+
     /// What another part compiled, or, with its problems noted, nothing in its place.
     pub(super) fn take<T: Default>(&mut self, compiled: Result<T, Vec<Problem>>) -> T {
         compiled.unwrap_or_else(|problems| {

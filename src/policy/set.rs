@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::ami::{Action, Message, Rewrite};
+use crate::ami::{Action, Limits, Message, Rewrite};
 use crate::catalogue::{self, Declared, ParamEntry, ParamKind};
 
 use super::pattern::Attributes;
@@ -157,7 +157,19 @@ impl SetRules {
         self.0.is_empty()
     }
 
+    /// Adds a value to what other roles set. All variables are one header, which Asterisk cuts where it is too long.
     fn merge(&mut self, param: &'static str, value: SetValue, name: &Spanned, report: &mut Report) {
+        self.put(param, value, name, report);
+        let Some(SetValue::Variables(all)) = self.0.get(param) else { return };
+        let len: usize = all.iter().map(|(name, value)| name.len() + "=,".len() + value.len()).sum();
+        if param.len() + ": ".len() + len.saturating_sub(1) > Limits::CLIENT.line_len_max {
+            let most = Limits::CLIENT.line_len_max;
+            let message = format!("`{param}` with all that is set is longer than a line of Asterisk's ({most} bytes)");
+            report.error(name.at, message, Some("set fewer variables, or shorter values".to_owned()));
+        }
+    }
+
+    fn put(&mut self, param: &'static str, value: SetValue, name: &Spanned, report: &mut Report) {
         let Some(before) = self.0.get_mut(param) else {
             self.0.insert(param, value);
             return;

@@ -83,13 +83,13 @@ impl Trip {
         }
     }
 
-    /// The prefix of a number that is dialled, if it is the first call to such a one and that sets this off.
-    pub(super) fn first_call<'v>(
-        &self,
-        used: &BTreeSet<String>,
-        value: impl Fn(&str) -> Option<&'v [u8]>,
-    ) -> Option<&str> {
-        prefixes::first_call(&self.first_call, used, value)
+    /// The prefix of one of the numbers that are dialled, if it is the first call to such a one and that sets this off.
+    pub(super) fn first_call(&self, used: &BTreeSet<String>, numbers: &[Vec<u8>]) -> Option<&str> {
+        prefixes::first_call(&self.first_call, used, numbers)
+    }
+
+    pub(super) const fn has_first_call(&self) -> bool {
+        !self.first_call.is_empty()
     }
 
     /// What it does when it is set off.

@@ -255,6 +255,30 @@ fn the_first_call_to_a_class_of_numbers_waits_for_somebody_to_look() {
 }
 
 #[test]
+fn a_call_that_is_sent_on_is_a_first_call_too() {
+    let trip = TripSpec { first_call: vec![spanned("00")], ..TripSpec::default() };
+    let role = RoleSpec { name: spanned("r"), trip: Some(trip), ..RoleSpec::default() };
+    let limits = ClientLimits::compile(&[&role]).expect("limits");
+    let rig = Rig::at(NOON);
+    let redirect = |rig: &Rig, exten: &str| {
+        let headers = [("Action", &b"Redirect"[..]), ("Channel", b"PJSIP/1-1"), ("Exten", exten.as_bytes())];
+        let action = Action::try_from(Message::compose(&headers)).expect("an action");
+        let permit = Permit::new(action, RuleId { path: "roles.r.allow[0]".into(), line: 1 }, Vec::new());
+        let asking = Asking { client: &client("alice"), upstream: "pbx", wall: NOON };
+        code(&rig.buckets.take(&limits, &rig.shared, asking, Decision::Allow(permit)))
+    };
+    assert_eq!(redirect(&rig, "100"), "allowed");
+    assert_eq!(redirect(&rig, "0049"), "limits.tripped");
+    assert_eq!(rig.buckets.take_tripped(&client("alice"))[0].first_call.as_deref(), Some("00"));
+    let saved = rig.buckets.save(NOON);
+    let after = Rig::at(NOON);
+    after.buckets.restore(&saved, &[], &Policy::default(), NOON);
+    assert_eq!(redirect(&after, "100"), "limits.tripped");
+    assert!(after.buckets.resume(&client("alice")));
+    assert_eq!(redirect(&after, "0049"), "allowed");
+}
+
+#[test]
 fn what_is_no_trip_is_refused_with_what_is_wrong() {
     let problems = |trip: TripSpec| {
         let role = RoleSpec { name: spanned("r"), trip: Some(trip), ..RoleSpec::default() };
@@ -280,6 +304,20 @@ fn what_is_no_trip_is_refused_with_what_is_wrong() {
 }
 
 #[test]
+fn what_others_have_used_up_suspends_nobody() {
+    let trip = TripSpec { exceeded: Some(spanned("2/hour")), ..TripSpec::default() };
+    let own = LimitSpec { action: spanned("Originate"), rate: Some(spanned("1000/second")), ..LimitSpec::default() };
+    let role = RoleSpec { name: spanned("r"), trip: Some(trip), limits: vec![own], ..RoleSpec::default() };
+    let bob = ClientLimits::compile(&[&role]).expect("limits");
+    let rig = Rig::new(&[("Originate", "3/hour")]);
+    assert_eq!(rig.count(&ClientLimits::default(), "alice", "Originate", 10), 3);
+    for _ in 0..5 {
+        assert_eq!(code(&rig.take(&bob, "bob", "Originate")), "limits.rate");
+    }
+    assert_eq!(code(&rig.take(&bob, "bob", "Ping")), "allowed");
+}
+
+#[test]
 fn refusals_are_counted_over_a_restart() {
     let trip = TripSpec { exceeded: Some(spanned("3/hour")), ..TripSpec::default() };
     let role = RoleSpec {
@@ -295,11 +333,12 @@ fn refusals_are_counted_over_a_restart() {
     let rig = Rig::at(NOON);
     assert_eq!(rig.count(limits, "alice", "Originate", 2), 1, "one refusal");
     let saved = rig.buckets.save(NOON);
-    let refused = |action: &str| Past {
+    let refused_for = |action: &str, limit: &str| Past {
         wall: NOON + 1,
         identity: "alice".to_owned(),
-        event: PastEvent::Refused { action: action.to_owned() },
+        event: PastEvent::Refused { action: action.to_owned(), limit: limit.to_owned() },
     };
+    let refused = |action: &str| refused_for(action, "roles.r.limits.Originate.per_day");
     let after = |since: &[Past], wall| {
         let rig = Rig::at(wall);
         rig.buckets.restore(&saved, since, &policy, wall);
@@ -308,6 +347,7 @@ fn refusals_are_counted_over_a_restart() {
     };
     assert_eq!(after(&[refused("originate")], NOON + 2), "limits.tripped", "one before, one since, one now");
     assert_eq!(after(&[refused("ping")], NOON + 2), "allowed");
+    assert_eq!(after(&[refused_for("originate", "limits.actions.Originate")], NOON + 2), "allowed", "not its own");
     assert_eq!(after(&[refused("originate")], NOON + 3_600), "allowed", "the first is an hour ago");
     let rig = Rig::at(NOON);
     rig.buckets.restore(&saved, &[refused("originate"), refused("originate")], &policy, NOON + 2);

@@ -8,9 +8,10 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use super::followed::Followed;
 use super::mask::Masks;
 use super::pattern::Attributes;
-use super::scope::{self, Followed, Scope};
+use super::scope::{self, Scope};
 use super::spec::{Problem, RoleSpec, Spanned};
 use crate::ami::{EventMask, Message, PrivilegeClass, Reply, ReplyKind, Rewrite};
 use crate::catalogue;
@@ -98,10 +99,11 @@ impl View {
     ) -> Option<Cow<'r, Message>> {
         let is_shown = match reply.kind() {
             ReplyKind::Event => {
-                // The end of a list belongs to nobody in particular. Calls are followed by what is not shown, too.
+                let may_see = self.may_see(reply, is_answer);
+                // The end of a list belongs to nobody in particular.
                 let is_in_scope = (is_answer && reply.list_frame().is_some())
-                    || scope::holds(&self.scopes, reply.message(), followed);
-                is_in_scope && self.shows_event(reply, is_answer, mask)
+                    || scope::holds(&self.scopes, reply.message(), may_see, followed);
+                may_see && is_in_scope && (is_answer || is_wanted(reply, mask))
             }
             // Nobody but the one who asked gets an answer.
             ReplyKind::Other | ReplyKind::Response => is_answer,
@@ -109,10 +111,12 @@ impl View {
         is_shown.then(|| self.masks.apply(reply.kind(), reply.message()))
     }
 
-    /// The classes that the upstream session has to be subscribed to, so that everything that may be seen arrives.
+    /// The classes that the upstream session has to be subscribed to, so that everything that may be seen and that the
+    /// client wishes to see arrives. Where calls are followed, their end has to be known, whatever the client wishes.
     #[must_use]
-    pub const fn classes(&self) -> EventMask {
-        self.classes
+    pub fn subscription(&self, wish: EventMask) -> EventMask {
+        let wanted = wish.and(self.classes);
+        if self.scopes.is_empty() { wanted } else { wanted.or(EventMask::of([PrivilegeClass::Call])) }
     }
 
     /// Asterisk's answer to `ListCommands` with only those lines whose action `may` accepts.
@@ -125,19 +129,21 @@ impl View {
         })
     }
 
-    fn shows_event(&self, reply: &Reply, is_answer: bool, mask: EventMask) -> bool {
-        let header = reply.message().get("Privilege");
-        let privilege = header.map(Privilege::read).unwrap_or_default();
+    fn may_see(&self, reply: &Reply, is_answer: bool) -> bool {
+        let privilege = reply.message().get("Privilege").map(Privilege::read).unwrap_or_default();
         if privilege.classes & self.denied.classes != 0 || self.denied.has_name_without_case(reply.name()) {
             return false;
         }
-        if is_answer {
-            return true;
-        }
-        // An event without a class is asked for by whoever has not switched events off.
-        let is_wanted = if privilege.is_none() { !mask.is_none() } else { mask.wants(header.unwrap_or_default()) };
-        is_wanted && (privilege.is_within(self.allowed.classes) || self.allowed.names.contains(reply.name()))
+        is_answer || privilege.is_within(self.allowed.classes) || self.allowed.names.contains(reply.name())
     }
+}
+
+/// Whether the client wishes to see it.
+fn is_wanted(reply: &Reply, mask: EventMask) -> bool {
+    let header = reply.message().get("Privilege");
+    // An event without a class is asked for by whoever has not switched events off.
+    let is_none = header.map(Privilege::read).unwrap_or_default().is_none();
+    if is_none { !mask.is_none() } else { mask.wants(header.unwrap_or_default()) }
 }
 
 impl Elements {

@@ -147,11 +147,15 @@ fn masks_hold_for_answers_and_cost_nothing_elsewhere() {
 
 #[test]
 fn the_subscription_is_what_may_be_seen() {
-    let classes = |allow: &[&str], deny: &[&str]| view(allow, deny).classes();
+    let classes = |allow: &[&str], deny: &[&str]| view(allow, deny).subscription(EventMask::ALL);
     assert_eq!(classes(&["call", "agent"], &["agent"]), EventMask::of([PrivilegeClass::Call]));
     assert_eq!(classes(&[], &[]), EventMask::NONE);
-    assert_eq!(View::default().classes(), EventMask::NONE);
+    assert_eq!(View::default().subscription(EventMask::ALL), EventMask::NONE);
     assert_eq!(classes(&["call", "NobodyKnowsThis"], &[]), EventMask::ALL);
+    let mut scoped = role(&["agent"], &[], &[]);
+    scoped.events.scope = vec![(spanned("Queue"), vec![spanned("sales")])];
+    let scoped = View::compile(&[&scoped], &|_| None).expect("a view");
+    assert_eq!(scoped.subscription(EventMask::NONE), EventMask::of([PrivilegeClass::Call]), "Hangup has to arrive");
 }
 
 #[test]

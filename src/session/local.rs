@@ -63,7 +63,7 @@ pub(super) fn events(live: &Live, action: &Action) -> Result<(), QueueFull> {
 
 /// Tells Asterisk which events this session needs: the client's wish within what its roles may see.
 pub(super) async fn subscribe(live: &Live, outlet: &Mutex<Outlet>) -> std::io::Result<()> {
-    let classes = live.shared.snapshot().policy.view(&live.client).classes();
+    let view = live.shared.snapshot().policy.view(&live.client);
     let mut outlet = outlet.lock().await;
     let id = lock(&live.correlation).send(Sent {
         record_id: String::new(),
@@ -74,7 +74,7 @@ pub(super) async fn subscribe(live: &Live, outlet: &Mutex<Outlet>) -> std::io::R
         is_own: true,
         at: Instant::now(),
     });
-    outlet.set_mask(live.mask().and(classes), &id).await
+    outlet.set_mask(view.subscription(live.mask()), &id).await
 }
 
 /// `WaitEvent`: holds events back until there is one, the time is over, or the client sends more; then gives the answer,

@@ -241,7 +241,7 @@ impl PreAuth<'_> {
         let wish = action.get("Events").map_or(Ok(EventMask::ALL), EventMask::parse).unwrap_or(EventMask::ALL);
         let config = self.upstream.config();
         let account = config.login_for(name.as_str(), snapshot.policy.roles(&name));
-        let attached = self.upstream.attach(account, wish.and(view.classes())).await;
+        let attached = self.upstream.attach(account, view.subscription(wish)).await;
         let (inlet, outlet) = attached.map_err(|error| {
             tracing::warn!("session of `{}` refused: {error}", name.as_str());
             match error {

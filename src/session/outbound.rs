@@ -55,7 +55,7 @@ impl CurrentView {
             self.generation = snapshot.generation;
             self.view = snapshot.policy.view(&live.client);
             // What was in scope may not be any more.
-            self.followed = Followed::default();
+            self.followed.unfollow();
         }
     }
 }

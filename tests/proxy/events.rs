@@ -209,14 +209,22 @@ async fn a_call_is_followed_by_its_linkedid() {
     let bench = Bench::with_role(&role).await;
     let mut client = bench.login_with("").await;
     let call = |name: &str, context: &str, linkedid: &str| {
-        event(name, "call,all", &[("Channel", "PJSIP/x-1"), ("Context", context), ("Linkedid", linkedid)])
+        let unique = format!("{context}.{linkedid}");
+        let ids = [("Uniqueid", unique.as_str()), ("Linkedid", linkedid)];
+        event(name, "call,all", &[&[("Channel", "PJSIP/x-1"), ("Context", context)], &ids[..]].concat())
     };
     bench.sim.emit(&call("Newchannel", "from-trunk", "1.1"));
     bench.sim.emit(&call("Newexten", "tenant2-in", "2.1"));
     bench.sim.emit(&call("Newexten", "tenant1-in", "1.1"));
     bench.sim.emit(&call("Newchannel", "from-trunk", "1.1"));
     bench.sim.emit(&event("BridgeCreate", "call,all", &[("BridgeUniqueid", "b")]));
-    bench.sim.emit(&event("DialBegin", "call,all", &[("DestAccountCode", "tenant1"), ("DestLinkedid", "3.1")]));
+    bench.sim.emit(&event(
+        "DialBegin",
+        "call,all",
+        &[("DestAccountCode", "tenant1"), ("DestUniqueid", "3.1"), ("DestLinkedid", "3.1")],
+    ));
+    let forged = [("UserEvent", "x"), ("Context", "tenant1-x"), ("Uniqueid", "2.1"), ("Linkedid", "2.1")];
+    bench.sim.emit(&event("UserEvent", "call,all", &forged));
     bench.sim.emit(&call("Hangup", "from-trunk", "2.1"));
     bench.sim.emit(&call("Hangup", "from-trunk", "3.1"));
     for expected in ["Newexten", "Newchannel", "DialBegin", "Hangup"] {

@@ -47,11 +47,11 @@ fn a_free_originate_is_a_shell() {
     );
     check(
         &format!(
-            "allow: [{{ Originate: {{ Channel: \"Local/1?@agents\", \"Variable?\": {{ \"*\": \"1\", \"F(x)\": a }} }} }}], {LIMITS}"
+            "allow: [{{ Originate: {{ Channel: \"Local/1?@agents\", Exten: 1, \"Variable?\": {{ \"*\": \"1\", \"F(x)\": a }} }} }}], {LIMITS}"
         ),
         &[
-            "6:74 any variable may be set: a dialplan trusts its own",
-            "6:84 `F(x)` is a dialplan function: what it does happens at once",
+            "6:84 any variable may be set: a dialplan trusts its own",
+            "6:94 `F(x)` is a dialplan function: what it does happens at once",
         ],
     );
     check(&format!("allow: [{{ Originate: {{ Channel: \"Local/*@agents\", Application: [Wait] }} }}], {LIMITS}"), &[]);
@@ -79,9 +79,144 @@ fn what_is_worst_needs_parameters() {
     );
 }
 
+/// What is told of one rule.
+fn told_of(rule: &str) -> Vec<String> {
+    told(policy(&format!("allow: [{{ {rule} }}], {LIMITS}"), "", ""))
+}
+
+#[test]
+fn a_pattern_is_judged_by_what_it_matches() {
+    let originate = |rest: &str| format!("Originate: {{ {rest}, Priority: \"1\" }}");
+    let to = |channel: &str| originate(&format!("Channel: \"{channel}\", Exten: \"100\", Context: x"));
+    let runs = |application: &str, data: &str| {
+        originate(&format!("Channel: PJSIP/1, Application: \"{application}\", \"Data?\": \"{data}\""))
+    };
+    let each_warns = [
+        to("?ocal/100@*"),
+        to("*/*"),
+        to("*/1"),
+        to("L*/*@*"),
+        to("**"),
+        to("PJSIP/trunk/**"),
+        to("Local/1@*"),
+        runs("S*", "a"),
+        runs("?ystem", "a"),
+        runs("s*", "a"),
+        runs("System", "**"),
+        runs("MSet", "**"),
+        runs("WaitForCondition", "*"),
+        runs("Dial", "PJSIP/**"),
+        originate("Channel: PJSIP/1, Exten: \"1\", Context: \"*\""),
+        originate("Channel: PJSIP/1, Exten: \"**\", Context: x"),
+        originate("Channel: PJSIP/1"),
+        originate("Channel: PJSIP/1, Exten: 1, Context: x, Variable: { EXEC: \"**\" }"),
+        originate("Channel: PJSIP/1, Exten: 1, Context: x, Variable: { \"FILE(/tmp/x)\": \"a\" }"),
+        "AGI: { Channel: \"**\", Command: \"**\" }".to_owned(),
+        "AGI: { Channel: \"**\", Command: \"EXEC **\" }".to_owned(),
+    ];
+    for rule in each_warns {
+        assert_eq!(told_of(&rule).len(), 1, "{rule}: {:?}", told_of(&rule));
+    }
+    for rule in [
+        "Command: { Command: \"channel **\" }",
+        "Command: { Command: \"* **\" }",
+        "Command: { Command: \"core * now\" }",
+        "Command: { Command: \"module load *\" }",
+        "DialplanExtensionAdd: { Context: x, Extension: \"1\", Priority: \"1\", Application: \"S*\", ApplicationData: a }",
+        "DialplanExtensionAdd: { Context: x, Extension: \"1\", Priority: \"1\", Application: System, ApplicationData: \"**\" }",
+        "QueueAdd: { Queue: s, Interface: \"**\" }",
+        "QueueAdd: { Queue: s, Interface: \"Loca?/1@*\" }",
+        "Redirect: { Channel: \"**\", Context: \"*\", Exten: \"**\", Priority: \"1\" }",
+        "BlindTransfer: { Channel: \"**\", Context: \"**\", Exten: \"1\" }",
+        "Atxfer: { Channel: a, Context: a, Exten: _. }",
+        "GetConfig: { Filename: \"**\" }",
+        "GetConfig: { Filename: \"*.conf\" }",
+        "GetConfig: { Filename: \"p*\" }",
+        "Getvar: { Variable: \"**\" }",
+        "Setvar: { Channel: \"**\", Variable: \"**\", Value: \"**\" }",
+        "Setvar: { Variable: \"FILE(/etc/x)\", Value: \"**\" }",
+        "ModuleLoad: { LoadType: load, Module: \"**\" }",
+        "ModuleLoad: { LoadType: load, Module: \"*.so\" }",
+        "DBPut: { Family: \"**\", Key: \"**\", Val: \"**\" }",
+        "PJSIPNotify: { URI: \"sip:**\", Option: x }",
+        "PJSIPNotify: { Endpoint: \"1\", Variable: \"**\" }",
+        "MessageSend: { To: \"sip:*@*\", Body: x }",
+        "MessageSend: { Destination: \"**\", Body: x }",
+        "ConfbridgeStartRecord: { Conference: \"1\", RecordFile: \"**\" }",
+        "Status: { \"Variables\": \"**\" }",
+        "MixMonitor: { Channel: \"**\", File: \"**\" }",
+        "MixMonitor: { Channel: a, File: \"/tmp/*\" }",
+        "Monitor: { Channel: a, File: \"**\" }",
+        "CreateConfig: { Filename: \"*\" }",
+        "DAHDIDialOffhook: { Number: \"**\" }",
+    ] {
+        assert_eq!(told_of(rule).len(), 1, "{rule}: {:?}", told_of(rule));
+    }
+    assert_eq!(
+        told_of(&originate("Channel: PJSIP/1, Exten: \"**\", Context: x")),
+        ["6:56 any `Exten` may be named: Originate calls any number on the owner's bill"]
+    );
+    let update = "UpdateConfig: { SrcFilename: \"**\", DstFilename: \"**\", \"Action-#?\": \"**\", \"Cat-#?\": \"**\", \"Var-#?\": \"**\", \"Value-#?\": \"**\" }";
+    assert_eq!(told_of(update).len(), 3, "both files, and what is written: {:?}", told_of(update));
+    assert_eq!(
+        told_of("Redirect: { Channel: \"**\", Context: \"*\", Exten: \"**\", Priority: \"1\" }"),
+        [
+            "6:54 any `Context`, `Exten` may be named: Redirect sends any call to any extension that the dialplan has, on the owner's bill"
+        ]
+    );
+}
+
+#[test]
+fn a_rule_that_says_what_it_means_is_not_told_of() {
+    for rule in [
+        "Originate: { Channel: [\"PJSIP/*\", \"PJSIP/{identity}\", \"Local/*@agents/n\"], Context: x, Exten: _X., Priority: \"1\", \"Account?\": \"*\", \"CallerID?\": \"**\" }",
+        "Originate: { Channel: PJSIP/1, Application: [Playback, MeetMe], Data: \"**\" }",
+        "Originate: { Channel: PJSIP/1, Application: Queue, Data: [sales, support] }",
+        "Originate: { Channel: PJSIP/1, Context: \"{identity}-*\", Exten: \"100\", Variable: { a: \"*\" } }",
+        "Redirect: { Channel: \"**\", Context: x, Exten: _1XX, Priority: \"1\" }",
+        "AGI: { Channel: \"**\", Command: \"STREAM FILE hello\" }",
+        "Command: { Command: [\"core show **\", \"queue show *\"] }",
+        "DBPut: { Family: panel, Key: \"**\", Val: \"*\" }",
+        "Getvar: { Channel: \"**\", Variable: [A, \"CHANNEL(state)\"] }",
+        "Setvar: { Channel: \"**\", Variable: A, Value: \"**\" }",
+        "Setvar: { Variable: \"CHANNEL(language)\", Value: [en, de] }",
+        "MixMonitor: { Channel: \"**\", File: \"call-*.wav\" }",
+        "GetConfig: { Filename: [queues.conf, \"musiconhold*\"] }",
+        "QueueAdd: { Queue: \"*\", Interface: [\"PJSIP/2???\", \"Local/2???@q\"], \"MemberName?\": \"**\" }",
+        "Status: { \"Channel?\": \"**\" }",
+        "MessageSend: { To: \"pjsip:1??\", From: \"*\", Body: \"**\" }",
+        "Reload: { Module: [app_queue] }",
+    ] {
+        assert_eq!(told_of(rule), [""; 0], "{rule}");
+    }
+}
+
+#[test]
+fn a_site_s_own_actions_are_looked_at_too() {
+    let own = "actions: { UcmDial: [Channel, { Number: dialable }], Say: [{ What: data }], Look: [Node] }\n";
+    let told = |role: &str| told(policy(role, "", own)).len();
+    assert_eq!(told("allow: [UcmDial, Say, Look]"), 2);
+    assert_eq!(told("allow: [UcmDial: { Number: \"**\" }, Say: { What: \"*\" }, Look: { Node: \"**\" }]"), 2);
+    assert_eq!(told("allow: [UcmDial: { Number: _1XX, Channel: \"**\" }, Say: { What: hello }]"), 0);
+}
+
+#[test]
+fn ids_of_calls_are_looked_at_where_calls_are_followed() {
+    let role = |id: &str, more: &str| {
+        format!("allow: [{{ Originate: {{ Channel: PJSIP/1, Exten: 1, \"ChannelId?\": \"{id}\" }} }}], {LIMITS}{more}")
+    };
+    let scope = ", events: { allow: [call], where: { Context: \"t1-*\" } }";
+    check(&role("**", ""), &[]);
+    check(&role("{identity}-*", scope), &[]);
+    check(
+        &role("*.*", scope),
+        &["6:73 a call may be given the id of another call here, which `events.where` of a role follows"],
+    );
+}
+
 #[test]
 fn calls_need_a_limit() {
-    let allow = "allow: [{ Originate: { Channel: PJSIP/1 } }]";
+    let allow = "allow: [{ Originate: { Channel: PJSIP/1, Exten: 1 } }]";
     check(allow, &["6:18 nothing limits how often this Originate may be done"]);
     check(&format!("{allow}, limits: {{ \"*\": {{ rate: 10/minute }} }}"), &[]);
     let shared = "limits: { actions: { Originate: { rate: 10/minute } } }\n";

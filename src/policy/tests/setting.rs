@@ -2,6 +2,8 @@
 
 use super::super::spec::{SetSpec, SetValueSpec};
 use super::super::{Decision, Permit, Policy};
+use crate::ami::{Action, Message};
+
 use super::{Params, Role, act, client, decide, spanned, spec};
 
 fn set(action: &str, params: &[(&str, SetValueSpec)]) -> SetSpec {
@@ -133,4 +135,64 @@ fn what_cannot_be_set_is_told() {
         problems(vec![role(vec![set("Events", &[])])]),
         ["`Events` is answered by amiwall; nothing of it is forwarded"]
     );
+}
+
+#[test]
+fn a_header_that_is_set_fits_into_a_line() {
+    // "Variable: A0=" and three more of them with the commas between.
+    let lengths = [250, 250, 250, 250];
+    let list = |last: usize| -> Vec<(String, String)> {
+        let lengths = lengths.iter().take(3).copied().chain([last]);
+        lengths.enumerate().map(|(n, len)| (format!("A{n}"), "x".repeat(len))).collect()
+    };
+    let variables_of = |list: &[(String, String)]| {
+        let list: Vec<(&str, &str)> = list.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        variables(&list)
+    };
+    let longest = 1_022 - "Variable: ".len() - 4 * "A0=".len() - 3 - 750;
+    let policy = originate(&[("Variable", variables_of(&list(longest)))]);
+    let (bytes, _) = sent(&policy, &[("Channel", "PJSIP/1")]);
+    assert_eq!(bytes.lines().map(str::len).max(), Some(1_022));
+    let told = "`Variable` with all that is set is longer than a line of Asterisk's (1022 bytes)";
+    let set = |list: &[(String, String)]| vec![set("Originate", &[("Variable", variables_of(list))])];
+    assert_eq!(problems(vec![role(set(&list(longest + 1)))]), [told]);
+    let mut other = role(set(&list(longest)[3..]));
+    other.0.name = spanned("other");
+    assert_eq!(problems(vec![role(set(&list(longest)[..3])), other]), [""; 0]);
+    let mut other = role(set(&[("B".to_owned(), "x".repeat(longest + 2))]));
+    other.0.name = spanned("other");
+    assert_eq!(problems(vec![role(set(&list(longest)[..3])), other]), [told], "two roles together");
+}
+
+#[test]
+fn what_is_added_makes_no_packet_longer_than_asterisk_reads() {
+    let set = set("Originate", &[("Account", text("a")), ("Timeout", at_most("1000"))]);
+    let concurrent = crate::policy::spec::LimitSpec {
+        action: spanned("Originate"),
+        concurrent: Some(spanned("2")),
+        ..Default::default()
+    };
+    let outcome = |role: Role, id: Option<&str>, lines: usize| {
+        let mut headers = vec![("Action", &b"Originate"[..]), ("Channel", b"PJSIP/1")];
+        headers.extend(id.map(|id| ("ActionID", id.as_bytes())));
+        headers.resize(lines, ("Variable", b"a=1"));
+        let action = Action::try_from(Message::compose(&headers)).expect("an action");
+        match decide(&super::alice(role), action) {
+            Decision::Allow(permit) => format!("{} lines", permit.action().message().len()),
+            Decision::Deny(denial) => format!("{}: {}", denial.reason().code(), denial.message()),
+        }
+    };
+    let refused = "message.too-many-lines: Too many lines in message or allocation failure";
+    let plain = || role(Vec::new());
+    assert_eq!(outcome(plain(), Some("x"), 128), "128 lines");
+    assert_eq!(outcome(plain(), None, 128), refused, "amiwall's own ActionID");
+    assert_eq!(outcome(role(vec![set.clone()]), Some("x"), 126), "128 lines");
+    assert_eq!(outcome(role(vec![set]), Some("x"), 127), refused);
+    let counted = |lines| {
+        let mut role = plain();
+        role.0.limits = vec![concurrent.clone()];
+        outcome(role, Some("x"), lines)
+    };
+    assert_eq!(counted(126), "126 lines", "and the two ids of the call");
+    assert_eq!(counted(127), refused);
 }

@@ -1,6 +1,6 @@
 //! `mode: shadow`: what an enforced policy would refuse passes, and is noted; but not everything.
 
-use super::super::spec::ShadowSpec;
+use super::super::spec::{ActionSpec, ShadowSpec};
 use super::super::{Decision, Policy};
 use super::{Params, Role, act, client, decide, spanned, spec};
 
@@ -50,6 +50,24 @@ fn what_can_run_code_has_to_be_named() {
     let policy = shadowed(Role::new("r"), &["ORIGINATE"]);
     assert_eq!(outcome(&policy, "Originate", &call), "would-deny actions.unlisted");
     assert_eq!(outcome(&policy, "Command", &[("Command", "core show channels")]), "deny actions.unlisted");
+}
+
+#[test]
+fn what_a_site_s_own_action_dials_has_to_be_named() {
+    let outcome_of = |kind: &str, also: &[&str]| {
+        let mut alice = client("alice", &["r"], &[]);
+        let also = also.iter().map(|name| spanned(name)).collect();
+        alice.shadow = Some(ShadowSpec { also, ..ShadowSpec::default() });
+        let mut spec = spec(vec![Role::new("r").allow("UcmDial", &[("Number", "12")])], vec![alice]);
+        let params = vec![(spanned("Number"), spanned(kind))];
+        spec.actions = vec![ActionSpec { name: spanned("UcmDial"), params }];
+        outcome(&Policy::compile(spec).expect("a policy").0, "UcmDial", &[("Number", "0049")])
+    };
+    for kind in ["dialable", "dial", "data"] {
+        assert_eq!(outcome_of(kind, &[]), "deny params.Number", "{kind}");
+        assert_eq!(outcome_of(kind, &["ucmdial"]), "would-deny params.Number", "{kind}");
+    }
+    assert_eq!(outcome_of("text", &[]), "would-deny params.Number");
 }
 
 #[test]
