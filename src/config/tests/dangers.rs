@@ -133,3 +133,16 @@ fn a_typing_error_in_events_is_told() {
         &["6:41 `CalerIDNum` is like the name of a header, and is none of those that are known"],
     );
 }
+
+#[test]
+fn a_typing_error_in_where_is_told() {
+    let role = |header: &str| format!("allow: [Ping], events: {{ allow: [call], where: {{ {header}: x }} }}");
+    for header in ["Channel", "channel", "DestChannel", "SpyerChannel", "Context", "Queue", "X-Own", "Tenant"] {
+        check(&role(header), &[]);
+    }
+    check(&role("Chanel"), &["6:57 no event of Asterisk has a header `Chanel`: nothing would be shown"]);
+    check(&role("Contxt"), &["6:57 no event of Asterisk has a header `Contxt`: nothing would be shown"]);
+    check(&role("Queues"), &["6:57 no event of Asterisk has a header `Queues`: nothing would be shown"]);
+    let config = Folder::new().load(policy(&role("Chanel"), "", "")).expect("a policy");
+    assert!(config.warnings.to_string().contains("did you mean `Channel`?"), "{}", config.warnings);
+}
