@@ -47,6 +47,8 @@ pub struct LearnedRole {
     pub rules: Vec<LearnedRule>,
     /// What it saw.
     pub events: Vec<LearnedEvent>,
+    /// What it saw as answers to its own actions only, though `events.allow` could name it: event, how often.
+    pub answers: Vec<(String, u64)>,
     /// From where, and how often.
     pub addresses: Vec<(IpAddr, u64)>,
     /// What it was refused: action, reason code, how often. The most frequent first.
@@ -166,6 +168,7 @@ impl LearnedRole {
             name: format!("learned-{identity}"),
             rules: usage.actions.iter().flat_map(|(key, action)| rules(key, action, attributes)).collect(),
             events: events::propose(&usage.events),
+            answers: usage.answers.iter().map(|(name, count)| (name.clone(), *count)).collect(),
             addresses: usage.addresses.iter().map(|(address, count)| (*address, *count)).collect(),
             refused,
             has_more: usage.has_more,

@@ -105,6 +105,11 @@ impl LearnedRole {
             let note = format!("{}: {}", event.classes, times(event.count));
             yaml.line(8, &format!("- {}  # {}", scalar(&event.name), printable(&note)));
         }
+        for (name, number) in &self.answers {
+            let name = printable(name);
+            yaml.comment(4, &format!("Saw `{name}` {} as the answer to its own action: that needs no", times(*number)));
+            yaml.comment(4, "`events.allow`, and shows nothing of others'.");
+        }
         for event in self.events.iter().filter(|event| !event.is_nameable) {
             yaml.comment(
                 4,

@@ -212,3 +212,17 @@ fn an_event_class_stands_for_all_its_events_only() {
     };
     assert_eq!(names(&mut log), ["agi", "Hangup"]);
 }
+
+#[test]
+fn an_event_that_only_answered_its_own_action_is_told_and_not_allowed() {
+    let mut log = Log::new();
+    log.allowed("alice", "Ping", &[]);
+    log.event("alice", "OriginateResponse", Some("1.2"));
+    log.event("alice", "OriginateResponse", Some("1.2"));
+    log.event("alice", "CoreShowChannel", Some("1.2"));
+    let draft = log.learn();
+    assert!(draft.roles[0].spec().events.allow.is_empty());
+    let yaml = draft.to_yaml();
+    assert!(yaml.contains("    # Saw `OriginateResponse` 2 times as the answer to its own action: that needs no\n"), "{yaml}");
+    assert!(!yaml.contains("CoreShowChannel"), "the items of a list are no events that a policy could allow");
+}
