@@ -159,7 +159,7 @@ fn explain_takes_several_packets_and_events() {
 /// As `run` does: what answers an action needs no `events.allow`.
 #[test]
 fn an_event_that_answers_an_action_is_told_apart() {
-    let folder = folder(&[("crm.yaml", &POLICY.replace("[call]", "[agent]"))]);
+    let folder = folder(&[("crm.yaml", &POLICY.replace("[call]", "[Newchannel]"))]);
     let explain = |args: &[&str], packet: &str| {
         amiwall(folder.path(), &[&["explain", "crm.yaml", "--as", "carla", "--events"], args].concat(), packet)
     };
@@ -192,6 +192,13 @@ FAILED crm.test.yaml:7: carla, Event: Hangup
 no test is decided by roles.crm.allow[0] (line 10), roles.crm.allow[1] (line 11), roles.crm.deny[0] (line 17)
 crm.yaml: 2 passed, 3 failed
 "
+    );
+    std::fs::write(folder.path().join("crm.yaml"), POLICY.replace("[call]", "[agent]")).expect("a file");
+    let ran = explain(&[], "Event: OriginateResponse\nPrivilege: call,all\n");
+    assert!(
+        ran.stdout.contains("no event of its class is allowed, so that Asterisk is asked for none"),
+        "{}",
+        ran.stdout
     );
     let tests = "version: 1\ntests: [{ as: carla, send: { Action: Ping }, answers: Ping, expect: allow }]\n";
     std::fs::write(folder.path().join("crm.test.yaml"), tests).expect("a file");

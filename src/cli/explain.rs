@@ -71,7 +71,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     }
     let is_allowed = |judged: &Judged| match judged {
         Judged::Action(explanation) => matches!(explanation.decision, Decision::Allow(_)),
-        Judged::NoAction(_) | Judged::Reply(Sight::AsAnswer(_) | Sight::Hidden) => false,
+        Judged::NoAction(_) | Judged::Reply(Sight::AsAnswer(_) | Sight::NotAsked | Sight::Hidden) => false,
         Judged::Reply(Sight::Shown(_)) => true,
     };
     Ok(if kept_out.is_none() && judged.iter().all(is_allowed) { Exit::Ok } else { Exit::Denied })
@@ -108,6 +108,7 @@ impl Teller<'_> {
                 denial.message()
             ),
             Judged::Reply(Sight::Hidden) => format!("{} does not see this", self.desk.name()),
+            Judged::Reply(Sight::NotAsked) => format!("{} does not see this: {NOT_ASKED}", self.desk.name()),
             Judged::Reply(Sight::AsAnswer(action)) => {
                 format!("{} sees this only as the answer to {}", self.desk.name(), own(*action))
             }
@@ -224,7 +225,7 @@ impl Teller<'_> {
             Judged::Reply(Sight::AsAnswer(action)) => {
                 json!({ "decision": "answer-only", "answers": action, "packet": Value::Null })
             }
-            Judged::Reply(Sight::Hidden) => json!({ "decision": "hidden", "packet": Value::Null }),
+            Judged::Reply(Sight::Hidden | Sight::NotAsked) => json!({ "decision": "hidden", "packet": Value::Null }),
         }
     }
 }
@@ -252,6 +253,10 @@ fn considered_json(one: &Considered) -> Value {
     json!({ "rule": one.rule.path.as_ref(), "line": one.rule.line, "effect": effect, "verdict": verdict,
         "differences": differences })
 }
+
+/// Why even an answer may not arrive.
+pub(super) const NOT_ASKED: &str =
+    "it may answer an action, but no event of its class is allowed, so that Asterisk is asked for none";
 
 /// An action of the identity's own, of that name if it is known.
 pub(super) fn own(action: Option<&str>) -> String {

@@ -33,6 +33,8 @@ pub(super) enum Sight {
     Shown(Message),
     /// Nothing, unless it answers an action of the client's own: of this name, where only one is answered so.
     AsAnswer(Option<&'static str>),
+    /// Nothing: it may answer an action of the client's own, but Asterisk is not asked for events of its classes.
+    NotAsked,
     /// Nothing.
     Hidden,
 }
@@ -97,17 +99,21 @@ impl<'c> Desk<'c> {
         let mut followed = Followed::default();
         let show = |message| {
             let reply = Reply::from(message);
-            let mut seen =
-                |is_answer| Some(view.show(&reply, is_answer, EventMask::ALL, &mut followed)?.into_owned());
+            let mut seen = |is_answer| Some(view.show(&reply, is_answer, EventMask::ALL, &mut followed)?.into_owned());
             let answered = answered(&reply);
             let is_of = |action: &str| {
                 let is_it = answered.is_some_and(|own| own.is_none_or(|own| own.eq_ignore_ascii_case(action)));
                 is_it && self.may_ever(action)
             };
-            Judged::Reply(match (seen(answers.is_some_and(is_of)), answered) {
+            let (arrives, is_answer) = (view.arrives(&reply), answers.is_some_and(is_of));
+            Judged::Reply(match (seen(is_answer && arrives), answered) {
                 (Some(message), _) => Sight::Shown(message),
-                (None, Some(action)) if answers.is_none() && action.is_none_or(|name| self.may_ever(name)) => {
-                    seen(true).map_or(Sight::Hidden, |_| Sight::AsAnswer(action))
+                (None, Some(action)) if is_answer || action.is_none_or(|name| self.may_ever(name)) => {
+                    match seen(true) {
+                        Some(_) if !arrives => Sight::NotAsked,
+                        Some(_) if answers.is_none() => Sight::AsAnswer(action),
+                        _ => Sight::Hidden,
+                    }
                 }
                 (None, _) => Sight::Hidden,
             })

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::explain::{own, unknown};
+use super::explain::{NOT_ASKED, own, unknown};
 use super::judge::{self, Desk, Judged, Sight};
 use super::{Exit, Failure, Format, out};
 use crate::config::{self, Checked, Direction, Expect, TestCase};
@@ -164,6 +164,7 @@ fn came_of(desk: &Desk<'_>, case: &TestCase, deciding: &mut BTreeSet<std::sync::
             let note = format!("it is shown only as the answer to {} (say so: `answers: {name}`)", own(action));
             Came { note: Some(note), ..Came::plain(Expect::Hidden) }
         }
+        Judged::Reply(Sight::NotAsked) => Came { note: Some(NOT_ASKED.to_owned()), ..Came::plain(Expect::Hidden) },
         Judged::Reply(Sight::Hidden) => {
             let unasked = case.answers.as_ref().filter(|action| !desk.may_ever(&action.text));
             let note = unasked.map(|action| format!("{} may never send `{}`", desk.name(), action.text));

@@ -125,6 +125,12 @@ impl View {
         })
     }
 
+    /// Whether Asterisk is asked for events of this one's classes, so that it can arrive at all.
+    #[must_use]
+    pub fn arrives(&self, reply: &Reply) -> bool {
+        reply.message().get("Privilege").is_none_or(|classes| self.classes.wants(classes))
+    }
+
     fn shows_event(&self, reply: &Reply, is_answer: bool, mask: EventMask) -> bool {
         let header = reply.message().get("Privilege");
         let privilege = header.map(Privilege::read).unwrap_or_default();
