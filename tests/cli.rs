@@ -306,3 +306,25 @@ tests:
     let ran = test("version: 1\ntests: [{ as: nobody, send: { Action: Ping }, expect: deny }]\n");
     assert!(ran.stderr.starts_with("crm.test.yaml:2: the policy has no identity `nobody`"), "{}", ran.stderr);
 }
+
+#[test]
+fn check_tells_what_a_policy_amounts_to() {
+    let policy = POLICY
+        .replace("[call] }", "[call], where: { Channel: \"PJSIP/{extension}-*\", Queue: [a, b] } }")
+        .replace("  carla:\n", "  carla:\n    mode: shadow\n    shadow_also: [Originate, Command]\n");
+    let folder = folder(&[("crm.yaml", &policy)]);
+    let ran = amiwall(folder.path(), &["check", "crm.yaml", "--without-files"], "");
+    for line in [
+        "only of calls and queues with Channel = PJSIP/1001-*, or Queue = a or b\n",
+        "refused all the same, unless a rule allows it, since it can run code: AGI, ConfbridgeStartRecord, ",
+    ] {
+        assert!(ran.stdout.contains(line), "{line}\n{}", ran.stdout);
+    }
+    assert!(ran.stdout.starts_with("crm.yaml: valid: 2 warnings\n"), "{}", ran.stdout);
+    let ran = amiwall(folder.path(), &["check", "crm.yaml", "--without-files", "--strict"], "");
+    assert_eq!((ran.stdout.as_str(), ran.code), ("", Some(4)));
+    assert!(ran.stderr.ends_with("crm.yaml: not accepted: 2 warnings (--strict)\n"), "{}", ran.stderr);
+    let ran = amiwall(folder.path(), &["check", "crm.yaml", "--without-files", "--strict", "--format", "json"], "");
+    let value: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    assert_eq!(value["valid"], false);
+}
