@@ -238,3 +238,14 @@ fn an_event_that_only_answered_its_own_action_is_told_and_not_allowed() {
     );
     assert!(!yaml.contains("CoreShowChannel"), "the items of a list are no events that a policy could allow");
 }
+
+#[test]
+fn what_was_refused_since_it_can_run_code_is_told_with_the_way_to_watch_it() {
+    let mut log = Log::new();
+    log.allowed("alice", "Ping", &[]);
+    log.refused("alice", "Command");
+    log.refused("alice", "Hangup");
+    let yaml = log.learn().to_yaml();
+    let told = "  #   Command once (actions.unlisted)\n  #     It can run code: while you watch, it passes only if you name it under `shadow_also`";
+    assert!(yaml.contains(told) && yaml.matches("shadow_also").count() == 1, "{yaml}");
+}
