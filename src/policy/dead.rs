@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::catalogue::ParamKind;
+use crate::catalogue::{self, ParamKind};
 
 use super::actions::{self, ActionRules, ClientPolicy, NEVER_FORWARDED};
 use super::compile::rule_id;
@@ -58,8 +58,9 @@ enum Why {
 
 /// None where it may fire, or nobody knows.
 fn why_not(client: &ClientPolicy, key: &str, rules: &ActionRules, deny: &Rule) -> Option<Why> {
-    let needs_no_rule = actions::entry_of(Some(rules), key).is_some_and(|entry| entry.is_local);
-    if client.shadow.is_some() || needs_no_rule || key == NEVER_FORWARDED {
+    // An unknown name was told.
+    let is_judged = actions::entry_of(Some(rules), key).is_some_and(|entry| !entry.is_local);
+    if client.shadow.is_some() || !is_judged || key == NEVER_FORWARDED || is_misspelt(client, key) {
         return None;
     }
     let mut why = Why::Action;
@@ -67,6 +68,12 @@ fn why_not(client: &ClientPolicy, key: &str, rules: &ActionRules, deny: &Rule) -
         why = Why::Param(disjoint(deny, allow)?.name.clone());
     }
     Some(why)
+}
+
+/// Whether an allow has a name that is like this action's: then it is that one which was meant, and that was told.
+fn is_misspelt(client: &ClientPolicy, key: &str) -> bool {
+    let unknown = client.actions.iter().filter(|(_, rules)| rules.entry.is_none() && !rules.allow.is_empty());
+    unknown.filter_map(|(name, _)| catalogue::nearest_action(name)).any(|meant| meant.eq_ignore_ascii_case(key))
 }
 
 /// The first parameter of which no value is both allowed and denied.
