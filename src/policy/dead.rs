@@ -14,18 +14,25 @@ use super::report::Report;
 use super::spec::RoleSpec;
 use super::value::{Text, ValueRule};
 
+/// So many pairs of an allow and a deny are compared; of a policy with more, nothing more is told.
+const PAIRS_MAX: usize = 200_000;
+
 /// Warns about each such rule of a role that somebody has.
 pub(super) fn look<'c>(roles: &[Arc<RoleSpec>], clients: impl Iterator<Item = &'c ClientPolicy>, report: &mut Report) {
     let mut may_fire: HashSet<&str> = HashSet::new();
     let mut never: HashMap<&str, Why> = HashMap::new();
+    let mut pairs: usize = 0;
     for client in clients {
+        let meant = misspelt(client);
         for (key, rules) in &client.actions {
             for deny in rules.deny.iter().filter(|deny| deny.id.path.starts_with("roles.")) {
                 let path = &*deny.id.path;
                 if may_fire.contains(path) {
                     continue;
                 }
-                match why_not(client, key, rules, deny) {
+                pairs = pairs.saturating_add(rules.allow.len());
+                let is_told = pairs <= PAIRS_MAX && !meant.contains(key);
+                match is_told.then(|| why_not(client, key, rules, deny)).flatten() {
                     Some(why) => drop(never.insert(path, why)),
                     None => drop(may_fire.insert(path)),
                 }
@@ -60,7 +67,7 @@ enum Why {
 fn why_not(client: &ClientPolicy, key: &str, rules: &ActionRules, deny: &Rule) -> Option<Why> {
     // An unknown name was told.
     let is_judged = actions::entry_of(Some(rules), key).is_some_and(|entry| !entry.is_local);
-    if client.shadow.is_some() || !is_judged || key == NEVER_FORWARDED || is_misspelt(client, key) {
+    if client.shadow.is_some() || !is_judged || key == NEVER_FORWARDED {
         return None;
     }
     let mut why = Why::Action;
@@ -70,10 +77,10 @@ fn why_not(client: &ClientPolicy, key: &str, rules: &ActionRules, deny: &Rule) -
     Some(why)
 }
 
-/// Whether an allow has a name that is like this action's: then it is that one which was meant, and that was told.
-fn is_misspelt(client: &ClientPolicy, key: &str) -> bool {
+/// The actions that were meant by names in allows that nobody knows, in lower case: of those something else was told.
+fn misspelt(client: &ClientPolicy) -> HashSet<String> {
     let unknown = client.actions.iter().filter(|(_, rules)| rules.entry.is_none() && !rules.allow.is_empty());
-    unknown.filter_map(|(name, _)| catalogue::nearest_action(name)).any(|meant| meant.eq_ignore_ascii_case(key))
+    unknown.filter_map(|(name, _)| catalogue::nearest_action(name)).map(str::to_ascii_lowercase).collect()
 }
 
 /// The first parameter of which no value is both allowed and denied.
