@@ -156,6 +156,56 @@ fn explain_takes_several_packets_and_events() {
     assert_eq!(ran.stdout, "carla sees\n  Event: Newchannel\n  Privilege: call,all\n\n\ncarla does not see this\n");
 }
 
+/// As `run` does: what answers an action needs no `events.allow`.
+#[test]
+fn an_event_that_answers_an_action_is_told_apart() {
+    let folder = folder(&[("crm.yaml", &POLICY.replace("[call]", "[Newchannel]"))]);
+    let explain = |args: &[&str], packet: &str| {
+        amiwall(folder.path(), &[&["explain", "crm.yaml", "--as", "carla", "--events"], args].concat(), packet)
+    };
+    let ran = explain(&[], "Event: OriginateResponse\nPrivilege: call,all\n\nEvent: Hangup\nPrivilege: call,all\n");
+    let expected = "carla sees this only as the answer to its own Originate\n\ncarla does not see this\n";
+    assert_eq!((ran.stdout.as_str(), ran.code), (expected, Some(3)));
+    let ran = explain(&["--format", "json"], "Event: Status\n");
+    let value: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    assert_eq!(value["packets"][0]["decision"], "answer-only");
+    assert!(explain(&[], "Response: Success\n").stdout.contains("only as the answer to an action of its own"));
+
+    let tests = "version: 1
+tests:
+  - { as: carla, event: { Event: OriginateResponse, Privilege: 'call,all' }, answers: originate, expect: shown }
+  - { as: carla, event: { Event: OriginateResponse, Privilege: 'call,all' }, expect: hidden }
+  - { as: carla, event: { Event: OriginateResponse, Privilege: 'call,all' }, expect: shown }
+  - { as: carla, event: { Event: OriginateResponse, Privilege: 'call,all' }, answers: Hangup, expect: shown }
+  - { as: carla, event: { Event: Hangup, Privilege: 'call,all' }, answers: Originate, expect: shown }
+";
+    std::fs::write(folder.path().join("crm.test.yaml"), tests).expect("a file");
+    let ran = amiwall(folder.path(), &["test", "crm.yaml"], "");
+    assert_eq!(
+        ran.stdout,
+        "FAILED crm.test.yaml:5: carla, Event: OriginateResponse
+  expected shown; got hidden: it is shown only as the answer to its own Originate (say so: `answers: Originate`)
+FAILED crm.test.yaml:6: carla, Event: OriginateResponse
+  expected shown; got hidden: carla may never send `Hangup`
+FAILED crm.test.yaml:7: carla, Event: Hangup
+  expected shown; got hidden
+no test is decided by roles.crm.allow[0] (line 10), roles.crm.allow[1] (line 11), roles.crm.deny[0] (line 17)
+crm.yaml: 2 passed, 3 failed
+"
+    );
+    std::fs::write(folder.path().join("crm.yaml"), POLICY.replace("[call]", "[agent]")).expect("a file");
+    let ran = explain(&[], "Event: OriginateResponse\nPrivilege: call,all\n");
+    assert!(
+        ran.stdout.contains("no event of its class is allowed, so that Asterisk is asked for none"),
+        "{}",
+        ran.stdout
+    );
+    let tests = "version: 1\ntests: [{ as: carla, send: { Action: Ping }, answers: Ping, expect: allow }]\n";
+    std::fs::write(folder.path().join("crm.test.yaml"), tests).expect("a file");
+    let ran = amiwall(folder.path(), &["test", "crm.yaml"], "");
+    assert!(ran.stderr.starts_with("error: only an `event` answers an action"), "{}", ran.stderr);
+}
+
 #[test]
 fn explain_tells_who_would_not_be_let_in() {
     for (from, reason) in [("10.2.0.1", "login.networks"), ("192.0.2.1", "networks.listener")] {
@@ -255,4 +305,26 @@ tests:
     assert_eq!((ran.code, ran.stderr.trim()), (Some(1), "there are no tests in these files"));
     let ran = test("version: 1\ntests: [{ as: nobody, send: { Action: Ping }, expect: deny }]\n");
     assert!(ran.stderr.starts_with("crm.test.yaml:2: the policy has no identity `nobody`"), "{}", ran.stderr);
+}
+
+#[test]
+fn check_tells_what_a_policy_amounts_to() {
+    let policy = POLICY
+        .replace("[call] }", "[call], where: { Channel: \"PJSIP/{extension}-*\", Queue: [a, b] } }")
+        .replace("  carla:\n", "  carla:\n    mode: shadow\n    shadow_also: [Originate, Command]\n");
+    let folder = folder(&[("crm.yaml", &policy)]);
+    let ran = amiwall(folder.path(), &["check", "crm.yaml", "--without-files"], "");
+    for line in [
+        "only of calls and queues with Channel = PJSIP/1001-*, or Queue = a or b\n",
+        "refused all the same, unless a rule allows it, since it can run code: AGI, ConfbridgeStartRecord, ",
+    ] {
+        assert!(ran.stdout.contains(line), "{line}\n{}", ran.stdout);
+    }
+    assert!(ran.stdout.starts_with("crm.yaml: valid: 2 warnings\n"), "{}", ran.stdout);
+    let ran = amiwall(folder.path(), &["check", "crm.yaml", "--without-files", "--strict"], "");
+    assert_eq!((ran.stdout.as_str(), ran.code), ("", Some(4)));
+    assert!(ran.stderr.ends_with("crm.yaml: not accepted: 2 warnings (--strict)\n"), "{}", ran.stderr);
+    let ran = amiwall(folder.path(), &["check", "crm.yaml", "--without-files", "--strict", "--format", "json"], "");
+    let value: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
+    assert_eq!(value["valid"], false);
 }

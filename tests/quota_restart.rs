@@ -170,7 +170,7 @@ async fn a_suspension_holds_until_somebody_resumes_the_identity() {
     let (code, text) = resume(folder.path(), "nobody").await;
     assert!(code == Some(2) && text.contains("there is no identity `nobody`"), "{code:?}: {text}");
     let (code, text) = resume(folder.path(), "Dialer").await;
-    assert!(code == Some(0) && text.contains("`dialer` may act again"), "{code:?}: {text}");
+    assert!(code == Some(0) && text.contains("`dialer` is not suspended now"), "{code:?}: {text}");
     assert!(ask(address, PING).await.contains("Pong"));
     let records = std::fs::read_dir(folder.path().join("audit")).expect("a log");
     let segments = records

@@ -26,23 +26,28 @@ fn letters(name: &str) -> u32 {
     name.bytes().fold(0, |letters, byte| letters | 1 << (byte & 31))
 }
 
-/// How many bytes have to be put in, taken out or changed to make one name of the other (Levenshtein), without case.
+/// How many bytes have to be put in, taken out, changed, or swapped with the next to make one name of the other, without
+/// case.
 fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        if let Some(first) = row.first_mut() {
-            *first = left;
+    let (a, b) = (a.to_ascii_lowercase().into_bytes(), b.to_ascii_lowercase().into_bytes());
+    let mut before_last: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    let at = |row: &[usize], place: Option<usize>| place.and_then(|place| row.get(place)).copied();
+    for (i, x) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, y) in b.iter().enumerate() {
+            let changed = at(&last, Some(j)).map(|cost| cost + usize::from(x != y));
+            let taken_out = at(&last, Some(j + 1)).map(|cost| cost + 1);
+            let put_in = at(&row, Some(j)).map(|cost| cost + 1);
+            let (before_x, before_y) =
+                (i.checked_sub(1).and_then(|i| a.get(i)), j.checked_sub(1).and_then(|j| b.get(j)));
+            let is_swap = before_x == Some(y) && before_y == Some(x);
+            let swapped = at(&before_last, j.checked_sub(1)).filter(|_| is_swap).map(|cost| cost + 1);
+            row.push([changed, taken_out, put_in, swapped].into_iter().flatten().min().unwrap_or_default());
         }
-        for (above, y) in row.iter_mut().skip(1).zip(b.bytes()) {
-            let changed = diagonal + usize::from(!x.eq_ignore_ascii_case(&y));
-            diagonal = *above;
-            left = changed.min(*above + 1).min(left + 1);
-            *above = left;
-        }
+        before_last = std::mem::replace(&mut last, row);
     }
-    row.last().copied().unwrap_or_default()
+    last.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -50,10 +55,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn distances_are_levenshteins() {
-        for (a, b, expected) in
-            [("", "", 0), ("", "ab", 2), ("ab", "", 2), ("kitten", "sitting", 3), ("Ping", "PING", 0)]
-        {
+    fn distances_count_typing_errors() {
+        for (a, b, expected) in [
+            ("", "", 0),
+            ("", "ab", 2),
+            ("ab", "", 2),
+            ("kitten", "sitting", 3),
+            ("Ping", "PING", 0),
+            ("Pnig", "Ping", 1),
+            ("ab", "ba", 1),
+            ("abc", "ca", 3),
+        ] {
             assert_eq!(distance(a, b), expected, "{a} {b}");
         }
     }

@@ -1,6 +1,7 @@
 //! `amiwall check`: is the policy valid, and what does it amount to, in plain words.
 
 pub(super) mod describe;
+mod limits;
 
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
@@ -30,12 +31,15 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         Format::Human => human(args, &checked),
         Format::Json => json(args, &checked),
     }
-    let is_refused = |checked: &Checked| args.strict && !checked.warnings.is_empty();
-    if checked.as_ref().is_ok_and(is_refused) {
-        say(&mut std::io::stderr(), "with --strict, warnings are errors");
+    if checked.as_ref().is_ok_and(|checked| is_refused(args, checked)) {
         return Ok(Exit::InvalidPolicy);
     }
     Ok(checked.as_ref().map_or_else(super::exit_of, |_| Exit::Ok))
+}
+
+/// Whether a valid policy fails because of its warnings.
+fn is_refused(args: &Args, checked: &Checked) -> bool {
+    args.strict && !checked.warnings.is_empty()
 }
 
 /// Problems go to standard error, so that the summary can be kept alone.
@@ -50,6 +54,10 @@ fn human(args: &Args, checked: &Result<Checked, Diagnostics>) {
     }
     let path = args.policy.display();
     match checked {
+        Ok(checked) if is_refused(args, checked) => {
+            let counts = plural(&[(checked.warnings.len(), "warning")]);
+            say(&mut std::io::stderr(), &format!("{path}: not accepted{counts} (--strict)"));
+        }
         Ok(checked) => {
             out(&format!(
                 "{path}: valid{}\n\n{}",
@@ -79,7 +87,7 @@ fn json(args: &Args, checked: &Result<Checked, Diagnostics>) {
     let value = match checked {
         Ok(checked) => serde_json::json!({
             "path": path,
-            "valid": true,
+            "valid": !is_refused(args, checked),
             "digest": checked.digest,
             "problems": checked.warnings.to_json(),
             "identities": describe::json(checked),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::judge::{self, Desk, Judged};
+use super::judge::{self, Desk, Judged, Sight};
 use super::{Exit, Failure, Format, out};
 use crate::ami::Message;
 use crate::catalogue::nearest;
@@ -48,7 +48,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     }
     // The empty line at the end is easily forgotten.
     input.extend_from_slice(if input.ends_with(b"\n") { b"\r\n" } else { b"\r\n\r\n" });
-    let mut judged = if args.events { desk.show_all(&input) } else { desk.judge_all(&input) };
+    let mut judged = if args.events { desk.show_all(&input, None) } else { desk.judge_all(&input) };
     // The empty line added, where it was not needed.
     if judged.len() > 1 && matches!(judged.last(), Some(Judged::NoAction(denial)) if is_empty(denial)) {
         judged.pop();
@@ -71,8 +71,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     }
     let is_allowed = |judged: &Judged| match judged {
         Judged::Action(explanation) => matches!(explanation.decision, Decision::Allow(_)),
-        Judged::NoAction(_) | Judged::Reply(None) => false,
-        Judged::Reply(Some(_)) => true,
+        Judged::NoAction(_) | Judged::Reply(Sight::AsAnswer(_) | Sight::NotAsked | Sight::Hidden) => false,
+        Judged::Reply(Sight::Shown(_)) => true,
     };
     Ok(if kept_out.is_none() && judged.iter().all(is_allowed) { Exit::Ok } else { Exit::Denied })
 }
@@ -107,8 +107,12 @@ impl Teller<'_> {
                 denial.reason().code(),
                 denial.message()
             ),
-            Judged::Reply(None) => format!("{} does not see this", self.desk.name()),
-            Judged::Reply(Some(message)) => format!("{} sees\n{}", self.desk.name(), indented(message)),
+            Judged::Reply(Sight::Hidden) => format!("{} does not see this", self.desk.name()),
+            Judged::Reply(Sight::NotAsked) => format!("{} does not see this: {NOT_ASKED}", self.desk.name()),
+            Judged::Reply(Sight::AsAnswer(action)) => {
+                format!("{} sees this only as the answer to {}", self.desk.name(), own(*action))
+            }
+            Judged::Reply(Sight::Shown(message)) => format!("{} sees\n{}", self.desk.name(), indented(message)),
         }
     }
 
@@ -215,8 +219,13 @@ impl Teller<'_> {
                     "unallowable": unallowable, "considered": considered })
             }
             Judged::NoAction(denial) => json!({ "decision": "deny", "reason": denial.reason().code() }),
-            Judged::Reply(shown) => json!({ "decision": if shown.is_some() { "shown" } else { "hidden" },
-                "packet": shown.as_ref().map(|message| String::from_utf8_lossy(message.lines()).into_owned()) }),
+            Judged::Reply(Sight::Shown(message)) => {
+                json!({ "decision": "shown", "packet": String::from_utf8_lossy(message.lines()) })
+            }
+            Judged::Reply(Sight::AsAnswer(action)) => {
+                json!({ "decision": "answer-only", "answers": action, "packet": Value::Null })
+            }
+            Judged::Reply(Sight::Hidden | Sight::NotAsked) => json!({ "decision": "hidden", "packet": Value::Null }),
         }
     }
 }
@@ -243,6 +252,15 @@ fn considered_json(one: &Considered) -> Value {
     let differences: Vec<Value> = differences.iter().map(difference).collect();
     json!({ "rule": one.rule.path.as_ref(), "line": one.rule.line, "effect": effect, "verdict": verdict,
         "differences": differences })
+}
+
+/// Why even an answer may not arrive.
+pub(super) const NOT_ASKED: &str =
+    "it may answer an action, but no event of its class is allowed, so that Asterisk is asked for none";
+
+/// An action of the identity's own, of that name if it is known.
+pub(super) fn own(action: Option<&str>) -> String {
+    action.map_or_else(|| "an action of its own".to_owned(), |name| format!("its own {name}"))
 }
 
 /// A reason in words.

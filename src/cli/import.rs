@@ -112,15 +112,18 @@ fn create(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Failure> {
 
 fn next_steps(folder: &Path, imported: &Imported) -> String {
     let folder = folder.display();
-    let lost = imported.notes().iter().filter(|note| note.fate == Fate::Lost).count();
-    let lost = if lost == 0 { String::new() } else { format!(" Not carried over: {lost}, see above.") };
+    let count = |fate: Fate| imported.notes().iter().filter(|note| note.fate == fate).count();
+    let counts = Fate::ALL.map(|fate| (count(fate), fate.word()));
+    let counts: Vec<String> =
+        counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+    let noted = if counts.is_empty() { String::new() } else { format!(" Lines above: {}.", counts.join(", ")) };
     let certs = if imported.needs_certificates() {
         format!("   Make the certificates: amiwall certs {folder}/certs --name THE-NAME-CLIENTS-CONNECT-BY\n")
     } else {
         String::new()
     };
     format!(
-        "Written: {folder}/policy.yaml, {folder}/manager.conf.hardened, {folder}/secrets.{lost}\n\n\
+        "Written: {folder}/policy.yaml, {folder}/manager.conf.hardened, {folder}/secrets.{noted}\n\n\
          What to do next:\n\n\
          1. Read the policy, the list at its top first, and take away what no client uses.\n{certs}\
          2. See what it amounts to: amiwall check {folder}/policy.yaml\n\

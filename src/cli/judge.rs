@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use super::Failure;
-use crate::ami::{Action, Decoder, EventMask, Limits, Malformed, Message, Reply};
+use crate::ami::{Action, Decoder, EventMask, Limits, Malformed, Message, Reply, ReplyKind};
+use crate::catalogue::{self, EventUse};
 use crate::config::{self, Checked, Files};
 use crate::identity::{ClientName, Identity};
 use crate::policy::{Denial, Explanation, Followed};
@@ -21,8 +22,21 @@ pub(super) enum Judged {
     Action(Explanation),
     /// A packet of the client that is no action.
     NoAction(Denial),
-    /// A packet of Asterisk, as the client sees it.
-    Reply(Option<Message>),
+    /// A packet of Asterisk.
+    Reply(Sight),
+}
+
+/// What a client sees of a packet of Asterisk.
+#[derive(Debug)]
+pub(super) enum Sight {
+    /// This.
+    Shown(Message),
+    /// Nothing, unless it answers an action of the client's own: of this name, where only one is answered so.
+    AsAnswer(Option<&'static str>),
+    /// Nothing: it may answer an action of the client's own, but Asterisk is not asked for events of its classes.
+    NotAsked,
+    /// Nothing.
+    Hidden,
 }
 
 /// The session of an identity.
@@ -75,8 +89,9 @@ impl<'c> Desk<'c> {
         }
     }
 
-    /// Every packet of Asterisk that the bytes hold, as broadcast to the client.
-    pub(super) fn show_all(&self, bytes: &[u8]) -> Vec<Judged> {
+    /// Every packet of Asterisk that the bytes hold, as broadcast to the client. `answers`: they answer its own action of
+    /// that name.
+    pub(super) fn show_all(&self, bytes: &[u8], answers: Option<&str>) -> Vec<Judged> {
         let view = self.checked.policy.view(&ClientName::for_explain(&self.identity.name));
         let mut decoder = Decoder::upstream();
         decoder.feed(bytes);
@@ -84,8 +99,43 @@ impl<'c> Desk<'c> {
         let mut followed = Followed::default();
         let show = |message| {
             let reply = Reply::from(message);
-            Judged::Reply(view.show(&reply, false, EventMask::ALL, &mut followed).map(std::borrow::Cow::into_owned))
+            let mut seen = |is_answer| Some(view.show(&reply, is_answer, EventMask::ALL, &mut followed)?.into_owned());
+            let answered = answered(&reply);
+            let is_of = |action: &str| {
+                let is_it = answered.is_some_and(|own| own.is_none_or(|own| own.eq_ignore_ascii_case(action)));
+                is_it && self.may_ever(action)
+            };
+            let (arrives, is_answer) = (view.arrives(&reply), answers.is_some_and(is_of));
+            Judged::Reply(match (seen(is_answer && arrives), answered) {
+                (Some(message), _) => Sight::Shown(message),
+                (None, Some(action)) if is_answer || action.is_none_or(|name| self.may_ever(name)) => {
+                    match seen(true) {
+                        Some(_) if !arrives => Sight::NotAsked,
+                        Some(_) if answers.is_none() => Sight::AsAnswer(action),
+                        _ => Sight::Hidden,
+                    }
+                }
+                (None, _) => Sight::Hidden,
+            })
         };
         packets.map(show).collect()
+    }
+
+    /// Whether the identity may send some action of that name.
+    pub(super) fn may_ever(&self, action: &str) -> bool {
+        self.checked.policy.may_ever(&ClientName::for_explain(&self.identity.name), action)
+    }
+}
+
+/// Which action a packet may answer, if it may answer one at all; the name where it can be only one.
+fn answered(reply: &Reply) -> Option<Option<&'static str>> {
+    match reply.kind() {
+        ReplyKind::Response => Some(None),
+        ReplyKind::Event if reply.name() == b"OriginateResponse" => Some(Some("Originate")),
+        ReplyKind::Event => {
+            let event = catalogue::event(std::str::from_utf8(reply.name()).ok()?)?;
+            (event.used_as != EventUse::Event).then_some(None)
+        }
+        ReplyKind::Other => None,
     }
 }

@@ -47,6 +47,9 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    out(&format!("`{identity}` may act again, as far as the policy lets it; the audit log has it on record"));
+    // amiwall alone knows whether it was suspended, and says so in its log.
+    out(&format!(
+        "`{identity}` is not suspended now, and may act as far as the policy lets it; whether it was, the `admin` record in the audit log says"
+    ));
     Ok(Exit::Ok)
 }

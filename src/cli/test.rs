@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::explain::unknown;
-use super::judge::{self, Desk, Judged};
+use super::explain::{NOT_ASKED, own, unknown};
+use super::judge::{self, Desk, Judged, Sight};
 use super::{Exit, Failure, Format, out};
 use crate::config::{self, Checked, Direction, Expect, TestCase};
 use crate::policy::{Decision, Explanation, Reason};
@@ -119,17 +119,20 @@ struct Came {
     reason: Option<String>,
     rule: Option<String>,
     line: u32,
+    /// What else there is to know.
+    note: Option<String>,
 }
 
 impl Came {
     const fn plain(expect: Expect) -> Self {
-        Self { expect, reason: None, rule: None, line: 0 }
+        Self { expect, reason: None, rule: None, line: 0, note: None }
     }
 
     fn text(&self) -> String {
         let rule = self.rule.as_ref().map(|rule| format!("{rule} (line {})", self.line));
         let parts = [Some(self.expect.word().to_owned()), self.reason.clone(), rule];
-        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+        let note = self.note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
+        parts.into_iter().flatten().collect::<Vec<_>>().join(", ") + &note
     }
 }
 
@@ -139,7 +142,7 @@ fn came_of(desk: &Desk<'_>, case: &TestCase, deciding: &mut BTreeSet<std::sync::
     }
     let judged = match case.direction {
         Direction::ToAsterisk => desk.judge_all(&case.packet),
-        Direction::ToClient => desk.show_all(&case.packet),
+        Direction::ToClient => desk.show_all(&case.packet, case.answers.as_ref().map(|action| action.text.as_str())),
     };
     let mut came = |judged: Judged| match judged {
         Judged::Action(Explanation { decision, .. }) => {
@@ -152,11 +155,21 @@ fn came_of(desk: &Desk<'_>, case: &TestCase, deciding: &mut BTreeSet<std::sync::
             };
             deciding.extend(rule.map(|rule| rule.path.clone()));
             let path = rule.map(|rule| rule.path.to_string());
-            Came { expect, reason, rule: path, line: rule.map_or(0, |rule| rule.line) }
+            Came { expect, reason, rule: path, line: rule.map_or(0, |rule| rule.line), note: None }
         }
         Judged::NoAction(denial) => Came { reason: Some(denial.reason().code()), ..Came::plain(Expect::Deny) },
-        Judged::Reply(None) => Came::plain(Expect::Hidden),
-        Judged::Reply(Some(_)) => Came::plain(Expect::Shown),
+        Judged::Reply(Sight::Shown(_)) => Came::plain(Expect::Shown),
+        Judged::Reply(Sight::AsAnswer(action)) => {
+            let name = action.unwrap_or("ACTION");
+            let note = format!("it is shown only as the answer to {} (say so: `answers: {name}`)", own(action));
+            Came { note: Some(note), ..Came::plain(Expect::Hidden) }
+        }
+        Judged::Reply(Sight::NotAsked) => Came { note: Some(NOT_ASKED.to_owned()), ..Came::plain(Expect::Hidden) },
+        Judged::Reply(Sight::Hidden) => {
+            let unasked = case.answers.as_ref().filter(|action| !desk.may_ever(&action.text));
+            let note = unasked.map(|action| format!("{} may never send `{}`", desk.name(), action.text));
+            Came { note, ..Came::plain(Expect::Hidden) }
+        }
     };
     judged.into_iter().map(&mut came).collect()
 }

@@ -26,6 +26,8 @@ pub struct TestCase {
     pub packet: Vec<u8>,
     /// Which way it goes.
     pub direction: Direction,
+    /// Which action of the identity's own the event answers, if it does.
+    pub answers: Option<Spanned>,
     /// What is to come of it.
     pub expect: Expect,
     /// The reason code, if it matters.
@@ -96,13 +98,13 @@ pub fn test_cases(path: &Path) -> Result<Vec<TestCase>, Diagnostics> {
 }
 
 fn case(node: &Node, problems: &mut Problems) -> Option<TestCase> {
-    let known = ["name", "as", "from", "send", "event", "expect", "reason", "rule"];
+    let known = ["name", "as", "from", "send", "event", "answers", "expect", "reason", "rule"];
     let fields = Fields::of(node, "the test", &known, &[], problems);
     let identity = fields.need("as", problems).and_then(|node| node.text(problems));
     let expect = fields.need("expect", problems).and_then(|node| expect(node, problems));
     let from = fields.take("from").and_then(|node| address(node, problems));
     let mut text = |key: &str| fields.take(key).and_then(|node| node.text(problems));
-    let (name, reason, rule) = (text("name"), text("reason"), text("rule"));
+    let (name, reason, rule, answers) = (text("name"), text("reason"), text("rule"), text("answers"));
     let (direction, packet) = match (fields.take("send"), fields.take("event")) {
         (Some(node), None) => (Direction::ToAsterisk, packet(node, problems)?),
         (None, Some(node)) => (Direction::ToClient, packet(node, problems)?),
@@ -112,13 +114,16 @@ fn case(node: &Node, problems: &mut Problems) -> Option<TestCase> {
             return None;
         }
     };
+    if let Some(answers) = answers.as_ref().filter(|_| direction == Direction::ToAsterisk) {
+        problems.error(answers.at, "only an `event` answers an action", None);
+    }
     let expect = expect?;
     if (direction == Direction::ToAsterisk) != matches!(expect, Expect::Allow | Expect::Deny | Expect::WouldDeny) {
         let help = "of `send` comes `allow`, `deny` or `would-deny`; of `event`, `shown` or `hidden`".to_owned();
         problems.error(node.at, format!("`{}` cannot come of this", expect.word()), Some(help));
     }
     let name = name.map(|name| name.text);
-    Some(TestCase { at: node.at, name, identity: identity?, from, packet, direction, expect, reason, rule })
+    Some(TestCase { at: node.at, name, identity: identity?, from, packet, direction, answers, expect, reason, rule })
 }
 
 fn expect(node: &Node, problems: &mut Problems) -> Option<Expect> {

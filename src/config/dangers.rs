@@ -2,6 +2,7 @@
 //! line and what to write instead. What a rule means is the policy's business; this looks at what it amounts to.
 
 mod events;
+mod headers;
 mod probes;
 mod roles;
 mod rules;
@@ -24,6 +25,7 @@ pub(super) fn look(sections: &Sections<Option<AuditConfig>>, problems: &mut Prob
     }
     for role in &sections.roles {
         events::look(&role.events, problems);
+        headers::look(&role.events.scope, problems);
     }
     let people: Vec<Person<'_>> = sections
         .clients

@@ -64,6 +64,17 @@ impl<'n> Fields<'n> {
         later: &[&str],
         problems: &mut Problems,
     ) -> Self {
+        Self::inside(node, what, (known, later), &[], problems)
+    }
+
+    /// As [`Self::of`], of a map in a role. `outer` are keys that the role has, and this map has not.
+    pub(super) fn inside(
+        node: &'n Node,
+        what: impl Into<String>,
+        (known, later): (&[&str], &[&str]),
+        outer: &[&str],
+        problems: &mut Problems,
+    ) -> Self {
         let what = what.into();
         let mut entries = Vec::new();
         for (key, value) in node.map(problems) {
@@ -72,6 +83,9 @@ impl<'n> Fields<'n> {
             } else if later.contains(&key.text.as_str()) {
                 let message = format!("`{}` is not in this version of amiwall", key.text);
                 problems.error(key.at, message, Some("leave it out: it would be without effect".to_owned()));
+            } else if outer.contains(&key.text.as_str()) {
+                let help = format!("`{}` is a key of the role; is it indented too far?", key.text);
+                problems.error(key.at, format!("unknown key `{}` in {what}", key.text), Some(help));
             } else {
                 let help = nearest(&key.text, known.iter().copied()).map_or_else(
                     || format!("known keys: {}", known.join(", ")),

@@ -2,7 +2,7 @@
 //! anchors, tags, several documents, merge keys and duplicate keys are refused, and so is deep nesting. What may be a
 //! secret is noted on the way, so that no diagnostic shows it.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use serde_yaml::granit_parser::{ErrorKind, Event, Marker, Options, Parser, ScalarStyle, ScanError, Span, StrInput};
 
@@ -118,7 +118,7 @@ pub(super) fn parse(text: &str, problems: &mut Problems) -> (Option<Node>, Hidde
     options.emit_unresolved_aliases = true;
     options.disallow_directives = true;
     let parser = Parser::new_from_str_with_options(text, options);
-    let mut builder = Builder { parser, problems, hidden: Hidden::default(), nodes: 0, end: Position::default() };
+    let mut builder = Builder { text, parser, problems, hidden: Hidden::default(), nodes: 0, end: Position::default() };
     let node = builder.document();
     let mut hidden = builder.hidden;
     match node {
@@ -134,6 +134,7 @@ pub(super) fn parse(text: &str, problems: &mut Problems) -> (Option<Node>, Hidde
 }
 
 struct Builder<'t, 'p> {
+    text: &'t str,
     parser: Parser<'t, StrInput<'t>>,
     problems: &'p mut Problems,
     hidden: Hidden,
@@ -178,7 +179,7 @@ impl<'t> Builder<'t, '_> {
     fn next(&mut self) -> Result<(Event<'t>, Span), Problem> {
         let event = self.parser.next_event();
         let early = || problem(Position::default(), "the file ends too early");
-        let (event, span) = event.ok_or_else(early)?.map_err(|error| not_yaml(&error))?;
+        let (event, span) = event.ok_or_else(early)?.map_err(|error| not_yaml(&error, self.text))?;
         if !matches!(event, Event::SequenceEnd | Event::MappingEnd) || span.start != span.end {
             self.end = position(&span.end);
         }
@@ -240,7 +241,7 @@ impl<'t> Builder<'t, '_> {
 
     fn map(&mut self, depth: usize, hide: Hide) -> Result<Value, Problem> {
         let mut map: Vec<(Spanned, Node)> = Vec::new();
-        let mut seen = HashSet::new();
+        let mut seen: HashMap<String, u32> = HashMap::new();
         loop {
             let (event, span) = self.next()?;
             if event == Event::MappingEnd {
@@ -267,11 +268,12 @@ impl<'t> Builder<'t, '_> {
             if text == "<<" {
                 let help = "`include:` takes a role into another".to_owned();
                 self.problems.error(at, "merge keys (`<<`) have no place in a policy", Some(help));
-            } else if !seen.insert(text.clone()) {
+            } else if let Some(first) = seen.get(&text) {
                 let what = if hide == Hide::All { "this key" } else { &format!("the key `{text}`") };
                 let help = "one of the two would be lost; make one of them".to_owned();
-                self.problems.error(at, format!("{what} stands twice"), Some(help));
+                self.problems.error(at, format!("{what} stands twice, first in line {first}"), Some(help));
             } else {
+                seen.insert(text.clone(), at.line);
                 map.push((Spanned { text, at }, value));
             }
         }
@@ -305,20 +307,28 @@ fn problem(at: Position, message: impl Into<String>) -> Problem {
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the parser may get more of them")]
-fn not_yaml(error: &ScanError) -> Problem {
+fn not_yaml(error: &ScanError, text: &str) -> Problem {
+    let at = position(error.marker());
     let help = match error.kind() {
         ErrorKind::TabNotAllowed | ErrorKind::TabInBlockIndentation | ErrorKind::TabInIndentation => {
-            "indent with blanks, not with tabs"
+            "indent with blanks, not with tabs".to_owned()
         }
         _ => {
-            "the problem may begin in the lines above: look for a quote or bracket that is not closed, and for indentation"
+            let before = line_before(text, at.line);
+            let compare =
+                before.map(|before| format!("compare how far lines {before} and {} are indented, and ", at.line));
+            let look = "look in the lines above for a quote or bracket that is not closed";
+            format!("the problem may begin before this place: {}{look}", compare.unwrap_or_default())
         }
     };
-    Problem {
-        at: position(error.marker()),
-        message: format!("not YAML: {}", error.info()),
-        help: Some(help.to_owned()),
-    }
+    Problem { at, message: format!("not YAML: {}", error.info()), help: Some(help) }
+}
+
+/// The last line above that one in which there is something.
+fn line_before(text: &str, line: u32) -> Option<usize> {
+    let above = text.lines().take(usize::try_from(line).unwrap_or_default().saturating_sub(1));
+    let is_something = |line: &str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
+    (1..).zip(above).filter(|(_, line)| is_something(line)).last().map(|(number, _)| number)
 }
 
 fn scalar(text: &str, style: ScalarStyle) -> Value {

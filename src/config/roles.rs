@@ -130,7 +130,8 @@ fn set_value(node: &Node, problems: &mut Problems) -> Option<SetValueSpec> {
 }
 
 fn events(node: &Node, problems: &mut Problems) -> EventsSpec {
-    let fields = Fields::of(node, "`events`", &["allow", "deny", "mask", "where"], &[], problems);
+    let known = ["allow", "deny", "mask", "where"];
+    let fields = Fields::inside(node, "`events`", (&known, &[]), &["include", "limits", "trip", "set"], problems);
     let allow = fields.take("allow").map(|node| values::texts(node, problems)).unwrap_or_default();
     let deny = fields.take("deny").map(|node| values::texts(node, problems)).unwrap_or_default();
     let masks = fields.take("mask").map(|node| node.map(problems)).unwrap_or_default();

@@ -6,12 +6,27 @@ use super::general::{General, is_general, is_true};
 use super::notes::{Notes, Place, shown};
 use super::reader::{Entry, Section};
 use crate::ami::{EventMask, PrivilegeClass};
+use crate::catalogue::nearest;
 use crate::secret::Secret;
 
 /// What amiwall's own sessions need (a disk may be slow); Asterisk's default is 100 ms.
 const WRITE_TIMEOUT_MS: u32 = 5_000;
 /// Asterisk compares so much of a name, and amiwall takes no longer one.
 const NAME_LEN_MAX: usize = 79;
+/// What an account may say.
+const OPTIONS: [&str; 11] = [
+    "secret",
+    "read",
+    "write",
+    "permit",
+    "deny",
+    "acl",
+    "allowmultiplelogin",
+    "displayconnects",
+    "writetimeout",
+    "setvar",
+    "eventfilter",
+];
 /// What AMI can carry in a line.
 const SECRET_LEN_MAX: usize = 1_000;
 
@@ -93,12 +108,16 @@ impl<'s> Draft<'s> {
             "write" => self.write = Some(entry),
             "permit" | "deny" | "acl" => self.acl.push(entry),
             "allowmultiplelogin" => self.multiple = Some(is_true(&entry.text())),
-            "displayconnects" => self.own.push(entry.clone()),
+            // The last one counts.
+            "displayconnects" => {
+                self.own.retain(|own| !own.is("displayconnects"));
+                self.own.push(entry.clone());
+            }
             "writetimeout" => {
                 let value = entry.text().parse::<u32>().unwrap_or_default();
                 self.write_timeout_ms = value.max(WRITE_TIMEOUT_MS);
                 let text = format!("[{name}] writetimeout: amiwall's account has {} ms", self.write_timeout_ms);
-                notes.kept(place, text);
+                if value == self.write_timeout_ms { notes.kept(place, text) } else { notes.changed(place, text) }
             }
             "setvar" => match entry.text().split_once('=') {
                 Some((variable, _)) => {
@@ -113,7 +132,10 @@ impl<'s> Draft<'s> {
             },
             option if option.starts_with(filters::OPTION) => self.filters.push(entry.clone()),
             option => {
-                let text = format!("[{name}] `{}` is no option of an account; Asterisk ignores it", shown(option));
+                let near = nearest(option, OPTIONS.into_iter());
+                let meant = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+                let text =
+                    format!("[{name}] `{}` is no option of an account; Asterisk ignores it{meant}", shown(option));
                 notes.lost(place, text);
             }
         }
@@ -139,6 +161,9 @@ impl<'s> Draft<'s> {
             return None;
         }
         let networks = self.networks(acls, general, notes)?;
+        if self.acl.is_empty() {
+            notes.look(&section.place, format!("[{name}] has no permit, deny or acl: it may log in from any address"));
+        }
         let mask = |entry: Option<&Entry>, notes: &mut Notes| {
             entry.map_or(EventMask::NONE, |entry| mask(entry, &section.name, notes))
         };

@@ -29,13 +29,26 @@ pub enum Fate {
     Lost,
     /// It stays in Asterisk's own file, since the policy has no words for it.
     Kept,
+    /// It stands in Asterisk's own file with another value, which amiwall needs.
+    Changed,
     /// It is carried over, but somebody should look at it.
     Look,
 }
 
 impl Fate {
     /// All, the one first that needs somebody most.
-    pub const ALL: [Self; 3] = [Self::Lost, Self::Look, Self::Kept];
+    pub const ALL: [Self; 4] = [Self::Lost, Self::Look, Self::Changed, Self::Kept];
+
+    /// What became of so many.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Lost => "not carried over",
+            Self::Look => "worth a look",
+            Self::Changed => "changed",
+            Self::Kept => "kept by Asterisk",
+        }
+    }
 
     /// What stands above the notes of this kind.
     #[must_use]
@@ -43,6 +56,7 @@ impl Fate {
         match self {
             Self::Lost => "Not carried over:",
             Self::Look => "Carried over, and worth a look:",
+            Self::Changed => "Changed in manager.conf.hardened:",
             Self::Kept => "Stays with Asterisk, in manager.conf.hardened:",
         }
     }
@@ -91,6 +105,10 @@ impl Notes {
 
     pub(super) fn look(&mut self, place: &Place, text: impl Into<String>) {
         self.add(Fate::Look, place, text);
+    }
+
+    pub(super) fn changed(&mut self, place: &Place, text: impl Into<String>) {
+        self.add(Fate::Changed, place, text);
     }
 
     pub(super) fn kept(&mut self, place: &Place, text: impl Into<String>) {

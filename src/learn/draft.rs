@@ -47,6 +47,8 @@ pub struct LearnedRole {
     pub rules: Vec<LearnedRule>,
     /// What it saw.
     pub events: Vec<LearnedEvent>,
+    /// What it saw as answers to its own actions only, though `events.allow` could name it: event, how often.
+    pub answers: Vec<(String, u64)>,
     /// From where, and how often.
     pub addresses: Vec<(IpAddr, u64)>,
     /// What it was refused: action, reason code, how often. The most frequent first.
@@ -161,11 +163,13 @@ impl LearnedRole {
         let mut refused: Vec<(String, String, u64)> =
             usage.refused.iter().map(|((action, reason), count)| (action.clone(), reason.clone(), *count)).collect();
         refused.sort_by_key(|(_, _, count)| u64::MAX - count);
+        let (answers, asked_for) = events::answers(&usage.answers, &usage.events);
         Self {
             identity: identity.to_owned(),
             name: format!("learned-{identity}"),
             rules: usage.actions.iter().flat_map(|(key, action)| rules(key, action, attributes)).collect(),
-            events: events::propose(&usage.events),
+            events: events::propose(&usage.events).into_iter().chain(asked_for).collect(),
+            answers,
             addresses: usage.addresses.iter().map(|(address, count)| (*address, *count)).collect(),
             refused,
             has_more: usage.has_more,

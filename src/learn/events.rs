@@ -44,6 +44,26 @@ pub(super) fn propose(seen: &BTreeMap<String, u64>) -> Vec<LearnedEvent> {
     by_class.chain(by_name).collect()
 }
 
+/// Of the events that answered an own action: those that come anyhow, and those that have to be allowed, because nothing
+/// else makes amiwall ask Asterisk for their class.
+pub(super) fn answers(
+    answers: &BTreeMap<String, u64>,
+    seen: &BTreeMap<String, u64>,
+) -> (Vec<(String, u64)>, Vec<LearnedEvent>) {
+    let classes = |name: &str| catalogue::event(name).map(|entry| entry.classes.as_slice()).unwrap_or_default();
+    let is_asked_for = |class: &PrivilegeClass| seen.keys().any(|name| classes(name).contains(class));
+    let (mut come, mut allowed) = (Vec::new(), Vec::new());
+    for (name, count) in answers.iter().filter(|(name, _)| !seen.contains_key(*name)) {
+        if classes(name).iter().all(is_asked_for) {
+            come.push((name.clone(), *count));
+        } else {
+            let note = "the answer to its own action; allowed, since no other event of its class is".to_owned();
+            allowed.push(LearnedEvent { name: name.clone(), count: *count, classes: note, is_nameable: true });
+        }
+    }
+    (come, allowed)
+}
+
 fn events_of(class: PrivilegeClass) -> impl Iterator<Item = &'static EventEntry> {
     catalogue::events().filter(move |entry| entry.used_as != EventUse::Answer && entry.classes.contains(&class))
 }

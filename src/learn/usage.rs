@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::params::{ParamSet, ParamSets};
 use super::reading::Attribute;
 use crate::audit::LoggedRecord;
-use crate::catalogue;
+use crate::catalogue::{self, EventUse};
 
 /// So many names of actions, of events and of reasons are kept for an identity.
 const NAMES_MAX: usize = 512;
@@ -62,6 +62,8 @@ pub(super) struct Usage {
     pub(super) actions: BTreeMap<String, ActionUsage>,
     /// By event name: those that came without being asked for.
     pub(super) events: BTreeMap<String, u64>,
+    /// By event name: those that answered an action of its own, though everybody might see them.
+    pub(super) answers: BTreeMap<String, u64>,
     /// By action and reason code.
     pub(super) refused: BTreeMap<(String, String), u64>,
     /// By address.
@@ -100,6 +102,9 @@ impl Usage {
             ("event", "") if record.direction == "to-client" && record.id.is_empty() => {
                 self.has_more |= !count(&mut self.events, record.name.clone(), NAMES_MAX);
             }
+            ("event", "") if record.direction == "to-client" && is_for_all(&record.name) => {
+                count(&mut self.answers, record.name.clone(), NAMES_MAX);
+            }
             _ => {}
         }
     }
@@ -128,6 +133,11 @@ impl Usage {
         action.set_by_policy.extend(record.set.iter().cloned());
         action.sets.add(&ParamSet::of(record, entry), record, attributes);
     }
+}
+
+/// Whether events of that name are sent to everybody who may see their classes.
+fn is_for_all(name: &str) -> bool {
+    catalogue::event(name).is_some_and(|entry| entry.used_as == EventUse::Event)
 }
 
 /// Counts one more of the key. False: there are too many keys already.

@@ -5,6 +5,7 @@
 use super::draft::{Check, Draft, LearnedParam, LearnedRole, LearnedRule, LearnedValue};
 use super::usage::Tally;
 use super::words::{count, is_printable, printable, thousands, times};
+use crate::catalogue::{self, Danger};
 
 /// A list that makes a longer line stands one element a line.
 const LINE_MAX: usize = 100;
@@ -105,6 +106,11 @@ impl LearnedRole {
             let note = format!("{}: {}", event.classes, times(event.count));
             yaml.line(8, &format!("- {}  # {}", scalar(&event.name), printable(&note)));
         }
+        for (name, number) in &self.answers {
+            let name = printable(name);
+            yaml.comment(4, &format!("Saw `{name}` {} as the answer to its own action: that needs no", times(*number)));
+            yaml.comment(4, "`events.allow`, and shows nothing of others'.");
+        }
         for event in self.events.iter().filter(|event| !event.is_nameable) {
             yaml.comment(
                 4,
@@ -121,6 +127,14 @@ impl LearnedRole {
         for (action, reason, number) in self.refused.iter().take(REFUSED_SHOWN) {
             let name = if action.is_empty() { "a packet without an action" } else { action };
             yaml.comment(2, &format!("  {} {} ({})", printable(name), times(*number), printable(reason)));
+            let entry = catalogue::action(&action.to_ascii_lowercase());
+            let is_grave = entry.is_some_and(|entry| entry.danger == Some(Danger::CodeExec));
+            if is_grave && (reason == "actions.unlisted" || reason.starts_with("params.")) {
+                yaml.comment(
+                    2,
+                    "    It can run code: while you watch, it passes only if you name it under `shadow_also`.",
+                );
+            }
         }
         if let Some(more) = self.refused.len().checked_sub(REFUSED_SHOWN).filter(|more| *more > 0) {
             yaml.comment(2, &format!("  and {more} more kinds"));

@@ -15,6 +15,10 @@ use super::report::Report;
 use super::spec::{Position, RuleSpec, Spanned, ValueSpec};
 use super::value::{self, CallerIdOrType, Text, ValueRule};
 
+/// What to write where somebody wrote another language.
+const PATTERN_HELP: &str = "a parameter that is dialled takes patterns of the dialplan, which begin with `_` (`_0XXXX`: X is a digit); \
+    elsewhere `?` is one character and `*` a run of them";
+
 /// For whom a rule is bound.
 #[derive(Clone, Copy)]
 pub(super) struct Binding<'a> {
@@ -43,10 +47,15 @@ pub(super) fn rule(spec: &RuleSpec, id: RuleId, binding: Binding<'_>, report: &m
     let Some(params) = &spec.params else { return Some(Rule { id, params: None, alike }) };
     let mut seen = HashSet::new();
     let mut bound = Vec::with_capacity(params.len());
+    let told = report.warnings();
     let mut binder = Binder { binding, at: spec.action.at, report };
     for (name, values) in params {
         binder.at = name.at;
         bound.push(binder.param(name, values, entry, &mut seen));
+    }
+    if entry.is_none() && did_you_mean_action(&key).is_some() {
+        // What follows from a name that was told.
+        report.forget_warnings(told);
     }
     bound.into_iter().collect::<Option<Vec<_>>>().map(|params| Rule { id, params: Some(params), alike })
 }
@@ -77,7 +86,7 @@ fn did_you_mean_action(key: &str) -> Option<String> {
 /// A pattern that would have a meaning in the dialplan or as a regular expression, and here is only text.
 fn looks_like_another_language(text: &str, kind: ParamKind) -> Option<(String, String)> {
     let is_of = |letters: &str| text.chars().all(|c| letters.contains(c));
-    if kind == ParamKind::Dialable {
+    if kind == ParamKind::Dialable && !is_regex(text) {
         let is_digits = is_of("0123456789XZN.![]-*#+") && text.contains(|c: char| "XZN.!".contains(c));
         let message = || format!("`{text}` is only itself here");
         return is_digits.then(|| (message(), format!("a pattern of the dialplan begins with `_`: `_{text}`")));
@@ -85,15 +94,17 @@ fn looks_like_another_language(text: &str, kind: ParamKind) -> Option<(String, S
     let is_dialplan = text.strip_prefix('_').is_some_and(|rest| {
         rest.starts_with(|c: char| "0123456789XZN[".contains(c)) && rest.contains(|c: char| "XZN.![".contains(c))
     });
-    let is_regex = text.starts_with('^')
-        || text.replace("*.*", "").contains(".*")
-        || text.contains("[0-9]")
-        || text.ends_with('$');
-    (is_dialplan || is_regex || text.contains("XXX")).then(|| {
-        let help =
-            "`?` is one character and `*` a run of them; patterns of the dialplan are for parameters that are dialled";
-        (format!("`{text}` is text here, no pattern of the dialplan and no regular expression"), help.to_owned())
+    (is_dialplan || is_regex(text) || text.contains("XXX")).then(|| {
+        let message = format!("`{text}` is text here, no pattern of the dialplan and no regular expression");
+        (message, PATTERN_HELP.to_owned())
     })
+}
+
+fn is_regex(text: &str) -> bool {
+    let is_dialplan = text.starts_with('_');
+    text.starts_with('^')
+        || text.ends_with('$')
+        || (!is_dialplan && (text.replace("*.*", "").contains(".*") || text.contains("[0-9]")))
 }
 
 /// The name without the `?` of an optional parameter.
@@ -268,14 +279,20 @@ impl Binder<'_, '_> {
         for source in list {
             match parse(&source.text) {
                 Ok(one) => all.push(one),
-                Err(error) => self.pattern_error(source.at, &error),
+                Err(error) => self.pattern_error(source, &error),
             }
         }
         (all.len() == list.len()).then_some(all)
     }
 
-    fn pattern_error(&mut self, at: Position, error: &PatternError) {
+    fn pattern_error(&mut self, source: &Spanned, error: &PatternError) {
+        let at = source.at;
+        let is_count = |name: &str| name.bytes().all(|byte| byte.is_ascii_digit() || byte == b',');
         match (error, self.binding.client) {
+            (PatternError::Attribute(name), _) if is_regex(&source.text) && is_count(name) => {
+                let message = format!("`{}` is a regular expression, which no pattern is", source.text);
+                self.report.error(at, message, Some(PATTERN_HELP.to_owned()));
+            }
             (PatternError::Attribute(name), Some(client)) => {
                 let message = format!("the identity `{client}` lacks the attribute `{name}`, which this rule needs");
                 self.report.error(at, message, Some(format!("add it under identities.{client}.attributes")));

@@ -10,6 +10,7 @@ use crate::catalogue::{self, Declared, KINDS};
 
 use super::actions::{ClientPolicy, Shadow};
 use super::bind::{self, Binding};
+use super::dead;
 use super::decision::RuleId;
 use super::include::Includes;
 use super::params::Rule;
@@ -43,6 +44,7 @@ impl Policy {
             let client_policy = compiler.client(client);
             bound.insert(client.name.text.as_str().into(), client_policy);
         }
+        dead::look(&compiler.roles, bound.values(), &mut compiler.report);
         let shared_limits = compiler.report.take(SharedLimits::compile(&shared_limits));
         let warnings = compiler.report.finish()?;
         Ok((Self { clients: bound, shared_limits, no_limits: ClientLimits::default() }, warnings))
@@ -275,7 +277,7 @@ fn add(policy: &mut ClientPolicy, action: &str, side: Side, rule: Arc<Rule>, dec
     }
 }
 
-fn rule_id(role: &RoleSpec, side: Side, number: usize, spec: &RuleSpec) -> RuleId {
+pub(super) fn rule_id(role: &RoleSpec, side: Side, number: usize, spec: &RuleSpec) -> RuleId {
     let list = match side {
         Side::Allow => "allow",
         Side::Deny => "deny",

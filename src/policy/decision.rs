@@ -311,8 +311,9 @@ impl Denial {
 
 fn client_message(reason: &Reason) -> String {
     match reason {
-        Reason::Limits { retry: Some(retry), .. } => {
-            format!("Rate limit exceeded, retry in {} s", retry.as_millis().div_ceil(1_000).max(1))
+        Reason::Limits { what, retry: Some(retry), .. } => {
+            let why = if *what == Limited::Hours { "Not permitted at this time" } else { "Rate limit exceeded" };
+            format!("{why}, retry in {} s", retry.as_millis().div_ceil(1_000).max(1))
         }
         Reason::AuditUnavailable => "Temporarily unavailable, retry later".to_owned(),
         Reason::UpstreamLost => "Asterisk is not reachable".to_owned(),

@@ -12,6 +12,7 @@ mod client_state;
 mod command;
 mod compile;
 mod days;
+mod dead;
 mod decision;
 mod explain;
 mod followed;

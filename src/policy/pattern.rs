@@ -22,6 +22,7 @@
 //! `-` and other letters have no place behind `_`: Asterisk skips the one and would read the others as themselves, so
 //! they are mistakes. Matching takes time in proportion to the value's length, whatever the pattern.
 
+mod meet;
 mod parse;
 mod run;
 #[cfg(test)]
@@ -175,6 +176,33 @@ impl Pattern {
     #[must_use]
     pub fn matches_some_behind(&self, start: &[u8]) -> bool {
         run::matches_some_behind(&self.elements, self.side, start)
+    }
+
+    /// Whether some value may match both. False is certain.
+    pub(super) fn may_meet(&self, other: &Self) -> bool {
+        meet::may_meet((&self.elements, self.side), (&other.elements, other.side))
+    }
+
+    /// Whether no value that matches begins with this letter, in either case. False where that is not certain.
+    pub(super) fn never_begins_with(&self, letter: u8) -> bool {
+        matches!(self.elements.first(), Some(Element::Byte(own)) if !own.eq_ignore_ascii_case(&letter))
+    }
+
+    /// Whether no value that matches has this byte. False where that is not certain.
+    pub(super) fn never_has(&self, byte: u8) -> bool {
+        self.elements.iter().all(|element| match element {
+            Element::Byte(_) | Element::Set(_) => !run::takes_byte(*element, self.side, byte),
+            Element::One | Element::Star | Element::Run => false,
+        })
+    }
+
+    /// The only value that matches, if there is but one.
+    pub(super) fn only_value(&self) -> Option<Vec<u8>> {
+        let byte = |element: &Element| match element {
+            Element::Byte(byte) => Some(*byte),
+            Element::Set(_) | Element::One | Element::Star | Element::Run => None,
+        };
+        self.elements.iter().map(byte).collect::<Option<_>>().filter(|_| self.side == Side::Allow)
     }
 
     /// The same pattern for values in lower case.

@@ -211,6 +211,6 @@ fn outside_its_hours_an_identity_may_only_go() {
     assert_eq!((rig.count(&by_rule, "alice", "Ping", 3), rig.count(&by_identity, "bob", "Logoff", 1)), (3, 1));
     let Decision::Deny(denial) = rig.take(&by_identity, "bob", "Ping") else { panic!("allowed") };
     assert_eq!(denial.reason().code(), "limits.hours");
-    assert_eq!(denial.message(), "Rate limit exceeded, retry in 72000 s");
+    assert_eq!(denial.message(), "Not permitted at this time, retry in 72000 s");
     assert_eq!(denial.rule().map(|rule| &*rule.path), Some("identities.bob.hours"));
 }

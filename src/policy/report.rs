@@ -25,6 +25,16 @@ impl Report {
         self.errors.len() >= 100
     }
 
+    /// How many warnings there are.
+    pub(super) const fn warnings(&self) -> usize {
+        self.warnings.len()
+    }
+
+    /// Takes back all but the first so many warnings.
+    pub(super) fn forget_warnings(&mut self, kept: usize) {
+        self.warnings.truncate(kept);
+    }
+
     /// What another part compiled, or, with its problems noted, nothing in its place.
     pub(super) fn take<T: Default>(&mut self, compiled: Result<T, Vec<Problem>>) -> T {
         compiled.unwrap_or_else(|problems| {

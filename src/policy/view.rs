@@ -129,6 +129,12 @@ impl View {
         })
     }
 
+    /// Whether Asterisk is asked for events of this one's classes, so that it can arrive at all.
+    #[must_use]
+    pub fn arrives(&self, reply: &Reply) -> bool {
+        reply.message().get("Privilege").is_none_or(|classes| self.subscription(EventMask::ALL).wants(classes))
+    }
+
     fn may_see(&self, reply: &Reply, is_answer: bool) -> bool {
         let privilege = reply.message().get("Privilege").map(Privilege::read).unwrap_or_default();
         if privilege.classes & self.denied.classes != 0 || self.denied.has_name_without_case(reply.name()) {

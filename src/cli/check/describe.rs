@@ -2,12 +2,11 @@
 
 use std::collections::HashSet;
 
+use super::limits::{limit, trip, windows};
 use crate::catalogue::{self, ActionEntry, Danger};
 use crate::config::Checked;
 use crate::identity::{CertificateMatch, Identity, StoredSecret};
-use crate::policy::spec::{
-    ClientSpec, LimitSpec, RoleSpec, RuleSpec, SetSpec, SetValueSpec, Spanned, TripSpec, ValueSpec, effective_roles,
-};
+use crate::policy::spec::{ClientSpec, RoleSpec, RuleSpec, SetSpec, SetValueSpec, Spanned, ValueSpec, effective_roles};
 use crate::report::IdentityRights;
 
 /// For people.
@@ -88,7 +87,7 @@ fn topics(identity: &Identity, client: &ClientSpec, all_roles: &[RoleSpec]) -> V
         Topic { label: "never", key: "never", lines: never },
         Topic { label: "sends", key: "sends", lines: roles.iter().flat_map(|role| &role.set).flat_map(set).collect() },
         Topic { label: "at most", key: "limits", lines: limits },
-        Topic { label: "sees", key: "sees", lines: sees(&roles) },
+        Topic { label: "sees", key: "sees", lines: sees(&roles, &bind) },
     ];
     topics.into_iter().filter(|topic| !topic.lines.iter().all(String::is_empty)).collect()
 }
@@ -99,6 +98,13 @@ fn shadow(client: &ClientSpec) -> Vec<String> {
     if !shadow.also.is_empty() {
         let names: Vec<&str> = shadow.also.iter().map(|action| action.text.as_str()).collect();
         lines.push(format!("shadow also for what can run code: {}", names.join(", ")));
+    }
+    let is_named = |name: &str| shadow.also.iter().any(|action| action.text.eq_ignore_ascii_case(name));
+    let grave = catalogue::actions().filter(|entry| entry.danger == Some(Danger::CodeExec) && !is_named(entry.name));
+    let grave: Vec<&str> = grave.map(|entry| entry.name).collect();
+    if !grave.is_empty() {
+        let grave = grave.join(", ");
+        lines.push(format!("but refused all the same, unless a rule allows it, since it can run code: {grave}"));
     }
     lines
 }
@@ -197,35 +203,7 @@ fn values(value: &ValueSpec, bind: &impl Fn(&str) -> String) -> String {
     }
 }
 
-fn limit(limit: &LimitSpec) -> String {
-    let what = if limit.action.text == "*" { "packets of any kind" } else { &limit.action.text };
-    let rate = limit.rate.as_ref().map(|rate| rate.text.clone());
-    let burst = limit.burst.as_ref().map(|burst| format!("{} at once", burst.text));
-    let per_day = limit.per_day.as_ref().map(|per_day| format!("{} a day (UTC)", per_day.text));
-    let destinations =
-        limit.distinct_destinations.as_ref().map(|window| format!("{} different destinations", window.text));
-    let concurrent = limit.concurrent.as_ref().map(|concurrent| format!("{} calls at once", concurrent.text));
-    let hours = (!limit.hours.is_empty()).then(|| format!("only {}", windows(&limit.hours)));
-    format!(
-        "{what}: {}",
-        [rate, burst, per_day, destinations, concurrent, hours].into_iter().flatten().collect::<Vec<_>>().join(", ")
-    )
-}
-
-fn trip(trip: &TripSpec) -> String {
-    let lasts =
-        trip.lasts.map_or_else(|| "until it is resumed".to_owned(), |(_, lasts)| format!("for {} s", lasts.as_secs()));
-    let exceeded = trip.exceeded.as_ref().map(|exceeded| format!("{} refusals", exceeded.text));
-    let prefixes = trip.first_call.iter().map(|prefix| format!("the first call to {}…", prefix.text));
-    let why = exceeded.into_iter().chain(prefixes).collect::<Vec<_>>().join(" or ");
-    format!("suspended after {why}, {lasts}")
-}
-
-fn windows(hours: &[Spanned]) -> String {
-    hours.iter().map(|window| window.text.as_str()).collect::<Vec<_>>().join(" or ")
-}
-
-fn sees(roles: &[&RoleSpec]) -> Vec<String> {
+fn sees(roles: &[&RoleSpec], bind: &impl Fn(&str) -> String) -> Vec<String> {
     let list = |pick: fn(&RoleSpec) -> &Vec<Spanned>| {
         let mut seen = HashSet::new();
         let names = roles.iter().flat_map(|role| pick(role)).map(|name| name.text.as_str());
@@ -239,9 +217,13 @@ fn sees(roles: &[&RoleSpec]) -> Vec<String> {
     if !deny.is_empty() {
         lines.push(format!("but never: {deny}"));
     }
-    for (name, patterns) in roles.iter().flat_map(|role| &role.events.scope) {
-        let patterns: Vec<&str> = patterns.iter().map(|pattern| pattern.text.as_str()).collect();
-        lines.push(format!("only of calls and queues with {} = {}", name.text, patterns.join(" or ")));
+    for scope in roles.iter().map(|role| &role.events.scope).filter(|scope| !scope.is_empty()) {
+        let header = |(name, patterns): &(Spanned, Vec<Spanned>)| {
+            let patterns: Vec<String> = patterns.iter().map(|pattern| bind(&pattern.text)).collect();
+            format!("{} = {}", name.text, patterns.join(" or "))
+        };
+        let headers: Vec<String> = scope.iter().map(header).collect();
+        lines.push(format!("only of calls and queues with {}", headers.join(", or ")));
     }
     let masks = roles.iter().flat_map(|role| &role.events.mask);
     lines.extend(masks.map(|(name, how)| format!("{} masked ({})", name.text, how.text)));

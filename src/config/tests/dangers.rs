@@ -268,3 +268,60 @@ fn a_typing_error_in_events_is_told() {
         &["6:41 `CalerIDNum` is like the name of a header, and is none of those that are known"],
     );
 }
+
+#[test]
+fn a_typing_error_in_where_is_told() {
+    let role = |header: &str| format!("allow: [Ping], events: {{ allow: [call], where: {{ {header}: x }} }}");
+    for header in ["Channel", "channel", "DestChannel", "SpyerChannel", "Context", "Queue", "X-Own", "Tenant"] {
+        check(&role(header), &[]);
+    }
+    check(&role("Chanel"), &["6:57 no event of Asterisk has a header `Chanel`: nothing would be shown"]);
+    check(&role("Contxt"), &["6:57 no event of Asterisk has a header `Contxt`: nothing would be shown"]);
+    check(&role("Queues"), &["6:57 no event of Asterisk has a header `Queues`: nothing would be shown"]);
+    let config = Folder::new().load(policy(&role("Chanel"), "", "")).expect("a policy");
+    assert!(config.warnings.to_string().contains("did you mean `Channel`?"), "{}", config.warnings);
+}
+
+#[test]
+fn a_deny_that_can_never_fire_is_told() {
+    const NEVER: &str = "this deny can never fire";
+    let role = |allow: &str, deny: &str| format!("deny: [{deny}], allow: [{allow}], {LIMITS}");
+    let originate = |channel: &str, exten: &str| format!("{{ Originate: {{ Channel: {channel}, Exten: {exten} }} }}");
+    let denied = |what: &str| format!("{{ Originate: {{ {what} }} }}");
+    let is_told = |allow: &str, deny: &str| told(policy(&role(allow, deny), "", "")) == [format!("6:17 {NEVER}")];
+    let is_silent = |allow: &str, deny: &str| told(policy(&role(allow, deny), "", "")).is_empty();
+    let number = originate("PJSIP/1", "_0XXXXXXXXX");
+    for what in
+        ["Exten: _1XXX", "Exten: \"911\"", "Exten: _0XXXXXXXXXX.", "Exten: _00XXX", "Channel: \"SIP/*\"", "Data: x"]
+    {
+        assert!(is_told(&number, &denied(what)), "{what}");
+    }
+    assert!(is_told("Ping", "{ Hangup: { Channel: \"PJSIP/1\" } }"));
+    assert!(is_told(&originate("\"PJSIP/2*\"", "_0XXX"), &denied("Channel: \"PJSIP/1*\"")));
+    for what in
+        ["Exten: _09.", "Exten: _XXXXX!", "Exten: \"0123456789\"", "Exten: [_1XXX, _0.]", "Channel: \"pjsip/*\""]
+    {
+        assert!(is_silent(&number, &denied(what)), "{what}");
+    }
+    // In another spelling, or by a value that an allow leaves open, it may.
+    assert!(is_silent(
+        "{ Originate: { Channel: \"Local/?11@x\", Exten: _0X } }",
+        &denied("Channel: \"Local/911@x/n\"")
+    ));
+    assert!(is_silent("{ Originate: { Channel: \"PJSIP/1\", Exten: [_0X, \"0-1\"] } }", &denied("Exten: \"01\"")));
+    assert!(is_silent("{ Hangup: { Channel: \"PJSIP/1-*\" } }", "{ Hangup: { Channel: \"SIP/*\" } }"));
+    assert!(is_silent("{ Redirect: { Channel: a, ExtraChannel: b } }", "{ Redirect: { Channel: b } }"));
+    // amiwall answers it itself, without a rule.
+    assert!(is_silent("Ping", "Events"));
+    // In shadow mode it stops what no rule allows.
+    let shadow = ", mode: shadow, valid: { until: 2030-01-01 }";
+    assert_eq!(told(policy(&role("Ping", "{ Hangup: { Channel: x } }"), shadow, "")), [""; 0]);
+    // One of two who have it is enough.
+    let two = "identities:\n  bob: { roles: [r, calls], secret: \"$HASH\" }\n".replace("$HASH", super::HASH);
+    let text = policy(&role("Ping", "Hangup"), "", "  calls: { allow: [Hangup] }\n").replace("identities:\n", &two);
+    let told = told(text);
+    assert!(!told.iter().any(|one| one.ends_with(NEVER)), "{told:?}");
+    let config = Folder::new().load(policy(&role(&number, &denied("Exten: _1XXX")), "", "")).expect("a policy");
+    let help = "a typo? no `allow` of who has this role lets Originate through with such a `Exten`";
+    assert!(config.warnings.to_string().contains(help), "{}", config.warnings);
+}

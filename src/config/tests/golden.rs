@@ -55,7 +55,7 @@ fn all_is_told_at_once_with_exact_places() {
         "19:16 `0` is no number from 1",
         "20:18 `30` is no duration",
         "24:5 unknown key `alow` in the role `wallboard`",
-        "25:5 the key `allow` stands twice",
+        "25:5 the key `allow` stands twice, first in line 23",
         "26:26 expected `{ rate: … }`",
         "29:13 there is no role `wallbord`",
         "30:13 a secret in clear has no place in the policy file",

@@ -62,7 +62,10 @@ fn every_duplicate_key_is_told() {
     let text =
         with("version: 1\n", "version: 1\nversion: 1\n").replace("  office:", "  office: [10.0.0.0/8]\n  \"office\":");
     let places = short(&load(&text).expect_err("errors"));
-    assert_eq!(places, ["2:1 the key `version` stands twice", "10:3 the key `office` stands twice"]);
+    assert_eq!(
+        places,
+        ["2:1 the key `version` stands twice, first in line 1", "10:3 the key `office` stands twice, first in line 9"]
+    );
 }
 
 #[test]
@@ -112,4 +115,20 @@ proptest! {
     fn never_panics_on_noise(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         drop(Folder::new().load(bytes));
     }
+}
+
+#[test]
+fn an_indentation_error_names_both_lines() {
+    let text = with("  wallboard: { allow: [Ping] }", "  wallboard:\n    allow: [Ping]\n\n   # why\n   deny: [Status]");
+    let told = load(&text).expect_err("errors").to_string();
+    let line = text.lines().position(|line| line.contains("deny")).expect("there") + 1;
+    assert!(told.contains(&format!("compare how far lines {} and {line} are indented", line - 3)), "{told}");
+}
+
+#[test]
+fn a_key_of_the_role_that_is_indented_too_far_is_told() {
+    let text = with("allow: [Ping] }", "allow: [Ping], events: { allow: [call], limits: {}, alow: [] } }");
+    let diagnostics = load(&text).expect_err("errors");
+    let told: Vec<_> = diagnostics.iter().map(|one| one.help.as_deref().unwrap_or_default()).collect();
+    assert_eq!(told, ["`limits` is a key of the role; is it indented too far?", "did you mean `allow`?"]);
 }

@@ -212,3 +212,40 @@ fn an_event_class_stands_for_all_its_events_only() {
     };
     assert_eq!(names(&mut log), ["agi", "Hangup"]);
 }
+
+#[test]
+fn an_event_that_only_answered_its_own_action_is_told_and_not_allowed() {
+    let mut log = Log::new();
+    log.allowed("alice", "Ping", &[]);
+    log.event("alice", "OriginateResponse", Some("1.2"));
+    log.event("alice", "OriginateResponse", Some("1.2"));
+    log.event("alice", "CoreShowChannel", Some("1.2"));
+    // Nothing else would make amiwall ask Asterisk for it.
+    let allowed = |draft: &crate::learn::Draft| {
+        let allowed = draft.roles[0].spec().events.allow;
+        allowed.into_iter().map(|event| event.text).collect::<Vec<_>>()
+    };
+    let draft = log.learn();
+    assert_eq!(allowed(&draft), ["OriginateResponse"], "{}", draft.to_yaml());
+    assert!(!draft.to_yaml().contains("Saw"));
+    log.event("alice", "Hangup", None);
+    let draft = log.learn();
+    assert_eq!(allowed(&draft), ["Hangup"]);
+    let yaml = draft.to_yaml();
+    assert!(
+        yaml.contains("    # Saw `OriginateResponse` 2 times as the answer to its own action: that needs no\n"),
+        "{yaml}"
+    );
+    assert!(!yaml.contains("CoreShowChannel"), "the items of a list are no events that a policy could allow");
+}
+
+#[test]
+fn what_was_refused_since_it_can_run_code_is_told_with_the_way_to_watch_it() {
+    let mut log = Log::new();
+    log.allowed("alice", "Ping", &[]);
+    log.refused("alice", "Command");
+    log.refused("alice", "Hangup");
+    let yaml = log.learn().to_yaml();
+    let told = "  #   Command once (actions.unlisted)\n  #     It can run code: while you watch, it passes only if you name it under `shadow_also`";
+    assert!(yaml.contains(told) && yaml.matches("shadow_also").count() == 1, "{yaml}");
+}

@@ -96,6 +96,12 @@ impl Log {
         matches!(decision, Decision::Allow(_))
     }
 
+    /// An action that no rule allows.
+    pub(super) fn refused(&mut self, identity: &str, name: &str) {
+        let decision = Policy::default().decide(&ClientName::for_explain(identity), act(name, &[]), "1.2");
+        self.drafts.push(audit::Draft::action(&Self::session(identity), "1.2", &decision));
+    }
+
     #[track_caller]
     pub(super) fn allowed(&mut self, identity: &str, name: &str, headers: &[(&str, &str)]) {
         let headers: Vec<(&str, &[u8])> = headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();

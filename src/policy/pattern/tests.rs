@@ -159,6 +159,20 @@ proptest! {
     }
 
     #[test]
+    fn two_patterns_with_a_value_in_common_meet(
+        one in "[ab\u{e4}*?]{1,6}|_[X1Z*.!]{1,4}",
+        other in "[ab\u{e4}*?]{1,6}|_[X1Z*.!]{1,4}",
+        value in prop::collection::vec(prop::sample::select(b"aAb1*\xc3\xa4".to_vec()), 0..6),
+        is_dialable: bool,
+    ) {
+        let dialect = if is_dialable { Dialect::Dialable } else { Dialect::Text };
+        if let (Ok(one), Ok(other)) = (parse(&one, dialect, Side::Allow), parse(&other, dialect, Side::Deny)) {
+            let is_common = one.matches(&value) && other.matches(&value);
+            prop_assert!(!is_common || (one.may_meet(&other) && other.may_meet(&one)));
+        }
+    }
+
+    #[test]
     fn nothing_panics(text in any::<String>(), value: Vec<u8>, is_dialable: bool) {
         let dialect = if is_dialable { Dialect::Dialable } else { Dialect::Text };
         for side in [Side::Allow, Side::Deny] {

@@ -225,3 +225,35 @@ fn what_has_no_effect_is_worth_a_warning() {
     assert_eq!(problems(Role::new("r").allow("SiteThing", &[("A", "1")])).expect("a policy").len(), 1);
     assert!(problems(Role::new("r").allow_bare("Ping")).expect("a policy").is_empty());
 }
+
+#[test]
+fn a_misspelt_action_is_told_with_what_was_meant_and_without_what_follows() {
+    let compiled = |role: Role| Policy::compile(spec(vec![role], vec![client("alice", &["r"], &[])]));
+    let told = |role: Role| {
+        let problems = match compiled(role) {
+            Ok((_, warnings)) => warnings,
+            Err(errors) => errors,
+        };
+        problems.into_iter().map(|one| (one.message, one.help.unwrap_or_default())).collect::<Vec<_>>()
+    };
+    let meant = |action: &str, meant: &str| {
+        vec![(format!("Asterisk has no action `{action}`"), format!("did you mean `{meant}`?"))]
+    };
+    assert_eq!(told(Role::new("r").allow_bare("Pnig")), meant("Pnig", "Ping"));
+    let number = [("Exten", "_0XXXXXXXXX")];
+    assert_eq!(told(Role::new("r").allow("Orignate", &number)), meant("Orignate", "Originate"));
+    let both = Role::new("r").allow("Orignate", &number).deny("Originate", &[("Exten", "_00.")]);
+    assert_eq!(told(both), meant("Orignate", "Originate"));
+}
+
+#[test]
+fn a_regular_expression_is_called_so() {
+    for (name, text) in [("Exten", "^0[0-9]{9}$"), ("Exten", "0[0-9]{2,4}"), ("Context", "^c[0-9]{3}")] {
+        let role = Role::new("r").allow("Originate", &[(name, text)]);
+        let problems = Policy::compile(spec(vec![role], vec![client("alice", &["r"], &[])])).expect_err("errors");
+        let told: Vec<&str> = problems.iter().map(|one| one.message.as_str()).collect();
+        assert_eq!(told, [format!("`{text}` is a regular expression, which no pattern is")]);
+    }
+    let warned = problems(Role::new("r").allow("Originate", &[("Exten", "^0[0-9]+$")])).expect("a policy");
+    assert!(warned.iter().any(|one| one.message.contains("no regular expression")), "{warned:?}");
+}
