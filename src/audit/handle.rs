@@ -17,7 +17,7 @@ use super::recover::{RecoverError, Recovered, recover, set_aside};
 use super::redact::Redactor;
 use super::security::{SecurityEvent, SecurityLog};
 use super::segment::{Directory, Storage};
-use super::syslog::Copy;
+use super::syslog::Mirror;
 use super::writer::{self, Batch, Now, QUEUE_LEN_MAX, Request, Writer};
 use super::{
     AuditConfig, AuditError, AuditUnavailable, Draft, Durability, Kind, OnBroken, OnFailure, Packets, Recorded,
@@ -104,7 +104,7 @@ impl Audit {
         }
         // Without it a full disk could not be recorded.
         journal.directory().map_or(Ok(()), reserve::keep).map_err(failed)?;
-        let copy = Copy::open(config.syslog.as_ref()).map_err(failed)?;
+        let copy = Mirror::open(config.syslog.as_ref()).map_err(failed)?;
         let mut writer = Writer::new(journal, recovered.head, boot_id.clone(), config)?.with_copy(copy);
         // Before anybody can rely on the log: it works, or amiwall does not start.
         let started = start_record(config, &boot_id, writer.checkpoints.signer());

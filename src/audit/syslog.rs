@@ -1,4 +1,4 @@
-//! [`Copy`]: the records a second time, to a syslog receiver: RFC 5424 messages, counted as in RFC 6587, over TCP or TLS.
+//! [`Mirror`]: the records a second time, to a syslog receiver: RFC 5424 messages, counted as in RFC 6587, over TCP or TLS.
 //! A thread of its own has the connection, so that a receiver that takes nothing never slows the file.
 //!
 //! Best effort: what does not fit is counted, and the count is on record when the receiver is there again. Required: who
@@ -103,7 +103,7 @@ impl Losses {
 
 /// The writer's side. Without a receiver it does nothing.
 #[derive(Debug, Default)]
-pub(super) struct Copy(Option<Device>);
+pub(super) struct Mirror(Option<Device>);
 
 #[derive(Debug)]
 struct Device {
@@ -116,7 +116,7 @@ struct Device {
     lines: Vec<u8>,
 }
 
-impl Copy {
+impl Mirror {
     pub(super) fn open(config: Option<&SyslogConfig>) -> io::Result<Self> {
         let Some(config) = config else { return Ok(Self(None)) };
         let (jobs, waiting) = channel();

@@ -127,7 +127,7 @@ fn tls_is_spoken_to_a_receiver_that_is_trusted() {
     });
     let name = ServerName::try_from("localhost").expect("a name");
     let config = SyslogConfig { tls: Some((client, name)), ..config(address, true) };
-    let mut copy = Copy::open(Some(&config)).expect("a thread");
+    let mut copy = Mirror::open(Some(&config)).expect("a thread");
     copy.take(b"{\"seq\":1,\"time\":\"T\",\"kind\":\"start\"}\n");
     copy.flush().expect("taken");
     assert!(receiver.join().expect("a message").ends_with(" start - {\"seq\":1,\"time\":\"T\",\"kind\":\"start\"}"));

@@ -20,7 +20,7 @@ use super::kind::Kind;
 use super::progress::Progress;
 use super::redact::Redactor;
 use super::segment::Storage;
-use super::syslog::Copy;
+use super::syslog::Mirror;
 use super::{AuditConfig, AuditUnavailable, Durability, KeyError, reserve};
 
 /// How many requests may wait.
@@ -105,7 +105,7 @@ pub(super) struct Writer<S: Storage> {
     /// What is being written; kept for its room.
     out: Vec<u8>,
     /// Where records go, too.
-    pub(super) copy: Copy,
+    pub(super) copy: Mirror,
 }
 
 /// Takes requests until it is told to stop, or until nobody can ask any more.
@@ -141,11 +141,11 @@ impl<S: Storage> Writer<S> {
             progress: Arc::default(),
             abandoned: Vec::new(),
             out: Vec::new(),
-            copy: Copy::default(),
+            copy: Mirror::default(),
         })
     }
 
-    pub(super) fn with_copy(self, copy: Copy) -> Self {
+    pub(super) fn with_copy(self, copy: Mirror) -> Self {
         Self { copy, ..self }
     }
 
