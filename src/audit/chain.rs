@@ -10,6 +10,9 @@ use super::trail::{Place, RawRecord};
 /// Hex digits of a SHA-256.
 const HEX_LEN: usize = 64;
 
+/// Numbers of records and microseconds are less.
+pub(super) const NUMBER_MAX: u64 = 1 << 62;
+
 /// A SHA-256 in lower-case hex.
 pub(super) type Hash = [u8; HEX_LEN];
 
@@ -129,8 +132,14 @@ pub enum BadRecord {
         found: u64,
     },
     /// A checkpoint has no signature, or one that is not good.
-    #[error("the checkpoint is not signed with a key that was given")]
-    Signature,
+    #[error(
+        "the checkpoint is not signed with a key that was given, but says that it is of `{signer}`: another key, or records \
+         before it were changed"
+    )]
+    Signature {
+        /// The name in its note.
+        signer: String,
+    },
     /// Checkpoints are missing.
     #[error(
         "from record {since} on nothing is signed, over {seconds} s: these records may have been made without the key"
@@ -201,7 +210,11 @@ impl<'l> Record<'l> {
         let rest = rest.strip_prefix(b",\"mono\":")?;
         let (mono, rest) = rest.split_at_checked(rest.iter().position(|b| *b == b',')?)?;
         let (kind, _) = until_quote(rest.strip_prefix(b",\"kind\":\"")?)?;
-        let number = |digits| std::str::from_utf8(digits).ok().filter(|n: &&str| !n.starts_with('+'))?.parse().ok();
+        let number = |digits| {
+            let number: u64 = std::str::from_utf8(digits).ok().filter(|n: &&str| !n.starts_with('+'))?.parse().ok()?;
+            // Nobody has so many; what is less can be added to.
+            (number < NUMBER_MAX).then_some(number)
+        };
         let seq = number(seq).filter(|_| !seq.starts_with(b"0"))?;
         let mono = number(mono)?;
         Some((Self { seq, time, mono, kind, prev, hash: *hash }, hashed))
@@ -252,6 +265,12 @@ impl TimeText {
         write!(self.text, ".{:06}Z", since.subsec_micros()).ok();
         &self.text
     }
+}
+
+/// A time as the log writes it.
+#[must_use]
+pub fn time_text(time: jiff::Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string()
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::path::Path;
 use zstd::stream::read::Decoder;
 use zstd::stream::write::Encoder;
 
-use super::segment::{Segment, list_segments, sync_directory};
+use super::segment::{Segment, list_segments, open_regular, sync_directory};
 
 /// What a compressed segment has behind the name of the plain one.
 pub(super) const COMPRESSED: &str = ".zst";
@@ -42,7 +42,7 @@ impl SegmentReader {
         if path.extension().is_some_and(|extension| extension == "zst") {
             return Self::open_compressed(path);
         }
-        match File::open(path) {
+        match open_regular(OpenOptions::new().read(true), path) {
             // It was compressed since the directory was listed.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let mut compressed = path.as_os_str().to_owned();
@@ -71,7 +71,7 @@ impl SegmentReader {
     }
 
     fn open_compressed(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
+        let file = open_regular(OpenOptions::new().read(true), path)?;
         let mut decoder = Decoder::new(file)?;
         decoder.window_log_max(WINDOW_LOG_MAX)?;
         Ok(Self::Compressed(Box::new(BufReader::with_capacity(BUFFER_LEN, decoder))))

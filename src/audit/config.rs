@@ -79,6 +79,16 @@ pub enum OnBroken {
     SetAside,
 }
 
+/// What whoever starts amiwall takes upon himself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StartOptions {
+    /// What is done with a broken log.
+    pub on_broken: OnBroken,
+    /// Whether a log is signed on whose end has no signature of the key: because signing was switched on, or the key was
+    /// changed.
+    pub sign_from_here: bool,
+}
+
 /// What the policy file says under `audit`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditConfig {
@@ -180,6 +190,22 @@ pub enum AuditError {
     /// The key that signs checkpoints.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The end of the log is not signed.
+    #[error(
+        "the end of the audit log in `{}` is not signed with `signing_key`: {problem}; amiwall does not vouch for what it \
+         may not have written. If signing was switched on or the key was changed, start once with \
+         `amiwall run --sign-from-here`, which is put on record. If not, somebody has written to the log",
+        directory.display()
+    )]
+    Unsigned {
+        /// The directory.
+        directory: PathBuf,
+        /// What is wrong.
+        problem: BadRecord,
+    },
+    /// The log cannot be read.
+    #[error("{0}")]
+    Unreadable(String),
     /// The security log cannot be opened.
     #[error("cannot write the security log `{}`: {error}; `audit.security_log` names it", path.display())]
     SecurityLog {

@@ -23,10 +23,10 @@ const ADDRESSES_MAX: usize = 512;
 
 /// What counts as one peer: an IPv4 address, or a /64 of IPv6, which one host has for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Source(IpAddr);
+pub(super) struct Source(IpAddr);
 
 impl Source {
-    fn of(address: IpAddr) -> Self {
+    pub(super) fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V6(v6) => {
                 let network = u128::from(v6) & !u128::from(u64::MAX);

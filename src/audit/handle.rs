@@ -12,6 +12,7 @@ use tokio::time::{Instant, MissedTickBehavior, timeout_at};
 use super::checkpoint::SaveState;
 use super::flood::{Admission, Flood};
 use super::journal::Journal;
+use super::opening::{recovery_records, start_record};
 use super::progress::{Progress, WRITE_TIMEOUT};
 use super::recover::{RecoverError, Recovered, recover, set_aside};
 use super::redact::Redactor;
@@ -21,7 +22,7 @@ use super::syslog::Mirror;
 use super::writer::{self, Batch, Now, QUEUE_LEN_MAX, Request, Writer};
 use super::{
     AuditConfig, AuditError, AuditUnavailable, Draft, Durability, Kind, OnBroken, OnFailure, Packets, Recorded,
-    SessionContext, json, reserve, security,
+    SessionContext, SigningKey, StartOptions, adopt, reserve, security,
 };
 use crate::policy::{Decision, QuotaState};
 
@@ -60,21 +61,29 @@ impl Audit {
     /// # Errors
     /// If the directory cannot be used or written, another process writes there, or the log is broken.
     pub fn open(config: &AuditConfig) -> Result<Self, AuditError> {
-        Self::open_or(config, OnBroken::Refuse)
+        Self::open_with(config, StartOptions::default())
     }
 
-    /// As [`Audit::open`], but says what is done with a broken log.
+    /// As [`Audit::open`], but says what is done with a log that is broken, or not signed.
     ///
     /// # Errors
     /// As for [`Audit::open`].
-    pub fn open_or(config: &AuditConfig, on_broken: OnBroken) -> Result<Self, AuditError> {
+    pub fn open_with(config: &AuditConfig, options: StartOptions) -> Result<Self, AuditError> {
         let directory = Directory::open(&config.directory).map_err(|e| AuditError::of_directory(config, e))?;
-        let recovered = match recover(&directory) {
-            Err(RecoverError::Broken { segment, line, problem }) if on_broken == OnBroken::SetAside => {
+        let mut recovered = match recover(&directory) {
+            Err(RecoverError::Broken { segment, line, problem }) if options.on_broken == OnBroken::SetAside => {
                 set_aside(&directory, format!("{segment}:{line}"), problem).map_err(|e| AuditError::of_io(config, e))?
             }
             other => other.map_err(|e| AuditError::of_recovery(config, e))?,
         };
+        if let Some(path) = &config.signing_key {
+            let key = SigningKey::load(path)?;
+            let doubt = adopt::doubt(&config.directory, key.public());
+            recovered.unsigned = doubt.map_err(|error| AuditError::Unreadable(error.to_string()))?;
+        }
+        if let Some(problem) = recovered.unsigned.take_if(|_| !options.sign_from_here) {
+            return Err(AuditError::Unsigned { directory: config.directory.clone(), problem });
+        }
         let file = match &recovered.segment {
             Some((name, _)) => Some(directory.reopen(name).map_err(|e| AuditError::of_io(config, e))?),
             None => None,
@@ -98,7 +107,7 @@ impl Audit {
         aws_lc_rs::rand::fill(&mut random).map_err(|error| failed(std::io::Error::other(error)))?;
         let boot_id = format!("{:08x}", u32::from_be_bytes(random));
         let mut journal = Journal::new(storage, config.segment_size, config.segment_age);
-        let found = recovery_record(&recovered);
+        let found = recovery_records(&recovered);
         if let (Some(file), Some((name, len))) = (file, recovered.segment) {
             journal.go_on(file, name, len, recovered.began.unwrap_or_else(SystemTime::now));
         }
@@ -111,6 +120,7 @@ impl Audit {
         for draft in found.iter().chain([&started]) {
             writer.commit(draft, Now::read()).map_err(failed)?;
         }
+        writer.sign(Now::read());
         Self::spawn(config, writer, boot_id).map_err(failed)
     }
 
@@ -366,46 +376,4 @@ impl Shared {
             | Kind::Stop => true,
         }
     }
-}
-
-fn start_record(config: &AuditConfig, boot_id: &str, signer: Option<&str>) -> Draft {
-    Draft::new(Kind::Start).with(|out| {
-        json::text(out, "boot", boot_id);
-        json::text(out, "version", env!("CARGO_PKG_VERSION"));
-        json::text(out, "node", &rustix::system::uname().nodename().to_string_lossy());
-        json::text_if_any(out, "signer", signer.unwrap_or_default());
-        json::plain(out, "actions", config.actions.name());
-        json::plain(out, "responses", config.responses.name());
-        json::plain(out, "on_failure", if config.on_failure == OnFailure::Continue { "continue" } else { "refuse" });
-        json::text(out, "packets", if config.packets == Packets::Both { "both" } else { "actions" });
-        json::list(out, "except_events", config.except_events.iter().map(String::as_str));
-        json::list(out, "redact", config.redact.iter().map(String::as_str));
-        if let Some(pseudonyms) = &config.pseudonyms {
-            json::list(out, "pseudonymise", pseudonyms.values.iter().map(String::as_str));
-            json::text(out, "pseudonym_key", pseudonyms.key.id());
-        }
-    })
-}
-
-fn recovery_record(recovered: &Recovered) -> Option<Draft> {
-    if recovered.set_aside.is_none() && recovered.copied.is_none() && recovered.broken.is_none() {
-        return None;
-    }
-    Some(Draft::new(Kind::Recovery).with(|out| {
-        if let Some(broken) = &recovered.broken {
-            json::text(out, "reason", "audit.broken");
-            json::text(out, "file", &broken.folder);
-            json::text(out, "at", &broken.at);
-            json::text(out, "problem", &broken.problem.to_string());
-        }
-        if let Some((torn, len)) = &recovered.set_aside {
-            json::text(out, "reason", "audit.torn");
-            json::text(out, "file", torn);
-            json::number(out, "bytes", len);
-        }
-        if let Some(copied) = &recovered.copied {
-            json::text(out, "reason", "audit.set-aside");
-            json::text(out, "file", copied);
-        }
-    }))
 }

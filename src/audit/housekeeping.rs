@@ -18,6 +18,10 @@ use super::{AuditConfig, Keep, OnFailure, json, keep};
 
 /// How often old segments and the room on disk are looked at.
 const KEEP_INTERVAL: Duration = Duration::from_secs(10);
+/// Nothing goes because of its age so long after a start, when the clock may not be right yet, and so long after somebody
+/// has set it: a clock that is a year ahead would take the whole log.
+const AGE_PAUSE_AT_START: Duration = Duration::from_secs(3_600);
+const AGE_PAUSE_AFTER_STEP: Duration = Duration::from_secs(86_400);
 /// A step of the wall clock that is worth a record.
 const CLOCK_STEP_MIN: Duration = Duration::from_secs(1);
 
@@ -33,6 +37,8 @@ pub(super) struct Housekeeping {
     kept_at: Option<Instant>,
     is_room_low: bool,
     ticked: Option<Now>,
+    /// Until then nothing goes because of its age.
+    age_pause_until: Option<Instant>,
 }
 
 impl Housekeeping {
@@ -46,6 +52,7 @@ impl Housekeeping {
             kept_at: None,
             is_room_low: false,
             ticked: None,
+            age_pause_until: None,
         }
     }
 
@@ -64,7 +71,10 @@ impl Housekeeping {
 
     /// How far the wall clock was set since the last time, in milliseconds, if that is much.
     fn clock_step(&mut self, now: Now) -> Option<i64> {
-        let before = self.ticked.replace(now)?;
+        let Some(before) = self.ticked.replace(now) else {
+            self.age_pause_until = Some(now.steady + AGE_PAUSE_AT_START);
+            return None;
+        };
         let passed = now.steady.saturating_duration_since(before.steady);
         let expected = before.wall.checked_add(passed)?;
         let (step, sign) = match now.wall.duration_since(expected) {
@@ -72,7 +82,16 @@ impl Housekeeping {
             Err(behind) => (behind.duration(), -1),
         };
         let millis = i64::try_from(step.as_millis()).unwrap_or(i64::MAX);
+        if step > CLOCK_STEP_MIN {
+            self.age_pause_until = Some(now.steady + AGE_PAUSE_AFTER_STEP).max(self.age_pause_until);
+        }
         (step > CLOCK_STEP_MIN).then_some(millis * sign)
+    }
+
+    /// What is kept, as far as the clock can be relied on.
+    fn keep_now(&self, steady: Instant) -> Keep {
+        let is_paused = self.age_pause_until.is_none_or(|until| steady < until);
+        Keep { days: self.keep.days.filter(|_| !is_paused), ..self.keep }
     }
 
     fn is_time_to_keep(&mut self, steady: Instant) -> bool {
@@ -137,7 +156,7 @@ impl<S: Storage> Writer<S> {
     }
 
     /// Writes a checkpoint; when it is durable, its copy goes elsewhere.
-    fn checkpoint(&mut self, extent: Extent, now: Now) -> io::Result<()> {
+    pub(super) fn checkpoint(&mut self, extent: Extent, now: Now) -> io::Result<()> {
         let draft = self.checkpoints.draft(&self.head, extent, now.steady);
         let line = self.append_own(&draft, now)?;
         self.journal.sync()?;
@@ -180,10 +199,14 @@ impl<S: Storage> Writer<S> {
         let complete = self.housekeeping.complete.clone();
         // Whoever compresses a segment would bring it back.
         let Ok(_guard) = complete.try_lock() else { return Ok(()) };
-        match keep::due(&directory, &self.housekeeping.keep, now.wall) {
+        match keep::due(&directory, &self.housekeeping.keep_now(now.steady), now.wall) {
             Ok(None) => {}
             Ok(Some(prune)) => {
                 self.commit(&prune_record(&prune), now)?;
+                // Only a signed record says that it was amiwall who took them out.
+                if self.checkpoints.signer().is_some() {
+                    self.checkpoint(Extent::Signature, now)?;
+                }
                 if let Err(error) = keep::remove(&directory, &prune.names) {
                     tracing::warn!(%error, "old segments of the audit log cannot be removed");
                 }

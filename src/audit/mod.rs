@@ -4,6 +4,7 @@
 //! their place (`writer`, `chain`) and has the files (`journal`, `segment`, `recover`). `read` reads a log, and `verify` says whether it is
 //! whole.
 
+mod adopt;
 mod chain;
 mod checkpoint;
 mod compress;
@@ -19,6 +20,7 @@ mod json;
 mod keep;
 mod kind;
 mod lines;
+mod opening;
 mod packet;
 mod progress;
 mod pseudonym;
@@ -40,9 +42,9 @@ mod writer;
 
 use crate::policy::{Decision, Denial, Permit};
 
-pub use chain::BadRecord;
+pub use chain::{BadRecord, time_text};
 pub use compress::{Compressed, compress, compress_closed};
-pub use config::{AuditConfig, AuditError, Durability, Keep, KeepSpace, OnBroken, OnFailure, Packets};
+pub use config::{AuditConfig, AuditError, Durability, Keep, KeepSpace, OnBroken, OnFailure, Packets, StartOptions};
 pub use draft::{Claimed, Draft, SessionContext, SessionCounts};
 pub use follow::Follow;
 pub use handle::Audit;

@@ -93,6 +93,9 @@ pub struct LoggedRecord {
     pub packets: String,
     pub except_events: Vec<String>,
     pub redact: Vec<String>,
+    pub pseudonymise: Vec<String>,
+    pub actions: String,
+    pub responses: String,
     pub changes: Vec<String>,
     pub file: String,
     pub trigger: String,
@@ -273,6 +276,17 @@ impl Walk {
         let directory = directory.to_owned();
         let (head, index, lines) = (Head::GENESIS, 0, None);
         Ok(Self { directory, segments, index, lines, head, records: 0, last_line: 0, torn: None, pruned: None })
+    }
+
+    /// Begins with the segment that is so many from the end; none if there are not so many.
+    pub(super) fn begin_back(directory: &Path, back: usize) -> Result<Option<Self>, VerifyError> {
+        let mut walk = match Self::begin(directory) {
+            Err(VerifyError::Empty(_)) => return Ok(None),
+            begun => begun?,
+        };
+        let Some(first) = walk.segments.len().checked_sub(back) else { return Ok(None) };
+        walk.segments.drain(..first);
+        Ok(Some(walk))
     }
 
     pub(super) const fn segment_count(&self) -> usize {

@@ -32,6 +32,8 @@ pub(super) struct Recovered {
     pub(super) copied: Option<String>,
     /// A broken log that was moved out of the way.
     pub(super) broken: Option<BrokenLog>,
+    /// What was wrong with the signatures at its end, but was accepted.
+    pub(super) unsigned: Option<BadRecord>,
 }
 
 /// A broken log that was moved out of the way, at the word of whoever started amiwall.
@@ -46,7 +48,15 @@ pub(super) struct BrokenLog {
 
 impl Recovered {
     const fn nothing() -> Self {
-        Self { head: Head::GENESIS, segment: None, began: None, set_aside: None, copied: None, broken: None }
+        Self {
+            head: Head::GENESIS,
+            segment: None,
+            began: None,
+            set_aside: None,
+            copied: None,
+            broken: None,
+            unsigned: None,
+        }
     }
 }
 

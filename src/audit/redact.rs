@@ -23,7 +23,8 @@ pub(super) const HIDDEN: &[u8] = b"[redacted]";
 pub(super) const DEFAULT: &str = "default";
 
 /// Whatever the policy says: how clients prove who they are is on no record.
-const ALWAYS: [&str; 2] = ["Login.Secret", "Login.Key"];
+/// A name in a login that comes too late may be a secret, too: people type it where the name belongs.
+const ALWAYS: [&str; 3] = ["Login.Secret", "Login.Key", "Login.Username"];
 
 /// All patterns of one log.
 #[derive(Clone, Debug, Default)]

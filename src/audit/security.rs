@@ -3,6 +3,7 @@
 //!
 //! INVARIANT: a line's values are of fixed alphabets (`account`), so no client can forge a field or a line.
 
+use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::net::{IpAddr, SocketAddr};
@@ -10,9 +11,18 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::flood::Source;
 
 /// Lines that may wait to be written; what comes then is counted.
 const WAITING_MAX: usize = 4_096;
+/// Lines about one address (of IPv6, a /64) in a minute: more than any program needs to shut it out. And about all together:
+/// who is not logged in must not be able to fill the disk.
+const ADDRESS_LINES_MAX: u32 = 60;
+const LINES_MAX: u32 = 3_000;
+const WINDOW: Duration = Duration::from_secs(60);
 /// A longer name is cut.
 const ACCOUNT_LEN_MAX: usize = 64;
 
@@ -110,6 +120,32 @@ fn address(address: SocketAddr) -> String {
 pub(super) struct SecurityLog {
     lines: SyncSender<String>,
     dropped: std::sync::Arc<AtomicU64>,
+    told: Mutex<Told>,
+}
+
+/// What was told in this minute.
+#[derive(Debug, Default)]
+struct Told {
+    since: Option<Instant>,
+    all: u32,
+    addresses: HashMap<Source, u32>,
+}
+
+impl Told {
+    /// Whether there may be another line about this address.
+    fn admits(&mut self, address: IpAddr, now: Instant) -> bool {
+        if self.since.is_none_or(|since| now.saturating_duration_since(since) >= WINDOW) {
+            *self = Self { since: Some(now), ..Self::default() };
+        }
+        if self.all >= LINES_MAX {
+            return false;
+        }
+        let of_address = self.addresses.entry(Source::of(address)).or_default();
+        *of_address += 1;
+        let is_admitted = *of_address <= ADDRESS_LINES_MAX;
+        self.all += u32::from(is_admitted);
+        is_admitted
+    }
 }
 
 impl SecurityLog {
@@ -119,10 +155,14 @@ impl SecurityLog {
         let dropped = std::sync::Arc::new(AtomicU64::new(0));
         let mut sink = Sink { path: path.to_owned(), open: None, is_failing: false, dropped: dropped.clone() };
         std::thread::Builder::new().name("security-log".to_owned()).spawn(move || sink.run(&waiting))?;
-        Ok(Self { lines, dropped })
+        Ok(Self { lines, dropped, told: Mutex::default() })
     }
 
     pub(super) fn tell(&self, event: &SecurityEvent<'_>) {
+        let now = Instant::now();
+        if !self.told.lock().unwrap_or_else(PoisonError::into_inner).admits(event.peer.ip(), now) {
+            return;
+        }
         if self.lines.try_send(event.line(jiff::Timestamp::now())).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -189,6 +229,22 @@ mod tests {
         let peer = "203.0.113.7:51234".parse().expect("an address");
         let listener = "[::1]:5039";
         SecurityEvent { kind: SecurityKind::InvalidPassword, account, session: "5e2b9c01-37", listener, peer }
+    }
+
+    #[test]
+    fn nobody_fills_the_disk_with_lines_and_nobody_hides_behind_others() {
+        let mut told = Told::default();
+        let now = Instant::now();
+        let count = |told: &mut Told, address: &str, times: u32| {
+            let address = address.parse().expect("an address");
+            (0..times).filter(|_| told.admits(address, now)).count()
+        };
+        assert_eq!(count(&mut told, "203.0.113.7", 1_000), 60);
+        assert_eq!(count(&mut told, "2001:db8::1", 50) + count(&mut told, "2001:db8::2", 50), 60, "one network");
+        assert_eq!(count(&mut told, "203.0.113.8", 1), 1);
+        let all: usize = (0..250).map(|n| count(&mut told, &format!("198.51.100.{n}"), 60)).sum();
+        assert_eq!(all, 3_000 - 121);
+        assert!(told.admits("203.0.113.7".parse().expect("an address"), now + WINDOW));
     }
 
     #[test]

@@ -36,9 +36,10 @@ impl Segment {
         let order = match rest.strip_prefix(".suspect") {
             None => (rest.is_empty() || rest == COMPRESSED).then_some(u32::MAX)?,
             Some("") => 0,
-            Some(number) => number.strip_prefix('-')?.parse().ok()?,
+            Some(number) => number.strip_prefix('-')?.parse().ok().filter(|order| *order != u32::MAX)?,
         };
-        Some(Self { first: seq.parse().ok()?, order, name: name.to_owned() })
+        let first = seq.parse().ok().filter(|first| *first < super::chain::NUMBER_MAX)?;
+        Some(Self { first, order, name: name.to_owned() })
     }
 
     /// Whether it is in its compressed form, which is never written to.
@@ -202,7 +203,7 @@ impl Directory {
 
     /// Opens a segment to go on writing it. What a process that crashed has written of it is made durable first.
     pub(super) fn reopen(&self, name: &str) -> io::Result<File> {
-        let file = OpenOptions::new().read(true).append(true).open(self.path.join(name))?;
+        let file = open_regular(OpenOptions::new().read(true).append(true), &self.path.join(name))?;
         file.sync_all()?;
         Ok(file)
     }
@@ -304,6 +305,18 @@ fn copy_range(source: &File, copy: &mut File, mut offset: u64, end: u64) -> io::
         offset += u64::try_from(read).unwrap_or_default();
     }
     Ok(())
+}
+
+/// Opens a file of the log: one that another name leads to, or that is a pipe or a device, is nobody's segment, and would
+/// let a reader wait for ever.
+pub(super) fn open_regular(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    use rustix::fs::OFlags;
+    let flags = i32::try_from((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits()).unwrap_or_default();
+    let file = options.custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"))
 }
 
 fn is_missing(error: &io::Error) -> bool {

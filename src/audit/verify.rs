@@ -13,8 +13,8 @@ use super::signing::VerifyingKey;
 /// How long the end of a log may be unsigned: a heartbeat comes each minute.
 const UNSIGNED_MAX_MICROS: u64 = 120 * 1_000_000;
 
-/// How often amiwall may have started without a signature since: each run signs within a second or two.
-const UNSIGNED_MAX_RUNS: u32 = 20;
+/// How often amiwall may have started without a signature since: each run signs as soon as it has started.
+const UNSIGNED_MAX_RUNS: u32 = 3;
 
 /// What a log is held against, beside itself.
 #[derive(Clone, Debug, Default)]
@@ -108,6 +108,8 @@ pub struct Summary {
     pub torn: Option<(PathBuf, u64)>,
     /// The last seq that was taken out, with what was before it, as a `prune` record says.
     pub pruned: Option<u64>,
+    /// Up to here the log was signed only afterwards, at the word of whoever started amiwall.
+    pub adopted: Option<u64>,
     /// How many checkpoints were signed with a key that was given.
     pub signatures: u64,
     /// The last record that a signature covers, if keys were given.
@@ -164,8 +166,7 @@ pub fn verify_against(
 ) -> Result<Summary, VerifyError> {
     let mut walk = Walk::begin(directory)?;
     let mut summary = Summary { segments: walk.segment_count(), ..Summary::default() };
-    let mut witness =
-        Witness { evidence, next_anchor: 0, anchored: 0, tail: Tail::default(), signatures: 0, prunes: None };
+    let mut witness = Witness::new(evidence);
     loop {
         let pruned = walk.pruned;
         let Some(step) = walk.next()? else { break };
@@ -183,8 +184,9 @@ pub fn verify_against(
     summary.signatures = witness.signatures;
     summary.signed_through = witness.tail.signed_through.filter(|_| !evidence.keys.is_empty());
     summary.anchored = witness.anchored;
+    summary.adopted = witness.adopted;
     summary.pruned = walk.pruned.map(|head| head.seq);
-    if let Some(pruned) = walk.pruned.filter(|pruned| witness.prunes != Some(*pruned)) {
+    if let Some(pruned) = walk.pruned.filter(|_| !witness.has_prune()) {
         return Err(walk.broken_begin(BadRecord::Begin { first: pruned.seq + 1 }));
     }
     witness.end(&walk.head).map_err(|problem| walk.broken_end(problem))?;
@@ -193,14 +195,16 @@ pub fn verify_against(
 }
 
 /// Holds records against what is known beside the chain.
-struct Witness<'e> {
+pub(super) struct Witness<'e> {
     evidence: &'e Evidence,
     next_anchor: usize,
     anchored: u64,
     tail: Tail,
     signatures: u64,
-    /// The `prune` record of what is missing at the beginning.
-    prunes: Option<Head>,
+    /// The seq of the first `prune` record of what is missing at the beginning.
+    prunes: Option<u64>,
+    /// The last record up to which the log was signed only afterwards, at somebody's word.
+    adopted: Option<u64>,
 }
 
 /// What no signature covers yet.
@@ -211,13 +215,23 @@ struct Tail {
     before: u64,
     /// How many those are.
     runs: u32,
-    /// When the current run's first and last record were made, on both clocks.
+    /// When the current run's first and latest record were made, on both clocks.
     since: Option<(u64, Vec<u8>)>,
-    last: (u64, Vec<u8>),
+    last: Option<(u64, Vec<u8>)>,
 }
 
-impl Witness<'_> {
-    fn see(&mut self, step: &Step<'_>, pruned: Option<Head>) -> Result<(), BadRecord> {
+impl<'e> Witness<'e> {
+    pub(super) fn new(evidence: &'e Evidence) -> Self {
+        let (tail, prunes, adopted) = (Tail::default(), None, None);
+        Self { evidence, next_anchor: 0, anchored: 0, tail, signatures: 0, prunes, adopted }
+    }
+
+    /// How many good signatures were seen.
+    pub(super) const fn signatures(&self) -> u64 {
+        self.signatures
+    }
+
+    pub(super) fn see(&mut self, step: &Step<'_>, pruned: Option<Head>) -> Result<(), BadRecord> {
         let record = &step.record;
         while let Some((anchor, _)) = self.evidence.anchors.kept.get(self.next_anchor) {
             if anchor.seq > record.seq {
@@ -238,9 +252,13 @@ impl Witness<'_> {
                 let prune: PruneMembers = serde_json::from_slice(step.text).map_err(|_| BadRecord::Shape)?;
                 let hash: Option<Hash> = prune.through_hash.as_bytes().try_into().ok();
                 let head = hash.map(|hash| Head { seq: prune.through, hash });
-                self.prunes = head.filter(|head| Some(*head) == pruned).or(self.prunes);
+                let is_it = head.is_some() && head == pruned;
+                self.prunes = if is_it && self.prunes.is_none() { Some(record.seq) } else { self.prunes };
             }
             b"start" => self.tail.restart(),
+            b"recovery" if memchr::memmem::find(step.text, b",\"reason\":\"audit.unsigned\"").is_some() => {
+                self.adopted = Some(record.seq - 1);
+            }
             _ => {}
         }
         if !self.evidence.keys.is_empty() {
@@ -258,14 +276,23 @@ impl Witness<'_> {
         let hash = step.record.prev_hash().ok_or(BadRecord::Shape)?;
         let head = Head { seq: step.record.seq - 1, hash };
         if !self.evidence.keys.iter().any(|key| key.has_signed(&note, &head)) {
-            return Err(BadRecord::Signature);
+            let signer = note.lines().next().unwrap_or_default().chars().take(40).collect();
+            return Err(BadRecord::Signature { signer });
         }
         self.signatures += 1;
         self.tail = Tail { signed_through: Some(head.seq), ..Tail::default() };
         Ok(())
     }
 
-    fn end(&self, last: &Head) -> Result<(), BadRecord> {
+    /// Whether a record says that the beginning was taken out. Where there are keys, one that is signed: anybody can write
+    /// behind the last signature.
+    fn has_prune(&self) -> bool {
+        let is_signed =
+            |seq| self.evidence.keys.is_empty() || self.tail.signed_through.is_some_and(|through| seq <= through);
+        self.prunes.is_some_and(is_signed)
+    }
+
+    pub(super) fn end(&self, last: &Head) -> Result<(), BadRecord> {
         if let Some((anchor, time)) = self.evidence.anchors.kept.get(self.next_anchor) {
             let time = time.clone();
             return Err(BadRecord::Rollback { last: last.seq, anchor: anchor.seq, time });
@@ -273,7 +300,7 @@ impl Witness<'_> {
         if self.evidence.keys.is_empty() {
             return Ok(());
         }
-        let micros = self.tail.before + self.tail.run();
+        let micros = self.tail.before.saturating_add(self.tail.run());
         if micros > UNSIGNED_MAX_MICROS || self.tail.runs > UNSIGNED_MAX_RUNS || self.tail.signed_through.is_none() {
             let since = self.tail.signed_through.unwrap_or_default() + 1;
             return Err(BadRecord::Unsigned { since, seconds: micros / 1_000_000 });
@@ -284,27 +311,31 @@ impl Witness<'_> {
 
 impl Tail {
     fn add(&mut self, record: &Record<'_>) {
-        self.last.0 = record.mono;
-        self.last.1.clear();
-        self.last.1.extend_from_slice(record.time);
+        let (mono, time) = self.last.get_or_insert_with(|| (record.mono, record.time.to_vec()));
+        // The latest of each: a record that claims to be older does not make the others so. Times sort as their texts do.
+        *mono = record.mono.max(*mono);
+        if record.time > time.as_slice() {
+            time.clear();
+            time.extend_from_slice(record.time);
+        }
         if self.since.is_none() {
-            self.since = Some(self.last.clone());
+            self.since = Some((record.mono, record.time.to_vec()));
         }
     }
 
     /// How long the current run goes on.
     fn run(&self) -> u64 {
-        let Some((mono, time)) = &self.since else { return 0 };
+        let (Some((mono, time)), Some((last_mono, last_time))) = (&self.since, &self.last) else { return 0 };
         let wall = |text: &[u8]| -> Option<jiff::Timestamp> { std::str::from_utf8(text).ok()?.parse().ok() };
-        let passed = wall(time).zip(wall(&self.last.1)).map(|(first, last)| last.duration_since(first).as_micros());
+        let passed = wall(time).zip(wall(last_time)).map(|(first, last)| last.duration_since(first).as_micros());
         let by_wall = passed.and_then(|micros| u64::try_from(micros).ok()).unwrap_or_default();
-        self.last.0.saturating_sub(*mono).max(by_wall)
+        last_mono.saturating_sub(*mono).max(by_wall)
     }
 
     /// Another run: the monotonic clock begins anew, and what is between the two is nobody's.
     fn restart(&mut self) {
-        self.before += self.run();
-        self.since = None;
+        self.before = self.before.saturating_add(self.run());
+        (self.since, self.last) = (None, None);
         self.runs += 1;
     }
 }

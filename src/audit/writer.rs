@@ -11,7 +11,7 @@ use std::time::{Instant, SystemTime};
 use tokio::sync::{mpsc, oneshot};
 
 use super::chain::{Head, Stamp, TimeText};
-use super::checkpoint::{Checkpoints, SaveState};
+use super::checkpoint::{Checkpoints, Extent, SaveState};
 use super::draft::Draft;
 use super::gate::Closed;
 use super::housekeeping::Housekeeping;
@@ -261,7 +261,7 @@ impl<S: Storage> Writer<S> {
         for waiter in waiters.drain(..) {
             match waiter.durability {
                 Durability::Synced => synced.push(waiter),
-                Durability::Written => drop(waiter.answer.send(Ok(waiter.first))),
+                Durability::Written => self.tell(waiter),
             }
         }
     }
@@ -274,10 +274,7 @@ impl<S: Storage> Writer<S> {
         match self.journal.sync().and_then(|()| self.copy.flush()) {
             Ok(()) => {
                 for waiter in synced {
-                    let is_action = waiter.ends.iter().any(|(_, kind)| *kind == Kind::Action);
-                    if waiter.answer.send(Ok(waiter.first)).is_err() && is_action {
-                        self.abandoned.push((waiter.first, waiter.last));
-                    }
+                    self.tell(waiter);
                 }
             }
             Err(error) => {
@@ -289,6 +286,23 @@ impl<S: Storage> Writer<S> {
                     waiter.answer.send(Err(AuditUnavailable)).ok();
                 }
             }
+        }
+    }
+
+    /// Tells a caller that his records are what he asked for. One who has gone will not forward what they allow.
+    fn tell(&mut self, waiter: Waiter) {
+        let is_action = waiter.ends.iter().any(|(_, kind)| *kind == Kind::Action);
+        if waiter.answer.send(Ok(waiter.first)).is_err() && is_action {
+            self.abandoned.push((waiter.first, waiter.last));
+        }
+    }
+
+    /// Signs the end as it is now, if there is a key.
+    pub(super) fn sign(&mut self, now: Now) {
+        if self.checkpoints.signer().is_some()
+            && let Err(error) = self.checkpoint(Extent::Signature, now)
+        {
+            self.close(&error, now);
         }
     }
 
@@ -329,6 +343,8 @@ impl<S: Storage> Writer<S> {
             Ok(_) => {
                 tracing::warn!("the audit log can be written again");
                 self.closed = None;
+                // What was not signed before the gate closed is older than that by now.
+                self.sign(now);
             }
             Err(error) => self.close(&error, now),
         }

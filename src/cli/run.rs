@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Exit, Failure, out};
-use crate::audit::OnBroken;
+use crate::audit::{OnBroken, StartOptions};
 use crate::config::Config;
 use crate::daemon;
 
@@ -15,9 +15,14 @@ pub(super) struct Args {
     #[arg(long)]
     check_only: bool,
     /// Where the audit log is broken, and not just torn by a crash: move it to a folder `broken-<n>` beside the new one, and
-    /// record that. Without this amiwall does not start over a broken log.
+    /// record that. Without this amiwall does not start over such a log. Only the end of the log is looked at here:
+    /// `amiwall audit verify` looks at all of it.
     #[arg(long)]
     set_broken_log_aside: bool,
+    /// Sign an audit log whose end is not signed with `signing_key`, because signing was switched on or the key was changed.
+    /// That is put on record. Without this amiwall does not start over such a log: somebody else may have written it.
+    #[arg(long)]
+    sign_from_here: bool,
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
@@ -33,6 +38,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::incomplete(format!("cannot start the runtime: {error}")))?;
     let on_broken = if args.set_broken_log_aside { OnBroken::SetAside } else { OnBroken::Refuse };
-    runtime.block_on(daemon::run(config, on_broken)).map_err(|error| Failure::incomplete(error.to_string()))?;
+    let options = StartOptions { on_broken, sign_from_here: args.sign_from_here };
+    runtime.block_on(daemon::run(config, options)).map_err(|error| Failure::incomplete(error.to_string()))?;
     Ok(Exit::Ok)
 }

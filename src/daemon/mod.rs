@@ -17,7 +17,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::audit::{Audit, Draft, OnBroken, best_effort};
+use crate::audit::{Audit, Draft, StartOptions, best_effort};
 use crate::config::{Config, Outline};
 use crate::identity::LoginMemory;
 use crate::listener::{Connections, Listener, ListenerConfig};
@@ -98,15 +98,15 @@ impl Daemon {
     /// # Errors
     /// If the audit log cannot be opened or an address cannot be bound.
     pub async fn start(config: &Config) -> Result<Self, DaemonError> {
-        Self::start_over(config, OnBroken::Refuse).await
+        Self::start_with_options(config, StartOptions::default()).await
     }
 
-    /// As [`Daemon::start`]; `on_broken` says what is done with an audit log that is broken.
+    /// As [`Daemon::start`]; `options` say what is done with an audit log that is broken or not signed.
     ///
     /// # Errors
     /// As for [`Daemon::start`].
-    pub async fn start_over(config: &Config, on_broken: OnBroken) -> Result<Self, DaemonError> {
-        let audit = Audit::open_or(&config.audit, on_broken).map_err(|error| DaemonError::Audit(error.to_string()))?;
+    pub async fn start_with_options(config: &Config, options: StartOptions) -> Result<Self, DaemonError> {
+        let audit = Audit::open_with(&config.audit, options).map_err(|error| DaemonError::Audit(error.to_string()))?;
         Self::start_with(config, audit, quotas::restored(config)?).await
     }
 

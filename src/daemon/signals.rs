@@ -5,20 +5,20 @@ use std::path::Path;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Daemon, DaemonError, notify};
-use crate::audit::OnBroken;
+use crate::audit::StartOptions;
 use crate::config::Config;
 
-/// Runs the proxy until it is told to end. `on_broken` says what is done with an audit log that is broken.
+/// Runs the proxy until it is told to end. `options` say what is done with an audit log that is broken or not signed.
 ///
 /// # Errors
 /// If it cannot start.
-pub async fn run(config: Config, on_broken: OnBroken) -> Result<(), DaemonError> {
+pub async fn run(config: Config, options: StartOptions) -> Result<(), DaemonError> {
     let mut hangup = signal(SignalKind::hangup()).map_err(DaemonError::Signals)?;
     // Before anybody can ask for it: without a handler this signal ends a process.
     let mut look = signal(SignalKind::user_defined1()).map_err(DaemonError::Signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(DaemonError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(DaemonError::Signals)?;
-    let mut daemon = Daemon::start_over(&config, on_broken).await?;
+    let mut daemon = Daemon::start_with_options(&config, options).await?;
     notify::tell("READY=1");
     let path = config.path.clone();
     drop(config);

@@ -21,6 +21,8 @@ struct Settings {
     packets: String,
     except_events: String,
     redact: String,
+    pseudonyms: String,
+    promises: String,
 }
 
 #[derive(Clone, Debug)]
@@ -132,6 +134,13 @@ impl Changes {
             packets: text::key(&record.packets),
             except_events: text::key(&record.except_events.join(", ")),
             redact: text::key(&record.redact.join(", ")),
+            pseudonyms: text::key(&record.pseudonymise.join(", ")),
+            promises: text::key(&format!(
+                "actions {}, answers {}, on failure {}",
+                or_unknown(&record.actions),
+                or_unknown(&record.responses),
+                or_unknown(&record.on_failure)
+            )),
         };
         if !is_inside {
             self.before = Some((settings, record.time));
@@ -236,6 +245,8 @@ impl Changes {
                 Cell::text(packets),
                 Cell::text(if settings.except_events.is_empty() { "none" } else { &settings.except_events }),
                 Cell::text(if settings.redact.is_empty() { "nothing" } else { &settings.redact }),
+                Cell::text(if settings.pseudonyms.is_empty() { "nothing" } else { &settings.pseudonyms }),
+                Cell::text(settings.promises.clone()),
             ];
             row.extend(times);
             row
@@ -250,13 +261,17 @@ impl Changes {
         let table = Table {
             id: "left-out",
             title: "How the log was told to record",
-            source: "`start` records: `packets`, `except_events`, `redact`.".to_owned(),
+            source: "`start` records: `packets`, `except_events`, `redact`, `pseudonymise`, `actions`, `responses`, \
+                     `on_failure`."
+                .to_owned(),
             note: String::new(),
             columns: vec![
                 "version",
                 "packets",
                 "events left out",
                 "values hidden",
+                "pseudonyms instead of",
+                "promised",
                 "first start",
                 "last start",
                 "starts",
@@ -275,4 +290,8 @@ impl Changes {
             tables: vec![table],
         }
     }
+}
+
+fn or_unknown(word: &str) -> &str {
+    if word.is_empty() { "not said" } else { word }
 }

@@ -103,18 +103,35 @@ fn verdict(page: &mut Page, report: &Report) {
         None => {
             page.element("h2", &[("id", "verdict-title")], "✓ The chain of records is whole");
             let text = format!(
-                "All {records} records of the log follow one another as they were written: none was changed, taken out, \
-                 put in or moved."
+                "All {records} records that the log has follow one another as they were written: none was changed, put in \
+                 or moved, and none was taken out{}.",
+                match verdict.first {
+                    Some((first, _)) if first > 1 => format!(" since record {}", text::thousands(first)),
+                    _ => String::new(),
+                }
             );
             page.paragraph("", &text);
         }
         Some(why) => {
-            page.element("h2", &[("id", "verdict-title")], "✗ The chain of records is broken");
-            page.paragraph("", "The first record that is not what the chain says:");
+            let is_chain = !matches!(report.options.signatures, super::Signatures::Bad(_)) || !verdict.is_read_whole;
+            let (title, intro) = if is_chain {
+                ("✗ The chain of records is broken", "The first record that is not what the chain says:")
+            } else {
+                ("✗ The log is not the one that was signed or kept elsewhere", "What does not fit:")
+            };
+            page.element("h2", &[("id", "verdict-title")], title);
+            page.paragraph("", intro);
             page.element("p", &[("class", "why")], &text::visible(why));
             page.paragraph(
                 "",
-                &format!("The {records} records before it are right. This report is made from them alone."),
+                &if is_chain {
+                    format!("The {records} records before it follow one another. This report is made from them alone.")
+                } else {
+                    format!(
+                        "This report is made from all {records} records of the log, which follow one another; but somebody \
+                         else may have made them. Do not rely on its numbers."
+                    )
+                },
             );
         }
     }

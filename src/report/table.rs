@@ -64,7 +64,7 @@ impl Cell {
             Self::Count(count) | Self::Seq(count) => count.to_string(),
             Self::None => String::new(),
             Self::Span(seconds) => seconds.to_string(),
-            Self::Time(time) => time.to_string(),
+            Self::Time(time) => crate::audit::time_text(*time),
         }
     }
 

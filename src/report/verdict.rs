@@ -64,7 +64,7 @@ pub struct Verdict {
     pub head: String,
     pub(super) last_kind: String,
     /// It was read to its end, whatever `broken` says.
-    is_read_whole: bool,
+    pub(super) is_read_whole: bool,
 }
 
 impl Verdict {

@@ -59,7 +59,7 @@ pub fn table_header(width: usize) -> String {
 #[must_use]
 pub fn table_row(record: &LoggedRecord, width: usize) -> String {
     let or_dash = |text: &str| if text.is_empty() { "-".to_owned() } else { escaped(text) };
-    let time = record.time.to_string();
+    let time = crate::audit::time_text(record.time);
     let time = time.split_once(['.', 'Z']).map_or(time.as_str(), |(seconds, _)| seconds).replace('T', " ");
     let cells =
         [time, or_dash(&record.identity), or_dash(&record.peer), escaped(what(record)), or_dash(&record.decision)];
@@ -98,7 +98,7 @@ pub fn csv_header() -> String {
 #[must_use]
 pub fn csv_row(record: &LoggedRecord) -> String {
     let number = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
-    let time = record.time.to_string();
+    let time = crate::audit::time_text(record.time);
     let cells = [
         &record.seq.to_string(),
         &time,

@@ -1,7 +1,7 @@
 //! What is hidden where the policy file says nothing: names of which it is known what they hold.
 
 /// `[action or event.]name`; with `!`, what stays in clear although another pattern names it.
-pub(super) const DEFAULT: [&str; 58] = [
+pub(super) const DEFAULT: [&str; 59] = [
     // Names of headers and of variables, wherever they stand.
     "*Secret*",
     "*Password*",
@@ -56,6 +56,7 @@ pub(super) const DEFAULT: [&str; 58] = [
     "GetConfig.Line-*",
     "GetConfigJSON.JSON",
     "UpdateConfig.Value-*",
+    "UpdateConfig.Options-*",
     "UpdateConfig.Match-*",
     // What the console prints; the command is on record.
     "Command.Output",

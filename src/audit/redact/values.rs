@@ -31,8 +31,21 @@ const FIRST_SHOWN: [&str; 18] = [
 const PLACE_SHOWN: [&str; 3] = ["Gosub", "Goto", "Macro"];
 
 /// Applications of which the arguments are what nobody else may know, whoever gives them.
-const SECRET: [&str; 9] =
-    ["AGI", "Authenticate", "DISA", "MessageSend", "ReceiveText", "SendDTMF", "SendMF", "SendText", "VMAuthenticate"];
+/// And those that run another one, with its arguments among their own.
+const SECRET: [&str; 12] = [
+    "AGI",
+    "Authenticate",
+    "DISA",
+    "Exec",
+    "ExecIf",
+    "TryExec",
+    "MessageSend",
+    "ReceiveText",
+    "SendDTMF",
+    "SendMF",
+    "SendText",
+    "VMAuthenticate",
+];
 
 /// The arguments of an application as they may be shown; None: the header is something else. What a dialplan runs has its
 /// variables put in, callers' input among them; what a client asks for is its own words.
@@ -79,6 +92,7 @@ pub(super) fn console_command(value: &[u8]) -> Cow<'_, [u8]> {
         (b"dialplan", b"add") | (b"channel", b"originate") => 4,
         (b"message" | b"console" | b"jabber" | b"xmpp" | b"pjsip" | b"sip", b"send" | b"notify") => 3,
         (b"agi", b"exec") => 5,
+        (b"realtime", b"store" | b"update" | b"update2" | b"destroy") => 3,
         _ => return value.into(),
     };
     let end = words_end(value, if is_plain { shown } else { 2 });
@@ -250,6 +264,7 @@ mod tests {
         let shown = |value: &'static str| text(console_command(value.as_bytes()));
         assert_eq!(shown("core show channels"), "core show channels");
         assert_eq!(shown("database  PUT a b 1234"), "database  PUT a b [redacted]");
+        assert_eq!(shown("realtime update2 sippeers name 1 secret 12"), "realtime update2 sippeers [redacted]");
         assert_eq!(shown("database put \"a b\" 1234"), "database put [redacted]");
         assert_eq!(shown("dialplan set global X 12"), "dialplan set global X [redacted]");
         assert_eq!(shown("dialplan add extension 1,1,Authenticate,12 into a"), "dialplan add extension 1,[redacted]");

@@ -11,6 +11,7 @@ mod every_call;
 mod faults;
 pub(crate) mod faulty;
 pub(crate) mod forge;
+mod opening;
 mod order;
 mod power;
 #[path = "../../../tests/audit_faults/random.rs"]

@@ -77,7 +77,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let Some(why) = &report.verdict().broken else { return Ok(Exit::Ok) };
     let why: String = why.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect();
     let records = report.verdict().records;
-    say(&mut std::io::stderr(), &format!("broken: {why}\nthe report is made from the {records} records before it"));
+    say(&mut std::io::stderr(), &format!("broken: {why}\nthe report is made from {records} records and says so"));
     Ok(Exit::BrokenChain)
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::super::{Exit, Failure, Format, out};
 use super::progress::Bar;
-use crate::audit::{Anchors, Evidence, Summary, VerifyError, VerifyingKey, verify_against};
+use crate::audit::{Anchors, BadRecord, Evidence, Summary, VerifyError, VerifyingKey, verify_against};
 
 /// What a log is held against.
 #[derive(Debug, clap::Args)]
@@ -97,9 +97,30 @@ fn human(outcome: &Result<Summary, VerifyError>, took: Duration) -> String {
             text
         }
         Err(error @ VerifyError::Broken { good, .. }) => {
-            format!("broken: {error}\nthe {good} records before it are right")
+            format!("broken: {error}\n{}", before(error, *good))
         }
         Err(error @ (VerifyError::Empty(_) | VerifyError::Io { .. })) => error.to_string(),
+    }
+}
+
+/// What can be said of the records before the place.
+pub(super) fn before(error: &VerifyError, good: u64) -> String {
+    let is_of_chain = |problem: &BadRecord| {
+        !matches!(
+            problem,
+            BadRecord::Signature { .. }
+                | BadRecord::Unsigned { .. }
+                | BadRecord::Anchor { .. }
+                | BadRecord::Rollback { .. }
+        )
+    };
+    match error {
+        VerifyError::Broken { problem, .. } if is_of_chain(problem) => {
+            format!("the {good} records before it follow one another")
+        }
+        VerifyError::Broken { .. } | VerifyError::Empty(_) | VerifyError::Io { .. } => "the chain up to there is whole, but that proves nothing here: somebody may have made it anew. What was before \
+              the last good signature, or the last record that was kept elsewhere, is proved"
+            .to_owned(),
     }
 }
 
@@ -121,6 +142,12 @@ fn trust(summary: &Summary) -> String {
         }
         None => text
             .push_str("\nsigned: not checked. Whoever can write the files can make an unsigned chain anew: give --key"),
+    }
+    if let Some(adopted) = summary.adopted {
+        text += &format!(
+            "\nwarning: records up to {adopted} were not signed with this key when they were written; whoever started amiwall \
+             then has vouched for them (`run --sign-from-here`)"
+        );
     }
     if summary.anchored > 0 {
         text += &format!("\nanchored: {} records are as they were kept elsewhere", summary.anchored);
@@ -157,6 +184,7 @@ fn json(outcome: &Result<Summary, VerifyError>, took: Duration) -> String {
             "head": summary.head,
             "last_seq": summary.last_seq,
             "pruned_through": summary.pruned,
+            "adopted_through": summary.adopted,
             "signatures": summary.signatures,
             "signed_through": summary.signed_through,
             "anchored": summary.anchored,

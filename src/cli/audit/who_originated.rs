@@ -191,7 +191,7 @@ fn json(call: &Call) -> serde_json::Value {
     let action = &call.action;
     serde_json::json!({
         "seq": action.seq,
-        "time": action.time.to_string(),
+        "time": crate::audit::time_text(action.time),
         "identity": action.identity,
         "peer": action.peer,
         "listener": action.listener,
@@ -218,7 +218,7 @@ fn json(call: &Call) -> serde_json::Value {
 fn short(record: &LoggedRecord) -> serde_json::Value {
     serde_json::json!({
         "seq": record.seq,
-        "time": record.time.to_string(),
+        "time": crate::audit::time_text(record.time),
         "what": what(record),
         "headers": headers(record),
     })

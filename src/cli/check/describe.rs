@@ -3,11 +3,37 @@
 use std::collections::HashSet;
 
 use super::limits::{limit, trip, windows};
+use crate::audit::{AuditConfig, Durability, OnFailure};
 use crate::catalogue::{self, ActionEntry, Danger};
 use crate::config::Checked;
 use crate::identity::{CertificateMatch, Identity, StoredSecret};
 use crate::policy::spec::{ClientSpec, RoleSpec, RuleSpec, SetSpec, SetValueSpec, Spanned, ValueSpec, effective_roles};
 use crate::report::IdentityRights;
+
+/// What is promised of the audit log.
+fn records(audit: &AuditConfig) -> String {
+    let mut text = format!("records in {}: actions {}", audit.directory.display(), audit.actions.name());
+    text += if audit.actions == Durability::Synced {
+        " before they are forwarded"
+    } else {
+        ", perhaps after they are forwarded"
+    };
+    text += if audit.signing_key.is_some() { "; signed" } else { "; not signed" };
+    if let Some(anchor) = &audit.anchor {
+        text += &format!(", with copies of checkpoints in {}", anchor.display());
+    }
+    text += &match (audit.keep.days, audit.keep.space.is_some()) {
+        (None, false) => "; all of them kept".to_owned(),
+        (None, true) => "; kept while there is space".to_owned(),
+        (Some(days), false) => format!("; kept for {days} days"),
+        (Some(days), true) => format!("; kept for {days} days, and while there is space"),
+    };
+    text += match audit.on_failure {
+        OnFailure::Refuse => "; nothing passes that cannot be recorded\n",
+        OnFailure::Continue => "; what cannot be recorded PASSES all the same\n",
+    };
+    text
+}
 
 /// For people.
 pub(super) fn text(checked: &Checked) -> String {
@@ -19,7 +45,7 @@ pub(super) fn text(checked: &Checked) -> String {
             listener.address, listener.speaks, listener.networks, listener.upstream
         ));
     }
-    text.push_str(&format!("records in {}\n", checked.audit.directory.display()));
+    text.push_str(&records(&checked.audit));
     for (identity, client) in checked.identities.iter().zip(&checked.clients) {
         text.push_str(&format!("\n{}\n", identity.name));
         for Topic { label, lines, .. } in topics(identity, client, &checked.roles) {

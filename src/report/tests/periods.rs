@@ -114,7 +114,10 @@ fn a_chart_has_a_bar_for_each_hour_of_a_short_period() {
     let bins = table(&report, "calls-over-time");
     assert_eq!(
         bins[1..],
-        [["2026-11-02T03:00:00Z", "3600", "<alice>", "2"], ["2026-11-02T09:00:00Z", "3600", "<alice>", "5"]]
+        [
+            ["2026-11-02T03:00:00.000000Z", "3600", "<alice>", "2"],
+            ["2026-11-02T09:00:00.000000Z", "3600", "<alice>", "5"]
+        ]
     );
     let page = report.html();
     let chart = page.split("<svg").nth(1).expect("a chart").split("</svg>").next().expect("its end");
