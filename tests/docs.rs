@@ -1,4 +1,5 @@
-//! The documentation says what is so: every whole policy in it is valid, and the reason codes that it lists are those of the source.
+//! The documentation says what is so: every whole policy in it is valid, the reason codes that it lists are those of the source, and
+//! the tests that it names are there.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
@@ -253,4 +254,87 @@ fn what_is_a_code_and_what_is_none() {
         "a\n#[cfg(test)]\nmod tests;\nb"
     );
     assert_eq!(policies("```yaml\na: 1\n```\n```yaml\nversion: 1\n```\n"), [(5, "version: 1\n".to_owned())]);
+}
+
+/// What stands between single backticks on a page, outside of its blocks.
+fn quoted(page: &str) -> Vec<&str> {
+    let mut is_block = false;
+    let mut all = Vec::new();
+    for line in page.lines() {
+        if line.starts_with("```") {
+            is_block = !is_block;
+        } else if !is_block {
+            all.extend(line.split('`').skip(1).step_by(2));
+        }
+    }
+    all
+}
+
+/// The names of the tests in a file: of functions below a `#[test]`, and of those in a `proptest!`.
+fn tests_in(text: &str) -> impl Iterator<Item = &str> {
+    let of_attribute =
+        |attribute| text.split(attribute).skip(1).filter_map(|rest| rest.split_once("fn ")?.1.split('(').next());
+    ["#[test]", "#[tokio::test"].into_iter().flat_map(of_attribute)
+}
+
+/// All tests in Rust, as a page names them: the path of the file below `src` or `tests`, and the function.
+fn tests_of_the_source() -> io::Result<BTreeSet<String>> {
+    let mut tests = BTreeSet::new();
+    for folder in ["src", "tests"] {
+        for (path, text) in files(&root().join(folder), ".rs")? {
+            let path =
+                path.trim_end_matches(".rs").trim_end_matches("/mod").trim_end_matches("/main").replace('/', "::");
+            tests.extend(tests_in(&text).map(|name| format!("{path}::{name}")));
+        }
+    }
+    Ok(tests)
+}
+
+/// Whether a text names a test in Rust: words with `::` between them, the last of which is a sentence of three words or more.
+fn is_test(text: &str) -> bool {
+    let is_word =
+        |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    text.split("::").all(is_word) && text.rsplit_once("::").is_some_and(|(_, name)| name.contains('_'))
+}
+
+#[test]
+fn every_test_that_the_documentation_names_is_there() {
+    let tests = tests_of_the_source().expect("the source");
+    let cases: String =
+        files(&root().join("tests/compliance"), ".py").expect("cases").into_iter().map(|(_, text)| text).collect();
+    let (mut count, mut missing) = (0, Vec::new());
+    for (page, text) in files(&root().join("docs"), ".md").expect("docs") {
+        for name in quoted(&text) {
+            let is_there = match name.split_once(':') {
+                Some(("step", step)) => root().join(format!("tests/steps/{step}.sh")).exists(),
+                // A case has a number, or a number and a letter that a loop adds.
+                Some(("smuggling", case)) => {
+                    cases.contains(&format!("\"{case}\"")) || cases.contains(&format!("\"{case}\" + letter"))
+                }
+                _ if is_test(name) => tests.contains(name),
+                _ => continue,
+            };
+            count += 1;
+            if !is_there {
+                missing.push(format!("{page}: {name}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "there is no such test:\n{}", missing.join("\n"));
+    assert!(count >= 100, "only {count} names of tests were found");
+}
+
+#[test]
+fn what_names_a_test_and_what_does_not() {
+    assert!(is_test("policy::tests::values::commands_are_compared_in_words") && is_test("docs::it_is"));
+    assert!(
+        !is_test("Recorded<T>")
+            && !is_test("Audit::record")
+            && !is_test("a_b")
+            && !is_test("::/0")
+            && !is_test("[::]:0_0")
+    );
+    assert_eq!(quoted("a `b` c `d e`\n```\n`f`\n```\n`g`"), ["b", "d e", "g"]);
+    let text = "#[test]\nfn a_b() {}\n#[tokio::test(x)]\n#[ignore]\nasync fn c_d(x: u8) {}\nfn e_f() {}";
+    assert_eq!(tests_in(text).collect::<Vec<_>>(), ["a_b", "c_d"]);
 }
