@@ -240,7 +240,12 @@ fn without<'v>(own: &BTreeMap<String, Template>, list: &'v [u8]) -> Rewrite<'v> 
         let (name, _) = variables::split_value(element).unwrap_or((element, &[]));
         own.keys().any(|own| bare(own.as_bytes()) == bare(name.trim_ascii()))
     };
-    let rest: Vec<&[u8]> = variables::elements(list).filter(|element| !is_own(element)).collect();
+    let mut rest: Vec<&[u8]> = variables::elements(list).filter(|element| !is_own(element)).collect();
+    // Asterisk skips blanks at the start of the header, so a name that begins with one may not come to stand there: it
+    // would be another variable than was judged. An empty element is nothing (manager.c, `man_do_variable_value`).
+    if rest.first().is_some_and(|first| first.starts_with(b" ")) {
+        rest.insert(0, b"");
+    }
     if rest.is_empty() { Rewrite::Drop } else { Rewrite::Set(rest.join(&b',').into()) }
 }
 

@@ -113,6 +113,23 @@ fn roles_that_agree_add_up_and_others_are_an_error() {
 }
 
 #[test]
+fn a_variable_stays_the_one_that_was_judged_when_another_before_it_goes() {
+    // ` secret` is not `secret`, which the rule denies; at the start of a header Asterisk would take it for that.
+    let policy = originate(&[("Variable", variables(&[("campaign", "ours")]))]);
+    for (list, expected) in [
+        ("campaign=x, secret=1", ", secret=1"),
+        ("campaign=x,_campaign=y, secret=1,b=2", ", secret=1,b=2"),
+        ("a=1, secret=1,campaign=x", "a=1, secret=1"),
+        ("campaign=x,secret=1", "secret=1"),
+    ] {
+        let (bytes, _) = sent(&policy, &[("Variable", list)]);
+        let expected =
+            format!("Action: Originate\r\nActionID: x\r\nVariable: campaign=ours\r\nVariable: {expected}\r\n");
+        assert_eq!(bytes, expected);
+    }
+}
+
+#[test]
 fn what_cannot_be_set_is_told() {
     for (params, expected) in [
         (("Acount", text("x")), "`Originate` has no parameter `Acount`"),
