@@ -3,7 +3,8 @@
 //! From a client nothing ambiguous is accepted (the profile at the end of the protocol facts): a packet that Asterisk
 //! and another reader could understand in two ways is a [`Malformed`] with the first [`Violation`] named, and decoding
 //! goes on behind the next empty line. CR LF and bare LF both end a line, as in `manager.c`, `get_input`.
-//! From Asterisk every byte is taken: control bytes become blanks and a line without a name is kept as it is.
+//! From Asterisk every byte is taken: control bytes become blanks and a line without a name is kept as it is, unless it is
+//! blank.
 //!
 //! INVARIANT: what is buffered is at most one line and one message of the given [`Limits`].
 
@@ -267,6 +268,11 @@ impl Decoder {
         if !line.iter().copied().all(is_value_byte) {
             cleaned = line.iter().map(|&b| if is_value_byte(b) { b } else { b' ' }).collect();
             line = &cleaned;
+        }
+        // Many clients trim what they read: for them a line of blanks would end the packet, and what a value holds behind
+        // it would be a packet that nobody has judged.
+        if line.iter().all(|&b| b == b' ') {
+            return;
         }
         let colon = memchr::memchr(b':', line);
         let name = colon.and_then(|at| line.get(..at)).filter(|name| name.iter().copied().all(is_name_byte));

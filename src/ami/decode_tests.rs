@@ -188,3 +188,14 @@ fn from_asterisk_every_byte_is_taken() {
     );
     assert!(decoder.next_message().is_none());
 }
+
+#[test]
+fn a_blank_line_from_asterisk_ends_no_packet_for_a_client_that_trims() {
+    for line in ["\r", " ", "\t", "\0", "\x0b \x7f", "   "] {
+        let mut decoder = Decoder::upstream();
+        decoder.feed(format!("Event: UserEvent\r\nText: a\r\n{line}\r\nEvent: Hangup\r\n\r\n").as_bytes());
+        let message = decoder.next_message().expect("whole").expect("taken");
+        assert_eq!(message.lines(), b"Event: UserEvent\r\nText: a\r\nEvent: Hangup\r\n", "{line:?}");
+        assert!(decoder.next_message().is_none());
+    }
+}
