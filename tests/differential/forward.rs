@@ -31,7 +31,7 @@ pub(crate) struct Counts {
 /// The whole way of a packet, without sockets.
 #[derive(Debug)]
 pub(crate) struct Wall {
-    policy: Policy,
+    pub(crate) policy: Policy,
 }
 
 impl Wall {
@@ -87,10 +87,11 @@ impl Wall {
     }
 }
 
+/// From the folder of the crate, which may be `fuzz/`.
 #[cfg(not(fuzzing))]
-const POLICY: &str = "tests/differential/policy.yaml";
+pub(crate) const POLICY: &str = "tests/differential/policy.yaml";
 #[cfg(fuzzing)]
-const POLICY: &str = "../tests/differential/policy.yaml";
+pub(crate) const POLICY: &str = "../tests/differential/policy.yaml";
 
 /// The bytes in pieces.
 pub(crate) fn cut<'b>(random: &mut Random, mut bytes: &'b [u8]) -> Vec<&'b [u8]> {

@@ -5,6 +5,8 @@
 //! million. `AMIWALL_TEST_SEED` repeats a run. The bodies are those of the fuzz targets (`fuzz/`).
 #![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod answers;
+mod backward;
 mod forward;
 mod grammar;
 mod oracle;
@@ -13,3 +15,6 @@ mod reader;
 mod reader_tests;
 mod recorded;
 mod run;
+mod targets;
+mod targets_log;
+mod targets_policy;

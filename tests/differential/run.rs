@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::answers;
+use crate::backward;
 use crate::forward::{Counts, Difference, Wall};
 use crate::grammar;
 use crate::random::Random;
@@ -107,4 +109,11 @@ fn asterisk_runs_what_was_judged_and_nothing_else() {
     let wall = Wall::new();
     let one = |seed, bytes: &[u8]| wall.asterisk_view(seed, bytes);
     inputs("asterisk_view", &Size::read(200_000, 100_000_000), one, grammar::stream);
+}
+
+#[test]
+fn a_client_sees_what_it_may_see_and_nothing_else() {
+    let wall = Wall::new();
+    let one = |seed, bytes: &[u8]| backward::client_view(&wall, seed, bytes);
+    inputs("client_view", &Size::read(100_000, 20_000_000), one, answers::stream);
 }
