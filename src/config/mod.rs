@@ -4,6 +4,7 @@
 //! YAML becomes a tree with positions (`node.rs`), each section is read from it by its own file, and what comes out are the
 //! types of the modules that use them: none of those knows YAML. Secrets are never shown (`hidden.rs`).
 
+mod admin;
 mod audit;
 mod audit_private;
 mod audit_syslog;
@@ -59,6 +60,8 @@ pub struct Config {
     pub upstreams: BTreeMap<String, UpstreamConfig>,
     /// The audit log.
     pub audit: AuditConfig,
+    /// Where administrators ask.
+    pub admin_socket: PathBuf,
     /// How many connections, and for how long.
     pub limits: ConnectionLimits,
     /// When to lock out.
@@ -91,6 +94,8 @@ pub struct Checked {
     pub upstreams: BTreeMap<String, String>,
     /// The audit log.
     pub audit: AuditConfig,
+    /// Where administrators ask.
+    pub admin_socket: PathBuf,
     /// Who there is. Where files were left alone, secrets that are not in the policy are not the real ones.
     pub identities: Vec<Identity>,
     /// The same, as the policy sees them: roles and attributes.
@@ -147,6 +152,7 @@ impl Config {
             outline,
             listeners: sections.listeners.into_iter().filter_map(|listener| listener.config).collect(),
             upstreams: sections.upstreams,
+            admin_socket: admin::socket(sections.admin_socket, &sections.audit),
             audit: sections.audit,
             limits: sections.limits.connections,
             failed_logins: sections.limits.failed_logins,
@@ -168,6 +174,7 @@ pub fn check(path: &Path, files: Files) -> Result<Checked, Diagnostics> {
         digest,
         listeners: sections.listeners.into_iter().map(|listener| listener.summary).collect(),
         upstreams: upstreams.collect(),
+        admin_socket: admin::socket(sections.admin_socket, &sections.audit),
         audit: sections.audit,
         identities: sections.identities,
         clients: sections.clients,
@@ -193,6 +200,7 @@ struct Sections<Audit = AuditConfig> {
     listeners: Vec<listeners::Listener>,
     upstreams: BTreeMap<String, UpstreamConfig>,
     audit: Audit,
+    admin_socket: Option<PathBuf>,
     limits: Limits,
     roles: Vec<RoleSpec>,
     identities: Vec<Identity>,
@@ -248,10 +256,11 @@ fn read(path: &Path, files: Files) -> Result<Read, Diagnostics> {
     }
     check_permissions(path, &mut problems);
     let (errors, warnings) = problems.into_diagnostics(path, &text, &hidden);
-    let Sections { listeners, upstreams, audit, limits, roles, identities, clients, actions } = sections;
+    let Sections { listeners, upstreams, audit, admin_socket, limits, roles, identities, clients, actions } = sections;
     match audit {
         Some(audit) if errors.is_empty() => {
-            let sections = Sections { listeners, upstreams, audit, limits, roles, identities, clients, actions };
+            let sections =
+                Sections { listeners, upstreams, audit, admin_socket, limits, roles, identities, clients, actions };
             let outline = Outline::of(&node);
             Ok(Read { digest, outline, text: PolicyText { text, hidden }, sections, policy, warnings })
         }
@@ -260,10 +269,10 @@ fn read(path: &Path, files: Files) -> Result<Read, Diagnostics> {
 }
 
 /// Keys of the file.
-const KEYS: [&str; 9] =
-    ["version", "listeners", "upstreams", "audit", "networks", "limits", "actions", "roles", "identities"];
+const KEYS: [&str; 10] =
+    ["version", "listeners", "upstreams", "audit", "admin", "networks", "limits", "actions", "roles", "identities"];
 /// Keys that later versions have.
-const KEYS_LATER: [&str; 2] = ["admin", "cluster"];
+const KEYS_LATER: [&str; 1] = ["cluster"];
 
 fn read_sections(
     node: &Node,
@@ -294,6 +303,7 @@ fn read_sections(
         listeners: listeners.map(|node| listeners::listeners(node, &context, problems)).unwrap_or_default(),
         upstreams: upstreams.map(|node| upstreams::upstreams(node, &context, problems)).unwrap_or_default(),
         audit: audit.and_then(|node| audit::audit(node, &context, problems)),
+        admin_socket: fields.take("admin").and_then(|node| admin::admin(node, folder, problems)),
         limits: fields.take("limits").map(|node| values::limits(node, problems)).unwrap_or_default(),
         actions: fields.take("actions").map(|node| roles::actions(node, problems)).unwrap_or_default(),
         roles: roles.map(|node| roles::roles(node, problems)).unwrap_or_default(),

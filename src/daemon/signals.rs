@@ -1,4 +1,4 @@
-//! The life of the process between its signals: SIGHUP reloads, SIGUSR1 looks for requests, SIGTERM and SIGINT drain and end.
+//! The life of the process between its signals: SIGHUP reloads, SIGTERM and SIGINT drain and end.
 
 use std::path::Path;
 
@@ -14,8 +14,6 @@ use crate::config::Config;
 /// If it cannot start.
 pub async fn run(config: Config, on_broken: OnBroken) -> Result<(), DaemonError> {
     let mut hangup = signal(SignalKind::hangup()).map_err(DaemonError::Signals)?;
-    // Before anybody can ask for it: without a handler this signal ends a process.
-    let mut look = signal(SignalKind::user_defined1()).map_err(DaemonError::Signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(DaemonError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(DaemonError::Signals)?;
     let mut daemon = Daemon::start_over(&config, on_broken).await?;
@@ -26,7 +24,6 @@ pub async fn run(config: Config, on_broken: OnBroken) -> Result<(), DaemonError>
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = look.recv() => daemon.take_requests().await,
             _ = hangup.recv() => reload(&mut daemon, &path).await,
         }
     }
