@@ -6,6 +6,7 @@ use super::{Exit, Failure, out};
 use crate::audit::OnBroken;
 use crate::config::Config;
 use crate::daemon;
+use crate::sandbox::Sandbox;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -18,6 +19,9 @@ pub(super) struct Args {
     /// record that. Without this amiwall does not start over a broken log.
     #[arg(long)]
     set_broken_log_aside: bool,
+    /// Do without the sandbox: without Landlock, and with core dumps.
+    #[arg(long)]
+    no_sandbox: bool,
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
@@ -30,9 +34,27 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         return Ok(Exit::Ok);
     }
     super::log_to_stderr();
+    // Before there are threads, which would be outside.
+    let sandbox = enter_sandbox(args, &config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::incomplete(format!("cannot start the runtime: {error}")))?;
     let on_broken = if args.set_broken_log_aside { OnBroken::SetAside } else { OnBroken::Refuse };
-    runtime.block_on(daemon::run(config, on_broken)).map_err(|error| Failure::incomplete(error.to_string()))?;
+    runtime
+        .block_on(daemon::run(config, on_broken, sandbox))
+        .map_err(|error| Failure::incomplete(error.to_string()))?;
     Ok(Exit::Ok)
+}
+
+fn enter_sandbox(args: &Args, config: &Config) -> Result<Option<Sandbox>, Failure> {
+    if args.no_sandbox {
+        tracing::warn!("no sandbox, as --no-sandbox says");
+        return Ok(None);
+    }
+    let sandbox = Sandbox::enter(config).map_err(|error| Failure::incomplete(error.to_string()))?;
+    if sandbox.has_files() && sandbox.has_ports() {
+        tracing::info!("sandbox: {}", sandbox.level());
+    } else {
+        tracing::warn!("sandbox: {}", sandbox.level());
+    }
+    Ok(Some(sandbox))
 }

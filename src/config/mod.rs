@@ -24,7 +24,8 @@ mod source;
 mod upstreams;
 mod values;
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -54,6 +55,8 @@ pub struct Config {
     pub digest: String,
     /// What it has, to tell later what changed.
     pub outline: Outline,
+    /// The file, and the files that it names to be read.
+    pub reads: BTreeSet<PathBuf>,
     /// Where to listen.
     pub listeners: Vec<ListenerConfig>,
     /// Which Asterisks there are.
@@ -150,6 +153,7 @@ impl Config {
             path: path.to_owned(),
             digest,
             outline,
+            reads: sections.reads.into_iter().chain([path.to_owned()]).collect(),
             listeners: sections.listeners.into_iter().filter_map(|listener| listener.config).collect(),
             upstreams: sections.upstreams,
             admin_socket: admin::socket(sections.admin_socket, &sections.audit),
@@ -206,6 +210,7 @@ struct Sections<Audit = AuditConfig> {
     identities: Vec<Identity>,
     clients: Vec<ClientSpec>,
     actions: Vec<ActionSpec>,
+    reads: BTreeSet<PathBuf>,
 }
 
 /// `limits:`.
@@ -225,6 +230,17 @@ struct Context<'a> {
     upstream_names: &'a [&'a str],
     role_and_identity_names: &'a [&'a str],
     accepts_certificates: bool,
+    /// What was named so far.
+    reads: RefCell<BTreeSet<PathBuf>>,
+}
+
+impl Context<'_> {
+    /// The path of a file that is read.
+    fn file(&self, name: &str) -> PathBuf {
+        let path = self.folder.join(name);
+        self.reads.borrow_mut().insert(path.clone());
+        path
+    }
 }
 
 fn read(path: &Path, files: Files) -> Result<Read, Diagnostics> {
@@ -256,11 +272,22 @@ fn read(path: &Path, files: Files) -> Result<Read, Diagnostics> {
     }
     check_permissions(path, &mut problems);
     let (errors, warnings) = problems.into_diagnostics(path, &text, &hidden);
-    let Sections { listeners, upstreams, audit, admin_socket, limits, roles, identities, clients, actions } = sections;
+    let Sections { listeners, upstreams, audit, admin_socket, limits, roles, identities, clients, actions, reads } =
+        sections;
     match audit {
         Some(audit) if errors.is_empty() => {
-            let sections =
-                Sections { listeners, upstreams, audit, admin_socket, limits, roles, identities, clients, actions };
+            let sections = Sections {
+                listeners,
+                upstreams,
+                audit,
+                admin_socket,
+                limits,
+                roles,
+                identities,
+                clients,
+                actions,
+                reads,
+            };
             let outline = Outline::of(&node);
             Ok(Read { digest, outline, text: PolicyText { text, hidden }, sections, policy, warnings })
         }
@@ -293,13 +320,14 @@ fn read_sections(
         upstream_names: &names("upstreams"),
         role_and_identity_names: &[names("roles"), names("identities")].concat(),
         accepts_certificates: fields.take("listeners").is_some_and(listeners::accept_certificates),
+        reads: RefCell::default(),
     };
     let mut need = |key: &str| fields.need(key, problems);
     let nodes = [need("listeners"), need("upstreams"), need("audit"), need("roles"), need("identities")];
     let [listeners, upstreams, audit, roles, identities] = nodes;
     let identities = identities.map(|node| identities::identities(node, &context, problems)).unwrap_or_default();
     let (identities, clients) = identities.into_iter().unzip();
-    Sections {
+    let sections = Sections {
         listeners: listeners.map(|node| listeners::listeners(node, &context, problems)).unwrap_or_default(),
         upstreams: upstreams.map(|node| upstreams::upstreams(node, &context, problems)).unwrap_or_default(),
         audit: audit.and_then(|node| audit::audit(node, &context, problems)),
@@ -309,7 +337,9 @@ fn read_sections(
         roles: roles.map(|node| roles::roles(node, problems)).unwrap_or_default(),
         identities,
         clients,
-    }
+        reads: BTreeSet::new(),
+    };
+    Sections { reads: context.reads.into_inner(), ..sections }
 }
 
 /// The names that a section gives. Those of things that something is wrong with are among them: they may be named

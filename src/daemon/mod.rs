@@ -24,6 +24,7 @@ use crate::config::{Config, Outline};
 use crate::identity::LoginMemory;
 use crate::listener::{Connections, Listener, ListenerConfig};
 use crate::policy::Buckets;
+use crate::sandbox::Sandbox;
 use crate::session::{Shared, Snapshot};
 use crate::upstream::{ActionIds, Connector, UpstreamConfig, track};
 
@@ -64,6 +65,11 @@ pub enum DaemonError {
     /// A reload changes what only a start can change.
     #[error("`{0}` cannot change while amiwall runs: it needs a restart; the old policy stays in force")]
     NeedsRestart(&'static str),
+    /// A reload needs what the sandbox keeps out of reach.
+    #[error(
+        "{0} is out of reach of the sandbox, which was made for the policy at start: it needs a restart; the old policy stays in force"
+    )]
+    OutOfReach(String),
     /// Signals cannot be received.
     #[error("cannot receive signals: {0}")]
     Signals(std::io::Error),
@@ -93,6 +99,8 @@ pub struct Daemon {
     admin_socket: std::path::PathBuf,
     /// Who serves it.
     admin: Option<JoinHandle<()>>,
+    /// What holds this process, if something does.
+    sandbox: Option<Sandbox>,
     /// What the policy in force has.
     outline: Outline,
 }
@@ -165,6 +173,7 @@ impl Daemon {
             audit_config: config.audit.clone(),
             admin_socket: config.admin_socket.clone(),
             admin: None,
+            sandbox: None,
             outline: config.outline.clone(),
         };
         daemon.add_connectors(&config.upstreams);
@@ -176,6 +185,11 @@ impl Daemon {
         tokio::spawn(daemon.shared.audit.keep());
         daemon.start_listeners(bound);
         Ok(daemon)
+    }
+
+    /// This process is in that sandbox: a reload that needs more is refused.
+    pub fn set_sandbox(&mut self, sandbox: Sandbox) {
+        self.sandbox = Some(sandbox);
     }
 
     /// Where it listens, with real ports, in the order of the addresses in the policy file.
@@ -194,6 +208,9 @@ impl Daemon {
         }
         if config.admin_socket != self.admin_socket {
             return Err(DaemonError::NeedsRestart("admin"));
+        }
+        if let Some(what) = self.sandbox.as_ref().and_then(|sandbox| sandbox.out_of_reach(config)) {
+            return Err(DaemonError::OutOfReach(what));
         }
         self.add_connectors(&config.upstreams);
         let bound = self.bind_new(config).await?;
