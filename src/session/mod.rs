@@ -281,9 +281,9 @@ async fn run_live<S: AsyncRead + AsyncWrite + Unpin + Send>(
         end = outbound.run(&live) => end,
         end = watch_over(&live, certificate.as_ref(), &outlet) => end,
     };
-    outbound.close().await;
-    let goodbye = tokio::time::timeout(Duration::from_secs(1), async { outlet.lock().await.log_off().await }).await;
-    drop(goodbye);
+    // Both at once: whichever of them does not read, the end is on record within a second.
+    let log_off = async { outlet.lock().await.log_off().await };
+    drop(tokio::join!(outbound.close(), tokio::time::timeout(Duration::from_secs(1), log_off)));
     let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let counts =
         SessionCounts { forwarded: load(&live.forwarded), refused: load(&live.refused), sent: load(&live.sent) };
