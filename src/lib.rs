@@ -29,6 +29,8 @@ pub mod session;
 
 pub mod config;
 
+pub mod sandbox;
+
 pub mod daemon;
 
 pub mod import;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 /// Each module and what it may use.
-const TABLE: [(&str, &[&str]); 19] = [
+const TABLE: [(&str, &[&str]); 20] = [
     ("ami", &[]),
     ("networks", &[]),
     ("secret", &[]),
@@ -27,11 +27,12 @@ const TABLE: [(&str, &[&str]); 19] = [
         "config",
         &["ami", "catalogue", "networks", "secret", "tls", "identity", "policy", "audit", "upstream", "listener"],
     ),
+    ("sandbox", &["config"]),
     (
         "daemon",
         &[
             "ami", "networks", "secret", "tls", "identity", "policy", "audit", "upstream", "session", "listener",
-            "config",
+            "config", "sandbox",
         ],
     ),
     ("import", &["ami", "catalogue", "secret"]),
@@ -54,6 +55,7 @@ const TABLE: [(&str, &[&str]); 19] = [
             "session",
             "listener",
             "config",
+            "sandbox",
             "daemon",
             "import",
         ],

@@ -1,4 +1,4 @@
-//! The built program, killed and started again: quotas and suspensions hold over it.
+//! The built program, killed and started again: quotas, suspensions and locks hold over it.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 use std::net::SocketAddr;
@@ -147,9 +147,9 @@ async fn ask(address: SocketAddr, action: &str) -> String {
     read_packet(&mut stream).await.expect("an answer")
 }
 
-async fn resume(folder: &Path, identity: &str) -> (Option<i32>, String) {
+async fn tell(folder: &Path, what: &str, identity: &str) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_amiwall"));
-    let output = command.arg("resume").arg(identity).arg(folder.join("policy.yaml")).output().await.expect("it runs");
+    let output = command.arg(what).arg(identity).arg(folder.join("policy.yaml")).output().await.expect("it runs");
     let text = [output.stdout, output.stderr].concat();
     (output.status.code(), String::from_utf8_lossy(&text).into_owned())
 }
@@ -167,10 +167,10 @@ async fn a_suspension_holds_until_somebody_resumes_the_identity() {
     amiwall.kill().await.expect("it is killed");
     let (_amiwall, address) = start(folder.path()).await;
     assert!(ask(address, PING).await.contains("Message: Permission denied"), "it survives a kill");
-    let (code, text) = resume(folder.path(), "nobody").await;
+    let (code, text) = tell(folder.path(), "resume", "nobody").await;
     assert!(code == Some(2) && text.contains("there is no identity `nobody`"), "{code:?}: {text}");
-    let (code, text) = resume(folder.path(), "Dialer").await;
-    assert!(code == Some(0) && text.contains("`dialer` is not suspended now"), "{code:?}: {text}");
+    let (code, text) = tell(folder.path(), "resume", "Dialer").await;
+    assert!(code == Some(0) && text.contains("`dialer` is not suspended any more"), "{code:?}: {text}");
     assert!(ask(address, PING).await.contains("Pong"));
     let records = std::fs::read_dir(folder.path().join("audit")).expect("a log");
     let segments = records
@@ -182,4 +182,33 @@ async fn a_suspension_holds_until_somebody_resumes_the_identity() {
     assert_eq!(count(r#""reason":"limits.tripped","limit":"roles.dialer.trip","count":5"#), 1);
     assert_eq!(count(r#""kind":"admin","identity":"dialer","name":"resume","outcome":"resumed""#), 1);
     assert_eq!(originated(&asterisk), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_holds_over_a_kill() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (upstream, _asterisk) = simulator().await;
+    write_policy(folder.path(), upstream, "");
+    let (code, text) = tell(folder.path(), "lock", "dialer").await;
+    assert!(code == Some(1) && text.contains("does amiwall run?"), "{code:?}: {text}");
+    let (mut amiwall, address) = start(folder.path()).await;
+    let mut session = login(address).await.expect("it is there");
+    let (code, text) = tell(folder.path(), "lock", "dialer").await;
+    assert!(code == Some(0) && text.contains("`dialer` is locked; open sessions that end: 1"), "{code:?}: {text}");
+    assert_eq!(read_packet(&mut session).await, None);
+    amiwall.kill().await.expect("it is killed");
+    // The socket of the one that was killed is in the way of nobody.
+    let (_amiwall, address) = start(folder.path()).await;
+    let mut stream = TcpStream::connect(address).await.expect("it listens");
+    stream.write_all(b"Action: Login\r\nUsername: dialer\r\nSecret: s3cret\r\n\r\n").await.expect("sent");
+    assert!(read_packet(&mut stream).await.expect("an answer").contains("Authentication failed"));
+    // The policy file may be broken just then.
+    write(&folder.path().join("policy.yaml"), "roles: [");
+    let (code, text) = tell(folder.path(), "unlock", "dialer").await;
+    assert!(code == Some(4) && text.contains("--socket PATH"), "{code:?}: {text}");
+    let socket = folder.path().join("audit/admin.sock");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_amiwall"));
+    let unlocked = command.args(["unlock", "dialer", "--socket"]).arg(socket).output().await.expect("it runs");
+    assert_eq!(unlocked.status.code(), Some(0));
+    assert!(login(address).await.is_some());
 }

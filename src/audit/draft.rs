@@ -208,13 +208,14 @@ impl Draft {
         draft.under(context)
     }
 
-    /// Somebody resumed a suspended identity; `was_suspended` says whether it was one.
+    /// The user of that number told amiwall to do something (`name`) about an identity, and what came of it.
     #[must_use]
-    pub fn resumed(identity: &str, was_suspended: bool) -> Self {
+    pub fn admin(identity: &str, name: &'static str, outcome: &'static str, uid: u32) -> Self {
         let mut draft = Self::new(Kind::Admin);
         json::text(&mut draft.members, "identity", identity);
-        json::plain(&mut draft.members, "name", "resume");
-        json::plain(&mut draft.members, "outcome", if was_suspended { "resumed" } else { "not-suspended" });
+        json::plain(&mut draft.members, "name", name);
+        json::plain(&mut draft.members, "outcome", outcome);
+        json::number(&mut draft.members, "uid", uid);
         draft
     }
 

@@ -101,7 +101,12 @@ fn past(line: &[u8], wall: i64, is_counted: impl Fn(&str, &str) -> bool) -> Opti
     let text = |key: &str| record.get(key)?.as_str();
     let identity = text("identity")?;
     let event = match text("kind")? {
-        "admin" if text("name") == Some("resume") => PastEvent::Resumed,
+        "admin" => match text("name")? {
+            "resume" => PastEvent::Resumed,
+            "lock" => PastEvent::Locked(true),
+            "unlock" => PastEvent::Locked(false),
+            _ => return None,
+        },
         "limit" if text("reason") == Some("limits.tripped") => {
             let seconds = record.get("seconds").and_then(serde_json::Value::as_u64);
             let suspended = Suspended { limit: text("limit")?.to_owned(), seconds };

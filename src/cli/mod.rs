@@ -1,5 +1,6 @@
 //! The commands. One file each; the only place that knows exit codes.
 
+mod admin;
 mod audit;
 mod certs;
 mod check;
@@ -10,7 +11,6 @@ mod import;
 mod init;
 mod judge;
 mod learn;
-mod resume;
 mod run;
 mod simulate;
 mod terminal;
@@ -21,6 +21,7 @@ use std::process::{ExitCode, Termination};
 use clap::{Parser, Subcommand};
 
 use crate::config::Diagnostics;
+use crate::daemon::Verb;
 
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +102,11 @@ enum Command {
     /// Say what would come of a packet, which rule decides it, and what every other rule thinks of it.
     Explain(explain::Args),
     /// Let an identity act again that a `trip` of the policy has suspended.
-    Resume(resume::Args),
+    Resume(admin::Args),
+    /// End the sessions of an identity at once, and let it in no more until it is unlocked.
+    Lock(admin::Args),
+    /// Let an identity in again that was locked.
+    Unlock(admin::Args),
     /// Print the argon2id line of a secret, read from a prompt or standard input.
     HashSecret(hash_secret::Args),
     /// Make a policy with the rights of the accounts in a manager.conf, and list what it cannot say.
@@ -126,7 +131,9 @@ pub fn run() -> Exit {
         Command::Check(args) => check::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Explain(args) => explain::run(&args),
-        Command::Resume(args) => resume::run(&args),
+        Command::Resume(args) => admin::run(Verb::Resume, &args),
+        Command::Lock(args) => admin::run(Verb::Lock, &args),
+        Command::Unlock(args) => admin::run(Verb::Unlock, &args),
         Command::HashSecret(args) => hash_secret::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Certs(args) => certs::run(&args),

@@ -6,6 +6,7 @@ use super::{Exit, Failure, out};
 use crate::audit::{OnBroken, StartOptions};
 use crate::config::Config;
 use crate::daemon;
+use crate::sandbox::Sandbox;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -23,6 +24,9 @@ pub(super) struct Args {
     /// That is put on record. Without this amiwall does not start over such a log: somebody else may have written it.
     #[arg(long)]
     sign_from_here: bool,
+    /// Do without the sandbox: without Landlock, and with core dumps.
+    #[arg(long)]
+    no_sandbox: bool,
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
@@ -35,10 +39,26 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         return Ok(Exit::Ok);
     }
     super::log_to_stderr();
+    // Before there are threads, which would be outside.
+    let sandbox = enter_sandbox(args, &config)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::incomplete(format!("cannot start the runtime: {error}")))?;
     let on_broken = if args.set_broken_log_aside { OnBroken::SetAside } else { OnBroken::Refuse };
     let options = StartOptions { on_broken, sign_from_here: args.sign_from_here };
-    runtime.block_on(daemon::run(config, options)).map_err(|error| Failure::incomplete(error.to_string()))?;
+    runtime.block_on(daemon::run(config, options, sandbox)).map_err(|error| Failure::incomplete(error.to_string()))?;
     Ok(Exit::Ok)
+}
+
+fn enter_sandbox(args: &Args, config: &Config) -> Result<Option<Sandbox>, Failure> {
+    if args.no_sandbox {
+        tracing::warn!("no sandbox, as --no-sandbox says");
+        return Ok(None);
+    }
+    let sandbox = Sandbox::enter(config).map_err(|error| Failure::incomplete(error.to_string()))?;
+    if sandbox.has_files() && sandbox.has_ports() {
+        tracing::info!("sandbox: {}", sandbox.level());
+    } else {
+        tracing::warn!("sandbox: {}", sandbox.level());
+    }
+    Ok(Some(sandbox))
 }

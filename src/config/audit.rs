@@ -72,7 +72,7 @@ fn files(fields: &Fields<'_>, context: &Context<'_>, config: &mut AuditConfig, p
         config.keep.space = keep.take("space").and_then(|node| keep_space(node, problems));
     }
     if let Some(path) = fields.take("signing_key").and_then(|node| node.text(problems)) {
-        let file = context.folder.join(&path.text);
+        let file = context.file(&path.text);
         if context.files == Files::Open {
             problems.take(path.at, SigningKey::load(&file));
             secrets::check_mode(&file, path.at, problems);

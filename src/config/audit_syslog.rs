@@ -43,7 +43,7 @@ pub(super) fn syslog(node: &Node, context: &Context<'_>, problems: &mut Problems
             None
         }
         (_, Some(node)) => {
-            let path = context.folder.join(node.text(problems)?.text);
+            let path = context.file(&node.text(problems)?.text);
             let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
             let Ok(name) = ServerName::try_from(host) else {
                 problems.error(text.at, "the receiver's name is no name of a machine", None);

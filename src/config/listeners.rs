@@ -164,7 +164,7 @@ fn tls_config(
 ) -> Option<(&'static str, Option<Transport>)> {
     let known = ["certificate", "key", "client_ca", "client_certificate", "min_version"];
     let fields = Fields::of(node, "`tls`", &known, &["client_crl", "crl"], problems);
-    let path = |node: &Node, problems: &mut Problems| node.text(problems).map(|text| context.folder.join(text.text));
+    let path = |node: &Node, problems: &mut Problems| node.text(problems).map(|text| context.file(&text.text));
     let certificate = fields.need("certificate", problems).and_then(|node| path(node, problems));
     let key = fields.need("key", problems).and_then(|node| path(node, problems));
     let client_ca = fields.take("client_ca").map(|node| path(node, problems));

@@ -4,6 +4,7 @@
 //! YAML becomes a tree with positions (`node.rs`), each section is read from it by its own file, and what comes out are the
 //! types of the modules that use them: none of those knows YAML. Secrets are never shown (`hidden.rs`).
 
+mod admin;
 mod audit;
 mod audit_private;
 mod audit_syslog;
@@ -23,7 +24,8 @@ mod source;
 mod upstreams;
 mod values;
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -53,12 +55,16 @@ pub struct Config {
     pub digest: String,
     /// What it has, to tell later what changed.
     pub outline: Outline,
+    /// The file, and the files that it names to be read.
+    pub reads: BTreeSet<PathBuf>,
     /// Where to listen.
     pub listeners: Vec<ListenerConfig>,
     /// Which Asterisks there are.
     pub upstreams: BTreeMap<String, UpstreamConfig>,
     /// The audit log.
     pub audit: AuditConfig,
+    /// Where administrators ask.
+    pub admin_socket: PathBuf,
     /// How many connections, and for how long.
     pub limits: ConnectionLimits,
     /// When to lock out.
@@ -91,6 +97,8 @@ pub struct Checked {
     pub upstreams: BTreeMap<String, String>,
     /// The audit log.
     pub audit: AuditConfig,
+    /// Where administrators ask.
+    pub admin_socket: PathBuf,
     /// Who there is. Where files were left alone, secrets that are not in the policy are not the real ones.
     pub identities: Vec<Identity>,
     /// The same, as the policy sees them: roles and attributes.
@@ -145,8 +153,10 @@ impl Config {
             path: path.to_owned(),
             digest,
             outline,
+            reads: sections.reads.into_iter().chain([path.to_owned()]).collect(),
             listeners: sections.listeners.into_iter().filter_map(|listener| listener.config).collect(),
             upstreams: sections.upstreams,
+            admin_socket: admin::socket(sections.admin_socket, &sections.audit),
             audit: sections.audit,
             limits: sections.limits.connections,
             failed_logins: sections.limits.failed_logins,
@@ -168,6 +178,7 @@ pub fn check(path: &Path, files: Files) -> Result<Checked, Diagnostics> {
         digest,
         listeners: sections.listeners.into_iter().map(|listener| listener.summary).collect(),
         upstreams: upstreams.collect(),
+        admin_socket: admin::socket(sections.admin_socket, &sections.audit),
         audit: sections.audit,
         identities: sections.identities,
         clients: sections.clients,
@@ -193,11 +204,13 @@ struct Sections<Audit = AuditConfig> {
     listeners: Vec<listeners::Listener>,
     upstreams: BTreeMap<String, UpstreamConfig>,
     audit: Audit,
+    admin_socket: Option<PathBuf>,
     limits: Limits,
     roles: Vec<RoleSpec>,
     identities: Vec<Identity>,
     clients: Vec<ClientSpec>,
     actions: Vec<ActionSpec>,
+    reads: BTreeSet<PathBuf>,
 }
 
 /// `limits:`.
@@ -217,6 +230,17 @@ struct Context<'a> {
     upstream_names: &'a [&'a str],
     role_and_identity_names: &'a [&'a str],
     accepts_certificates: bool,
+    /// What was named so far.
+    reads: RefCell<BTreeSet<PathBuf>>,
+}
+
+impl Context<'_> {
+    /// The path of a file that is read.
+    fn file(&self, name: &str) -> PathBuf {
+        let path = self.folder.join(name);
+        self.reads.borrow_mut().insert(path.clone());
+        path
+    }
 }
 
 fn read(path: &Path, files: Files) -> Result<Read, Diagnostics> {
@@ -248,10 +272,22 @@ fn read(path: &Path, files: Files) -> Result<Read, Diagnostics> {
     }
     check_permissions(path, &mut problems);
     let (errors, warnings) = problems.into_diagnostics(path, &text, &hidden);
-    let Sections { listeners, upstreams, audit, limits, roles, identities, clients, actions } = sections;
+    let Sections { listeners, upstreams, audit, admin_socket, limits, roles, identities, clients, actions, reads } =
+        sections;
     match audit {
         Some(audit) if errors.is_empty() => {
-            let sections = Sections { listeners, upstreams, audit, limits, roles, identities, clients, actions };
+            let sections = Sections {
+                listeners,
+                upstreams,
+                audit,
+                admin_socket,
+                limits,
+                roles,
+                identities,
+                clients,
+                actions,
+                reads,
+            };
             let outline = Outline::of(&node);
             Ok(Read { digest, outline, text: PolicyText { text, hidden }, sections, policy, warnings })
         }
@@ -260,10 +296,10 @@ fn read(path: &Path, files: Files) -> Result<Read, Diagnostics> {
 }
 
 /// Keys of the file.
-const KEYS: [&str; 9] =
-    ["version", "listeners", "upstreams", "audit", "networks", "limits", "actions", "roles", "identities"];
+const KEYS: [&str; 10] =
+    ["version", "listeners", "upstreams", "audit", "admin", "networks", "limits", "actions", "roles", "identities"];
 /// Keys that later versions have.
-const KEYS_LATER: [&str; 2] = ["admin", "cluster"];
+const KEYS_LATER: [&str; 1] = ["cluster"];
 
 fn read_sections(
     node: &Node,
@@ -284,22 +320,26 @@ fn read_sections(
         upstream_names: &names("upstreams"),
         role_and_identity_names: &[names("roles"), names("identities")].concat(),
         accepts_certificates: fields.take("listeners").is_some_and(listeners::accept_certificates),
+        reads: RefCell::default(),
     };
     let mut need = |key: &str| fields.need(key, problems);
     let nodes = [need("listeners"), need("upstreams"), need("audit"), need("roles"), need("identities")];
     let [listeners, upstreams, audit, roles, identities] = nodes;
     let identities = identities.map(|node| identities::identities(node, &context, problems)).unwrap_or_default();
     let (identities, clients) = identities.into_iter().unzip();
-    Sections {
+    let sections = Sections {
         listeners: listeners.map(|node| listeners::listeners(node, &context, problems)).unwrap_or_default(),
         upstreams: upstreams.map(|node| upstreams::upstreams(node, &context, problems)).unwrap_or_default(),
         audit: audit.and_then(|node| audit::audit(node, &context, problems)),
+        admin_socket: fields.take("admin").and_then(|node| admin::admin(node, folder, problems)),
         limits: fields.take("limits").map(|node| values::limits(node, problems)).unwrap_or_default(),
         actions: fields.take("actions").map(|node| roles::actions(node, problems)).unwrap_or_default(),
         roles: roles.map(|node| roles::roles(node, problems)).unwrap_or_default(),
         identities,
         clients,
-    }
+        reads: BTreeSet::new(),
+    };
+    Sections { reads: context.reads.into_inner(), ..sections }
 }
 
 /// The names that a section gives. Those of things that something is wrong with are among them: they may be named

@@ -95,7 +95,7 @@ pub(super) fn reference(node: &Node, context: &Context<'_>, problems: &mut Probl
         return Some(Secret::new(UNREAD.to_vec()));
     }
     let bytes = if kind.text == "file" {
-        let path = context.folder.join(&place.text);
+        let path = context.file(&place.text);
         check_mode(&path, place.at, problems);
         let read = source::read_file(&path, FILE_LEN_MAX).map_err(|why| format!("{} {why}", path.display()));
         match read {

@@ -3,6 +3,7 @@
 //! Start: audit log, its `start` and `policy` records (durable), sockets, then accepting, once each upstream was reached.
 //! End: no more accepting, sessions finish within a deadline, the log is closed with a `stop` record.
 
+mod admin;
 mod notify;
 mod quotas;
 mod signals;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -22,9 +24,12 @@ use crate::config::{Config, Outline};
 use crate::identity::LoginMemory;
 use crate::listener::{Connections, Listener, ListenerConfig};
 use crate::policy::Buckets;
+use crate::sandbox::Sandbox;
 use crate::session::{Shared, Snapshot};
 use crate::upstream::{ActionIds, Connector, UpstreamConfig, track};
 
+use admin::AdminSocket;
+pub use admin::{Answer, Request, Verb, ask};
 pub use signals::run;
 
 /// What sessions get to finish when the process ends.
@@ -38,6 +43,17 @@ pub enum DaemonError {
     /// The audit log.
     #[error("{0}")]
     Audit(String),
+    /// The admin socket.
+    #[error(
+        "cannot open the admin socket {}: {source}; another place for it is `admin: {{ socket: PATH }}`",
+        path.display()
+    )]
+    Admin {
+        /// Where.
+        path: std::path::PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A listener's address.
     #[error("cannot listen on {address}: {source}")]
     Bind {
@@ -49,6 +65,11 @@ pub enum DaemonError {
     /// A reload changes what only a start can change.
     #[error("`{0}` cannot change while amiwall runs: it needs a restart; the old policy stays in force")]
     NeedsRestart(&'static str),
+    /// A reload needs what the sandbox keeps out of reach.
+    #[error(
+        "{0} is out of reach of the sandbox, which was made for the policy at start: it needs a restart; the old policy stays in force"
+    )]
+    OutOfReach(String),
     /// Signals cannot be received.
     #[error("cannot receive signals: {0}")]
     Signals(std::io::Error),
@@ -75,6 +96,11 @@ pub struct Daemon {
     trackers: BTreeMap<String, CancellationToken>,
     sessions: TaskTracker,
     audit_config: crate::audit::AuditConfig,
+    admin_socket: std::path::PathBuf,
+    /// Who serves it.
+    admin: Option<JoinHandle<()>>,
+    /// What holds this process, if something does.
+    sandbox: Option<Sandbox>,
     /// What the policy in force has.
     outline: Outline,
 }
@@ -107,10 +133,19 @@ impl Daemon {
     /// As for [`Daemon::start`].
     pub async fn start_with_options(config: &Config, options: StartOptions) -> Result<Self, DaemonError> {
         let audit = Audit::open_with(&config.audit, options).map_err(|error| DaemonError::Audit(error.to_string()))?;
-        Self::start_with(config, audit, quotas::restored(config)?).await
+        let restored = quotas::restored(config)?;
+        // The log has one writer, so this socket has one owner.
+        let socket = AdminSocket::bind(&config.admin_socket)?;
+        let mut daemon = Self::start_with(config, audit, restored).await?;
+        daemon.admin = Some(daemon.run(socket.serve(daemon.shared.clone())));
+        Ok(daemon)
     }
 
-    pub(crate) async fn start_with(config: &Config, audit: Audit, buckets: Arc<Buckets>) -> Result<Self, DaemonError> {
+    pub(crate) async fn start_with(
+        config: &Config,
+        audit: Audit,
+        (buckets, memory): (Arc<Buckets>, Arc<LoginMemory>),
+    ) -> Result<Self, DaemonError> {
         let unavailable = |error: crate::audit::AuditUnavailable| DaemonError::Audit(error.to_string());
         audit
             .commit(Draft::policy(&config.digest, &config.path, config.identities.iter().count(), "start", &[]))
@@ -121,7 +156,7 @@ impl Daemon {
         let shared = Arc::new(Shared {
             snapshot: receiver,
             audit,
-            memory: Arc::new(LoginMemory::new(config.failed_logins)),
+            memory,
             buckets,
             action_ids: ActionIds::default(),
             hash_slots: Arc::new(Semaphore::new(hash_slots)),
@@ -136,17 +171,25 @@ impl Daemon {
             trackers: BTreeMap::new(),
             sessions: TaskTracker::new(),
             audit_config: config.audit.clone(),
+            admin_socket: config.admin_socket.clone(),
+            admin: None,
+            sandbox: None,
             outline: config.outline.clone(),
         };
         daemon.add_connectors(&config.upstreams);
         let bound = daemon.bind_new(config).await?;
-        daemon.take_requests().await;
         daemon.track(config);
-        quotas::keep(&daemon.shared.audit, daemon.shared.buckets.clone()).await;
+        let shared = &daemon.shared;
+        quotas::keep(&shared.audit, shared.buckets.clone(), shared.memory.clone()).await;
         // Until the writer ends, and not only until the process is told to: sessions finish first.
         tokio::spawn(daemon.shared.audit.keep());
         daemon.start_listeners(bound);
         Ok(daemon)
+    }
+
+    /// This process is in that sandbox: a reload that needs more is refused.
+    pub fn set_sandbox(&mut self, sandbox: Sandbox) {
+        self.sandbox = Some(sandbox);
     }
 
     /// Where it listens, with real ports, in the order of the addresses in the policy file.
@@ -162,6 +205,12 @@ impl Daemon {
     pub async fn reload(&mut self, config: &Config) -> Result<(), DaemonError> {
         if config.audit != self.audit_config {
             return Err(DaemonError::NeedsRestart("audit"));
+        }
+        if config.admin_socket != self.admin_socket {
+            return Err(DaemonError::NeedsRestart("admin"));
+        }
+        if let Some(what) = self.sandbox.as_ref().and_then(|sandbox| sandbox.out_of_reach(config)) {
+            return Err(DaemonError::OutOfReach(what));
         }
         self.add_connectors(&config.upstreams);
         let bound = self.bind_new(config).await?;
@@ -200,11 +249,6 @@ impl Daemon {
         best_effort(self.shared.audit.commit(Draft::draining(self.sessions.len())).await);
     }
 
-    /// Does what was asked for by files in the audit directory.
-    pub async fn take_requests(&self) {
-        quotas::resume_requested(&self.shared.audit, &self.shared.buckets, &self.audit_config.directory).await;
-    }
-
     /// Stops accepting, lets sessions finish, closes the log.
     pub async fn stop(self) {
         for running in self.listeners.values() {
@@ -212,6 +256,10 @@ impl Daemon {
         }
         self.shared.shutdown.cancel();
         self.sessions.close();
+        if let Some(admin) = self.admin {
+            // Its socket is gone before another amiwall can have one.
+            drop(admin.await);
+        }
         let drained = tokio::time::timeout(DRAIN_TIMEOUT, self.sessions.wait()).await;
         if drained.is_err() {
             tracing::warn!("some sessions did not finish within {} s", DRAIN_TIMEOUT.as_secs());
@@ -220,9 +268,9 @@ impl Daemon {
     }
 
     /// Runs something until the process ends.
-    fn run(&self, task: impl Future<Output = ()> + Send + 'static) {
+    fn run(&self, task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
         let stop = self.shared.shutdown.clone();
-        tokio::spawn(async move { stop.run_until_cancelled(task).await });
+        tokio::spawn(async move { stop.run_until_cancelled(task).await.unwrap_or_default() })
     }
 
     /// Makes connectors for upstreams that are new.

@@ -1,4 +1,4 @@
-//! The life of the process between its signals: SIGHUP reloads, SIGUSR1 looks for requests, SIGTERM and SIGINT drain and end.
+//! The life of the process between its signals: SIGHUP reloads, SIGTERM and SIGINT drain and end.
 
 use std::path::Path;
 
@@ -7,18 +7,23 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{Daemon, DaemonError, notify};
 use crate::audit::StartOptions;
 use crate::config::Config;
+use crate::sandbox::Sandbox;
 
-/// Runs the proxy until it is told to end. `options` say what is done with an audit log that is broken or not signed.
+/// Runs the proxy until it is told to end. `options` say what is done with an audit log that is broken or not
+/// signed, `sandbox` what
+/// holds this process.
 ///
 /// # Errors
 /// If it cannot start.
-pub async fn run(config: Config, options: StartOptions) -> Result<(), DaemonError> {
+pub async fn run(config: Config, options: StartOptions, sandbox: Option<Sandbox>) -> Result<(), DaemonError> {
     let mut hangup = signal(SignalKind::hangup()).map_err(DaemonError::Signals)?;
-    // Before anybody can ask for it: without a handler this signal ends a process.
-    let mut look = signal(SignalKind::user_defined1()).map_err(DaemonError::Signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(DaemonError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(DaemonError::Signals)?;
     let mut daemon = Daemon::start_with_options(&config, options).await?;
+    let is_held = sandbox.as_ref().is_some_and(Sandbox::has_files);
+    if let Some(sandbox) = sandbox {
+        daemon.set_sandbox(sandbox);
+    }
     notify::tell("READY=1");
     let path = config.path.clone();
     drop(config);
@@ -26,8 +31,7 @@ pub async fn run(config: Config, options: StartOptions) -> Result<(), DaemonErro
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = look.recv() => daemon.take_requests().await,
-            _ = hangup.recv() => reload(&mut daemon, &path).await,
+            _ = hangup.recv() => reload(&mut daemon, &path, is_held).await,
         }
     }
     notify::tell("STOPPING=1");
@@ -38,12 +42,12 @@ pub async fn run(config: Config, options: StartOptions) -> Result<(), DaemonErro
 }
 
 /// A policy that cannot be taken changes nothing, and is on record.
-async fn reload(daemon: &mut Daemon, path: &Path) {
+async fn reload(daemon: &mut Daemon, path: &Path, is_held: bool) {
     notify::tell("RELOADING=1");
     let read = path.to_owned();
     let outcome = match tokio::task::spawn_blocking(move || Config::load(&read)).await {
         Err(error) => Err(error.to_string()),
-        Ok(Err(diagnostics)) => Err(diagnostics.to_string()),
+        Ok(Err(diagnostics)) => Err(with_hint(diagnostics.to_string(), is_held)),
         Ok(Ok(config)) => daemon.reload(&config).await.map_err(|error| error.to_string()),
     };
     match outcome {
@@ -55,4 +59,12 @@ async fn reload(daemon: &mut Daemon, path: &Path) {
         }
     }
     notify::tell("READY=1");
+}
+
+/// The kernel says the same of a file's mode and of the sandbox.
+fn with_hint(mut why: String, is_held: bool) -> String {
+    if is_held && why.contains("Permission denied") {
+        why.push_str("\nthe sandbox lets amiwall read in those folders only that the policy named at start: another one needs a restart");
+    }
+    why
 }

@@ -43,7 +43,9 @@ async fn asterisk_has_not_a_byte_of_an_action_before_its_record_is_synced() {
     let (upstream, asterisk) = (sim.local_addr(), sim.handle());
     tokio::spawn(sim.run(CancellationToken::new()));
     let (audit, plan) = faulty(log.path());
-    let daemon = Daemon::start_with(&config(folder.path(), upstream), audit, Arc::default()).await.expect("it starts");
+    let config = config(folder.path(), upstream);
+    let restored = (Arc::default(), Arc::new(LoginMemory::new(config.failed_logins)));
+    let daemon = Daemon::start_with(&config, audit, restored).await.expect("it starts");
     let mut client = TcpStream::connect(daemon.addresses()[0]).await.expect("it connects");
     client
         .write_all(b"Action: Login\r\nUsername: client\r\nSecret: s3cret\r\nEvents: off\r\n\r\n")

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use aws_lc_rs::hmac;
 
-use super::{ClientName, Identities, Identity, Now, StoredSecret};
+use super::{ClientName, Identities, Identity, Locks, Now, StoredSecret};
 
 /// Addresses whose failures are counted; beyond it the oldest are forgotten.
 const FAILURES_MAX: usize = 65_536;
@@ -57,7 +57,7 @@ struct Failures {
     locked_until: Option<Instant>,
 }
 
-/// Remembered secrets, failed logins, session counts.
+/// Remembered secrets, failed logins, session counts, locks.
 pub struct LoginMemory {
     key: hmac::Key,
     settings: Mutex<FailedLogins>,
@@ -65,6 +65,7 @@ pub struct LoginMemory {
     remembered: Mutex<HashMap<Token, Remembered>>,
     failures: Mutex<HashMap<FailureKey, Failures>>,
     sessions: Mutex<HashMap<String, u32>>,
+    locks: Locks,
 }
 
 impl std::fmt::Debug for LoginMemory {
@@ -90,12 +91,25 @@ impl LoginMemory {
             remembered: Mutex::default(),
             failures: Mutex::default(),
             sessions: Mutex::default(),
+            locks: Locks::default(),
         }
     }
 
     /// Applies other settings, at a reload. Who is locked out stays so.
     pub fn set_failed_logins(&self, failed_logins: FailedLogins) {
         *lock(&self.settings) = failed_logins;
+    }
+
+    /// Who is locked by an administrator.
+    #[must_use]
+    pub const fn locks(&self) -> &Locks {
+        &self.locks
+    }
+
+    /// How many sessions the identity of that name has.
+    #[must_use]
+    pub fn sessions_of(&self, name: &str) -> u32 {
+        lock(&self.sessions).get(&name.to_ascii_lowercase()).copied().unwrap_or_default()
     }
 
     /// HMAC over the parts, each with its length before it.

@@ -4,6 +4,7 @@
 //! record only. [`Identities::prepare`] looks everything up, [`Verification::finish`] does the hashing (on another thread)
 //! and decides; it alone mints a [`ClientName`].
 
+mod locks;
 mod memory;
 mod secrets;
 mod verification;
@@ -17,6 +18,7 @@ use crate::ami::Challenge;
 use crate::networks::NetworkAcl;
 use crate::tls::PeerCertificate;
 
+pub use locks::Locks;
 pub use memory::{FailedLogins, LoginMemory, SessionGuard};
 pub use secrets::{Argon2idLine, HashError, StoredSecret, hash_secret};
 pub use verification::Verification;
@@ -156,6 +158,7 @@ pub enum LoginRefusal {
     Certificate,
     Expired,
     Locked,
+    LockedByAdmin,
     Networks,
     Secret,
     Sessions,
@@ -170,6 +173,7 @@ impl LoginRefusal {
             Self::Certificate => "login.certificate",
             Self::Expired => "login.expired",
             Self::Locked => "login.locked",
+            Self::LockedByAdmin => "login.locked-by-admin",
             Self::Networks => "login.networks",
             Self::Secret => "login.secret",
             Self::Sessions => "login.sessions",
@@ -238,6 +242,14 @@ impl Identities {
     ) -> Result<(), LoginRefusal> {
         let identity = self.get(client).ok_or(LoginRefusal::UnknownIdentity)?;
         identity.check(peer, certificate, now.wall)
+    }
+
+    /// When a session of `client` with `certificate` is over if nothing else changes, in seconds since the epoch.
+    #[must_use]
+    pub fn valid_until(&self, client: &ClientName, certificate: Option<&PeerCertificate>) -> Option<i64> {
+        let identity = self.get(client).and_then(|identity| identity.valid_until);
+        let certificate = certificate.map(|certificate| certificate.not_after.saturating_add(1));
+        identity.into_iter().chain(certificate).min()
     }
 
     /// Begins to judge a login.

@@ -49,7 +49,10 @@ impl Verification {
     ) -> Self {
         let refusal = match identity {
             None => Some(LoginRefusal::UnknownIdentity),
-            Some(identity) => identity.check(attempt.peer, attempt.certificate, now.wall).err(),
+            Some(identity) => {
+                let locked = memory.locks().has(&identity.name).then_some(LoginRefusal::LockedByAdmin);
+                identity.check(attempt.peer, attempt.certificate, now.wall).err().or(locked)
+            }
         };
         let sound = identity.filter(|_| refusal.is_none()).map(Arc::as_ref);
         let proof = proof(sound, memory, attempt);

@@ -296,6 +296,7 @@ impl<C: Clock + Clone> Buckets<C> {
                         own.suspension = Some(suspension);
                     }
                 }
+                PastEvent::Locked(_) => {}
                 PastEvent::Resumed => (own.suspension, own.exceeded) = (None, Refusals::default()),
                 PastEvent::Tripped { suspended: Suspended { limit, seconds }, first_call } => {
                     own.called.extend(first_call.clone());

@@ -18,6 +18,9 @@ pub struct QuotaState {
     /// Calls that were not over.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub calls: Vec<SavedCall>,
+    /// Identities that an administrator has locked, in lower case.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub locked: Vec<String>,
     /// When it was saved, in seconds since the epoch.
     pub saved: i64,
 }
@@ -81,7 +84,7 @@ impl QuotaState {
     /// Whether there is nothing to keep.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.per_day.is_empty() && self.clients.is_empty() && self.calls.is_empty()
+        self.per_day.is_empty() && self.clients.is_empty() && self.calls.is_empty() && self.locked.is_empty()
     }
 }
 
@@ -115,6 +118,8 @@ pub enum PastEvent {
         /// The limit that had no room, as [`super::Reason::Limits`] tells it.
         limit: String,
     },
+    /// The identity was locked, or unlocked.
+    Locked(bool),
     /// The identity was resumed.
     Resumed,
     /// The identity was suspended.

@@ -266,7 +266,7 @@ const fn security_kind(refusal: LoginRefusal, is_md5: bool) -> SecurityKind {
         LoginRefusal::Secret if is_md5 => SecurityKind::ChallengeResponseFailed,
         LoginRefusal::Certificate | LoginRefusal::Secret => SecurityKind::InvalidPassword,
         LoginRefusal::Sessions => SecurityKind::SessionLimit,
-        LoginRefusal::Expired | LoginRefusal::Locked => SecurityKind::RequestNotAllowed,
+        LoginRefusal::Expired | LoginRefusal::Locked | LoginRefusal::LockedByAdmin => SecurityKind::RequestNotAllowed,
     }
 }
 

@@ -33,6 +33,8 @@ use queue::{Held, Outgoing, Queue, QueueFull};
 
 /// What outstanding actions and queued packets get before a session that has to end is closed.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often a session is looked at when nothing happens: the wall clock may be set.
+const RECHECK: Duration = Duration::from_secs(30);
 
 /// Everything that a reload changes, as one value.
 #[derive(Debug)]
@@ -99,6 +101,7 @@ pub(crate) enum SessionEnd {
     AuditFailed,
     ClientClosed,
     ClientViolation,
+    LockedByAdmin,
     LoginFailed,
     LoginTimeout,
     LoggedOff,
@@ -117,6 +120,7 @@ impl SessionEnd {
             Self::AuditFailed => "audit.unavailable",
             Self::ClientClosed => "client-closed",
             Self::ClientViolation => "client-violation",
+            Self::LockedByAdmin => "locked-by-admin",
             Self::LoginFailed => "login-failed",
             Self::LoginTimeout => "login-timeout",
             Self::LoggedOff => "logged-off",
@@ -277,9 +281,9 @@ async fn run_live<S: AsyncRead + AsyncWrite + Unpin + Send>(
         end = outbound.run(&live) => end,
         end = watch_over(&live, certificate.as_ref(), &outlet) => end,
     };
-    outbound.close().await;
-    let goodbye = tokio::time::timeout(Duration::from_secs(1), async { outlet.lock().await.log_off().await }).await;
-    drop(goodbye);
+    // Both at once: whichever of them does not read, the end is on record within a second.
+    let log_off = async { outlet.lock().await.log_off().await };
+    drop(tokio::join!(outbound.close(), tokio::time::timeout(Duration::from_secs(1), log_off)));
     let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let counts =
         SessionCounts { forwarded: load(&live.forwarded), refused: load(&live.refused), sent: load(&live.sent) };
@@ -297,8 +301,10 @@ async fn watch_over(
     let mut snapshots = live.shared.snapshot.clone();
     // What changed since the login was judged is seen too.
     snapshots.mark_changed();
+    let mut locks = live.shared.memory.locks().watch();
     let mut is_to_subscribe = false;
     loop {
+        let recheck = until_recheck(&snapshots.borrow(), &live.client, certificate);
         tokio::select! {
             () = live.shared.shutdown.cancelled() => {
                 live.finish().await;
@@ -314,8 +320,12 @@ async fn watch_over(
                 Ok(()) => is_to_subscribe = false,
                 Err(_) => return SessionEnd::UpstreamLost,
             },
-            // Validity and certificates expire without a reload.
-            () = tokio::time::sleep(Duration::from_secs(30)) => {}
+            changed = locks.changed() => {
+                if changed.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+            () = tokio::time::sleep(recheck) => {}
         }
         let snapshot = snapshots.borrow_and_update().clone();
         let context = live.context();
@@ -325,9 +335,18 @@ async fn watch_over(
         if !networks_allow || !is_valid {
             return SessionEnd::PolicyRevoked;
         }
+        if live.shared.memory.locks().has(live.client.as_str()) {
+            return SessionEnd::LockedByAdmin;
+        }
         if context.policy != snapshot.digest {
             *lock(&live.context) = Arc::new(SessionContext { policy: snapshot.digest.clone(), ..(*context).clone() });
             is_to_subscribe = true;
         }
     }
+}
+
+/// Validity and certificates end without a reload: then is the next look, at the latest.
+fn until_recheck(snapshot: &Snapshot, client: &ClientName, certificate: Option<&PeerCertificate>) -> Duration {
+    let left = |until: i64| Duration::from_secs(u64::try_from(until.saturating_sub(Now::read().wall)).unwrap_or(0));
+    snapshot.identities.valid_until(client, certificate).map_or(RECHECK, |until| RECHECK.min(left(until)))
 }

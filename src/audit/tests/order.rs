@@ -14,6 +14,7 @@ use super::random::{Random, report, size};
 use super::*;
 use crate::config::Config;
 use crate::daemon::Daemon;
+use crate::identity::LoginMemory;
 
 const CLIENTS: usize = 200;
 
@@ -133,7 +134,9 @@ async fn asterisk_receives_nothing_before_its_record_is_durable() {
     let random = Arc::new(Mutex::new(Random::new("T1")));
     let storage = Slow { directory, durable, random };
     let audit = Audit::start(&AuditConfig::new(log.path()), storage, None, recovered).expect("a log");
-    let daemon = Daemon::start_with(&config(folder.path(), upstream), audit, Arc::default()).await.expect("it starts");
+    let config = config(folder.path(), upstream);
+    let restored = (Arc::default(), Arc::new(LoginMemory::new(config.failed_logins)));
+    let daemon = Daemon::start_with(&config, audit, restored).await.expect("it starts");
     let address = daemon.addresses()[0];
     let clients: Vec<_> = (0..CLIENTS)
         .map(|client| {

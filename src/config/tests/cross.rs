@@ -148,7 +148,7 @@ fn keys_of_later_versions_are_told_from_typing_errors() {
     let later = [
         ("roles: [wallboard],", "roles: [wallboard], upstream: pbx,"),
         ("plaintext: true", "plaintext: true, proxy_protocol: { from: [10.0.0.5] }"),
-        ("version: 1", "version: 1\nadmin: {}"),
+        ("version: 1", "version: 1\ncluster: {}"),
     ];
     for (old, new) in later {
         assert!(error(&with(old, new)).ends_with("is not in this version of amiwall"), "{new}");

@@ -49,7 +49,7 @@ async fn write_log(dir: &Path) {
         Draft::action(&bob, "b.2", &denial("Command", Reason::ActionsDenied)),
         Draft::end(&alice, "client-closed", &SessionCounts::default()),
         Draft::end(&late, "logged-off", &SessionCounts::default()),
-        Draft::resumed("bob", true),
+        Draft::admin("bob", "resume", "resumed", 0),
     ];
     audit.append(drafts).await.expect("written");
     let stranger =
