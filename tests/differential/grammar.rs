@@ -181,24 +181,33 @@ fn packet(random: &mut Random, out: &mut Vec<u8>) {
         }
     }
     let end: &[u8] = if random.one_in(4) { b"\n" } else { b"\r\n" };
+    let is_short = lines.len() < 50;
     for (name, value) in lines {
         let fault = |random: &mut Random| random.below(1_000) < faults;
         if fault(random) {
             out.extend_from_slice(random.one_of(LINES));
             out.extend_from_slice(random.one_of(ENDS));
         }
-        out.extend(name.iter().map(|byte| if random.one_in(60) { byte ^ 0x20 } else { *byte }));
+        out.extend(
+            name.iter().map(|byte| if byte.is_ascii_alphabetic() && random.one_in(60) { byte ^ 0x20 } else { *byte }),
+        );
         out.extend_from_slice(if fault(random) {
             random.one_of(&[b"".as_slice(), b" :", b"::", b"\0:"])
         } else {
             b":"
         });
-        out.extend_from_slice(if fault(random) || random.one_in(12) { random.one_of(BLANKS) } else { b" " });
+        let (is_long, is_tight) = (is_short && random.one_in(100), is_short && random.one_in(12));
+        out.extend_from_slice(match () {
+            () if fault(random) || (is_tight && !is_long) => random.one_of(BLANKS),
+            // What is just short enough as it comes may be too long with the blank that is put behind its colon.
+            () if is_long && random.one_in(2) => b"",
+            () => b" ",
+        });
         out.extend_from_slice(&value);
         if fault(random) {
             out.extend_from_slice(random.one_of(TRAILS));
         }
-        if random.one_in(250) {
+        if is_long {
             lengthen(random, out);
         }
         out.extend_from_slice(if fault(random) { random.one_of(ENDS) } else { end });
@@ -240,7 +249,7 @@ fn template(random: &mut Random) -> Vec<(Vec<u8>, Vec<u8>)> {
 fn lengthen(random: &mut Random, out: &mut Vec<u8>) {
     let start = out.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
     let len = (1_020 + random.below(7)) * [1, 1, 1, 2, 3][random.below(5)];
-    let filler = random.one_of(&[b"y".as_slice(), b" ", b"a=1,", b"\0"]);
+    let filler = random.one_of(&[b"y".as_slice(), b"y", b"y", b" ", b"a=1,", b"\0"]);
     while out.len() - start < len {
         out.extend_from_slice(filler);
     }

@@ -108,12 +108,12 @@ impl Counts {
 fn asterisk_runs_what_was_judged_and_nothing_else() {
     let wall = Wall::new();
     let one = |seed, bytes: &[u8]| wall.asterisk_view(seed, bytes);
-    inputs("asterisk_view", &Size::read(200_000, 100_000_000), one, grammar::stream);
+    inputs("asterisk_view", &Size::read(100_000, 100_000_000), one, grammar::stream);
 }
 
 #[test]
 fn a_client_sees_what_it_may_see_and_nothing_else() {
     let wall = Wall::new();
     let one = |seed, bytes: &[u8]| backward::client_view(&wall, seed, bytes);
-    inputs("client_view", &Size::read(100_000, 20_000_000), one, answers::stream);
+    inputs("client_view", &Size::read(50_000, 20_000_000), one, answers::stream);
 }
