@@ -9,6 +9,7 @@ use crate::daemon;
 use crate::sandbox::Sandbox;
 
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
 pub(super) struct Args {
     /// The policy file.
     policy: PathBuf,

@@ -9,9 +9,8 @@ use crate::audit::StartOptions;
 use crate::config::Config;
 use crate::sandbox::Sandbox;
 
-/// Runs the proxy until it is told to end. `options` say what is done with an audit log that is broken or not
-/// signed, `sandbox` what
-/// holds this process.
+/// Runs the proxy until it is told to end. `options` say what is done with an audit log that is broken or not signed,
+/// `sandbox` what holds this process.
 ///
 /// # Errors
 /// If it cannot start.
