@@ -1,0 +1,108 @@
+//! The load: what amiwall costs beside programs that only terminate TLS, in the same rounds on the same machine.
+//!
+//! `scripts/bench` builds everything, fetches the others and calls this. What is measured, and why, is in
+//! `docs/performance.md`.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this program talks to who calls it")]
+
+mod backend;
+mod client;
+mod packet;
+mod report;
+mod scenarios;
+mod stats;
+mod targets;
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use client::Failure;
+use targets::{Kind, Tools};
+
+/// Measures amiwall beside HAProxy and stunnel.
+#[derive(Parser)]
+struct Args {
+    /// `cargo bench` gives it.
+    #[arg(long, hide = true)]
+    bench: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(clap::Subcommand)]
+enum Command {
+    /// The Asterisk of the load.
+    Backend,
+    /// Runs the rounds and prints a table.
+    Run(Run),
+}
+
+#[derive(clap::Args)]
+struct Run {
+    /// A release build of amiwall.
+    #[arg(long)]
+    amiwall: PathBuf,
+    /// HAProxy, which is the unit.
+    #[arg(long)]
+    haproxy: Option<PathBuf>,
+    /// stunnel.
+    #[arg(long)]
+    stunnel: Option<PathBuf>,
+    /// Where to write; on a disk.
+    #[arg(long)]
+    folder: PathBuf,
+    /// How many rounds.
+    #[arg(long, default_value_t = 21)]
+    rounds: usize,
+    /// Only scenarios whose name has this in it.
+    #[arg(long, default_value = "")]
+    only: String,
+    /// How long a scenario runs, as a factor.
+    #[arg(long, default_value_t = 1.0)]
+    length: f64,
+}
+
+fn main() -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match Args::parse().command {
+        None => {
+            println!("0 passed, 0 failed: scripts/bench runs this");
+            Ok(())
+        }
+        Some(Command::Backend) => runtime.block_on(backend::run()),
+        Some(Command::Run(run)) => runtime.block_on(measure(run)),
+    }
+}
+
+async fn measure(run: Run) -> Result<(), Failure> {
+    let Run { amiwall, haproxy, stunnel, folder, rounds, only, length } = run;
+    let tools = Tools { amiwall, haproxy, stunnel, folder };
+    tools.prepare()?;
+    let (_backend, port) = tools.backend()?;
+    let mut running = Vec::new();
+    for kind in [Kind::Direct, Kind::Haproxy, Kind::Stunnel, Kind::Synced, Kind::Written, Kind::ActionsOnly] {
+        running.extend(tools.start(kind, port).await?);
+    }
+    let mut results = stats::Results::default();
+    for one in running.iter().filter(|one| "idle".contains(&only) && one.kind != Kind::Direct) {
+        scenarios::idle(one, &mut results).await?;
+    }
+    for round in 0..rounds {
+        // Who comes first is another one in each round.
+        running.rotate_left(1);
+        for scenario in scenarios::ALL.iter().filter(|scenario| scenario.name().contains(&only)) {
+            results.add(stats::SYNC, Kind::Direct, scenarios::sync_us(&tools.folder)?);
+            for one in running.iter().filter(|one| scenario.is_for(one.kind)) {
+                scenario
+                    .run(one, length, &mut results)
+                    .await
+                    .map_err(|e| format!("{} {}: {e}", scenario.name(), one.kind.name()))?;
+            }
+        }
+        eprintln!("round {} of {rounds}", round + 1);
+    }
+    drop(running);
+    report::print(&results);
+    Ok(())
+}

@@ -1,0 +1,33 @@
+//! The table.
+
+use crate::stats::{Results, median, quantile, ratios};
+use crate::targets::Kind;
+
+const KINDS: [Kind; 6] = [Kind::Direct, Kind::Haproxy, Kind::Stunnel, Kind::Synced, Kind::Written, Kind::ActionsOnly];
+
+/// Medians with quartiles, and the median of the ratios to HAProxy in the same round.
+pub(crate) fn print(results: &Results) {
+    println!("| | | median | quartiles | to HAProxy |");
+    println!("|---|---|---:|---:|---:|");
+    for what in results.measured() {
+        let units = results.of(what, Kind::Haproxy);
+        for kind in KINDS {
+            let values = results.of(what, kind);
+            if values.is_empty() {
+                continue;
+            }
+            let ratio = if units.is_empty() || kind == Kind::Direct {
+                String::new()
+            } else {
+                format!("{:.2}", median(&ratios(values, units)))
+            };
+            println!(
+                "| {what} | {} | {:.4} | {:.4} to {:.4} | {ratio} |",
+                kind.name(),
+                median(values),
+                quantile(values, 0.25),
+                quantile(values, 0.75)
+            );
+        }
+    }
+}
