@@ -19,7 +19,7 @@ use super::redact::Redactor;
 use super::security::{SecurityEvent, SecurityLog};
 use super::segment::{Directory, Storage};
 use super::syslog::Mirror;
-use super::writer::{self, Batch, Now, QUEUE_LEN_MAX, Request, Writer};
+use super::writer::{self, Batch, Inline, Now, QUEUE_LEN_MAX, Request, Writer};
 use super::{
     AuditConfig, AuditError, AuditUnavailable, Draft, Durability, Kind, OnBroken, OnFailure, Packets, Recorded,
     SessionContext, SigningKey, StartOptions, adopt, reserve, security,
@@ -49,6 +49,7 @@ struct Shared {
     responses: Durability,
     on_failure: OnFailure,
     progress: Arc<Progress>,
+    inline: Arc<dyn Inline>,
     /// Requests that were passed on although their records were not taken.
     unrecorded: AtomicU64,
     flood: Mutex<Flood>,
@@ -127,7 +128,10 @@ impl Audit {
     fn spawn<S: Storage>(config: &AuditConfig, writer: Writer<S>, boot_id: String) -> std::io::Result<Self> {
         let (requests, receiver) = mpsc::channel(QUEUE_LEN_MAX);
         let progress = writer.progress.clone();
-        let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(|| writer::run(writer, receiver))?;
+        let writer = Arc::new(Mutex::new(writer));
+        let (inline, of_thread) = (writer.clone(), progress.clone());
+        let thread = std::thread::Builder::new().name("audit".to_owned());
+        let thread = thread.spawn(move || writer::run(&writer, &of_thread, receiver))?;
         let shared = Shared {
             boot_id,
             requests,
@@ -139,6 +143,7 @@ impl Audit {
             responses: config.responses,
             on_failure: config.on_failure,
             progress,
+            inline,
             unrecorded: AtomicU64::new(0),
             flood: Mutex::default(),
             thread: Mutex::new(Some(thread)),
@@ -283,6 +288,11 @@ impl Audit {
         if ends.is_empty() {
             return Ok(0);
         }
+        if durability == Durability::Written
+            && let Some(seq) = self.append_inline(&members, &ends)
+        {
+            return Ok(seq);
+        }
         match self.request(members, ends, durability).await {
             Ok(seq) => Ok(seq),
             Err(Untaken::Failed) if shared.on_failure == OnFailure::Continue => {
@@ -291,6 +301,12 @@ impl Audit {
             }
             Err(Untaken::Failed | Untaken::Gone) => Err(AuditUnavailable),
         }
+    }
+
+    /// Without a thread there is no log, though it could be written to.
+    fn append_inline(&self, members: &[u8], ends: &[(usize, Kind)]) -> Option<u64> {
+        let can_write = !self.shared.requests.is_closed() && !self.shared.progress.hangs();
+        if can_write { self.shared.inline.append(members, ends) } else { None }
     }
 
     async fn request(

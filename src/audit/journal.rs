@@ -6,6 +6,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::segment::{Change, SegmentFile, Storage, segment_name};
@@ -15,7 +16,7 @@ const UNSYNCED_LEN_MAX: usize = 16 * 1024 * 1024;
 
 /// The segment in use.
 struct Open<F> {
-    file: F,
+    file: Arc<F>,
     name: String,
     /// Up to here it holds whole records of the chain, and nothing else counts.
     len: u64,
@@ -35,6 +36,21 @@ pub(super) struct Journal<S: Storage> {
     given_up: Option<String>,
     /// What happened to segments, of which there is no record yet.
     incidents: Vec<Incident>,
+}
+
+/// A sync of what has been written, which is done without the journal: meanwhile more may be appended.
+pub(super) struct Syncing<F> {
+    file: Arc<F>,
+    /// How much of `unsynced` it covers, and the seq of what is behind that.
+    len: usize,
+    next: u64,
+}
+
+impl<F: SegmentFile> Syncing<F> {
+    /// Does it. [`Journal::end_sync`] has to be told what came of it.
+    pub(super) fn run(&self) -> io::Result<()> {
+        self.file.sync()
+    }
 }
 
 /// What happened to a segment.
@@ -63,7 +79,7 @@ impl<S: Storage> Journal<S> {
 
     /// Goes on in a segment that was there, and is synced.
     pub(super) fn go_on(&mut self, file: S::File, name: String, len: u64, began: SystemTime) {
-        self.open = Some(Open { file, name, len, began });
+        self.open = Some(Open { file: Arc::new(file), name, len, began });
     }
 
     /// The directory, if it is a real one.
@@ -104,7 +120,7 @@ impl<S: Storage> Journal<S> {
         }
         self.open_any(first_seq)?;
         let open = self.open.as_mut().ok_or_else(no_segment)?;
-        if let Err(error) = write_all(&mut open.file, records) {
+        if let Err(error) = write_all(&*open.file, records) {
             // What was written of it is not of the chain; if it cannot be taken back, the file is not to be trusted.
             if open.file.truncate(open.len).is_err() {
                 self.give_up();
@@ -119,20 +135,44 @@ impl<S: Storage> Journal<S> {
         Ok(())
     }
 
+    /// Whether so much can be appended by a mere write: nothing has to be synced, begun or mended before.
+    pub(super) fn can_append(&self, len: usize, now: SystemTime) -> bool {
+        self.open.is_some() && self.unsynced.len() + len <= UNSYNCED_LEN_MAX && !self.is_full(now)
+    }
+
     /// Makes everything durable that was appended, if need be in another segment; and sees whether the segment is still
     /// where a reader looks for it.
     pub(super) fn sync(&mut self) -> io::Result<()> {
-        if self.unsynced.is_empty() {
-            return Ok(());
-        }
-        if let Some(open) = &mut self.open {
-            if let Err(error) = open.file.sync() {
-                tracing::error!(segment = open.name, %error, "a sync of the audit log failed; going on in a new segment");
-                self.give_up();
-            } else if self.is_in_place()? {
-                self.unsynced.clear();
-                return Ok(());
+        match self.begin_sync(self.unsynced_first) {
+            Some(syncing) => {
+                let outcome = syncing.run();
+                self.end_sync(&syncing, outcome)
             }
+            None if self.unsynced.is_empty() => Ok(()),
+            None => self.open_any(self.unsynced_first),
+        }
+    }
+
+    /// A sync of all that was appended, if there is anything and a segment with it. `next` is the seq of what comes next.
+    /// Two at once are not allowed: of an error of the disk the kernel tells only one of them.
+    pub(super) fn begin_sync(&self, next: u64) -> Option<Syncing<S::File>> {
+        let open = self.open.as_ref().filter(|_| !self.unsynced.is_empty())?;
+        Some(Syncing { file: open.file.clone(), len: self.unsynced.len(), next })
+    }
+
+    /// Takes the outcome of a sync. What it covers is durable when this returns `Ok`, in this segment or in another.
+    pub(super) fn end_sync(&mut self, syncing: &Syncing<S::File>, outcome: io::Result<()>) -> io::Result<()> {
+        let Some(open) = self.open.as_ref().filter(|open| Arc::ptr_eq(&open.file, &syncing.file)) else {
+            // The segment was given up meanwhile: what is not known to be durable is still in `unsynced`.
+            return self.sync();
+        };
+        if let Err(error) = outcome {
+            tracing::error!(segment = open.name, %error, "a sync of the audit log failed; going on in a new segment");
+            self.give_up();
+        } else if self.is_in_place()? {
+            self.unsynced.drain(..syncing.len.min(self.unsynced.len()));
+            self.unsynced_first = syncing.next;
+            return Ok(());
         }
         self.open_any(self.unsynced_first)
     }
@@ -147,7 +187,7 @@ impl<S: Storage> Journal<S> {
         if change == Change::Resized {
             self.give_up();
         } else {
-            open.file = self.storage.restore(&name, &open.file, open.len)?;
+            open.file = Arc::new(self.storage.restore(&name, &open.file, open.len)?);
         }
         self.incidents.push(Incident::Changed(name, change));
         Ok(self.open.is_some())
@@ -186,12 +226,12 @@ impl<S: Storage> Journal<S> {
 
     /// A new segment that begins with what is not synced yet, synced.
     fn begin(&mut self, name: String) -> io::Result<Open<S::File>> {
-        let mut file = self.create(&name)?;
-        let mut fill = || {
+        let file = self.create(&name)?;
+        let fill = || {
             if self.unsynced.is_empty() {
                 return Ok(());
             }
-            write_all(&mut file, &self.unsynced)?;
+            write_all(&file, &self.unsynced)?;
             file.sync()
         };
         if let Err(error) = fill() {
@@ -199,7 +239,7 @@ impl<S: Storage> Journal<S> {
             self.given_up = self.storage.remove(&name).is_err().then_some(name);
             return Err(error);
         }
-        Ok(Open { file, name, len: len(&self.unsynced), began: SystemTime::now() })
+        Ok(Open { file: Arc::new(file), name, len: len(&self.unsynced), began: SystemTime::now() })
     }
 }
 
@@ -212,7 +252,7 @@ fn no_segment() -> io::Error {
 }
 
 /// A short write is not an error: what is left is written behind it.
-fn write_all(file: &mut impl SegmentFile, mut bytes: &[u8]) -> io::Result<()> {
+fn write_all(file: &impl SegmentFile, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match file.write(bytes) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),

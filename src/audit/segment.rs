@@ -106,25 +106,25 @@ impl Change {
     }
 }
 
-/// One open segment.
-pub(super) trait SegmentFile: Send {
+/// One open segment. It may be written to while it is synced.
+pub(super) trait SegmentFile: Send + Sync {
     /// `write(2)` at the end of the file: may write less.
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
+    fn write(&self, bytes: &[u8]) -> io::Result<usize>;
     /// `fdatasync(2)`.
-    fn sync(&mut self) -> io::Result<()>;
-    fn truncate(&mut self, len: u64) -> io::Result<()>;
+    fn sync(&self) -> io::Result<()>;
+    fn truncate(&self, len: u64) -> io::Result<()>;
 }
 
 impl SegmentFile for File {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        io::Write::write(self, bytes)
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        io::Write::write(&mut &*self, bytes)
     }
 
-    fn sync(&mut self) -> io::Result<()> {
+    fn sync(&self) -> io::Result<()> {
         self.sync_data()
     }
 
-    fn truncate(&mut self, len: u64) -> io::Result<()> {
+    fn truncate(&self, len: u64) -> io::Result<()> {
         self.set_len(len)
     }
 }

@@ -135,6 +135,11 @@ impl Mirror {
         Ok(Self(Some(Device { jobs, losses, back, is_required: config.is_required, lines: Vec::new() })))
     }
 
+    /// Whether there is a receiver.
+    pub(super) const fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// Takes lines that stand in the file now.
     pub(super) fn take(&mut self, lines: &[u8]) {
         if let Some(device) = &mut self.0 {

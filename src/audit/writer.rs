@@ -1,11 +1,13 @@
-//! [`Writer`]: the one that gives records their place. It runs on a thread of its own: takes what is waiting, writes it,
-//! answers those who wait for that, syncs once if anybody waits for it, and answers them.
+//! [`Writer`]: the one that gives records their place. A thread takes what is waiting, writes it, answers those who wait for
+//! that, syncs once if anybody waits for it, and answers them. What needs no sync is written by its caller ([`Inline`])
+//! when the writer is free: to wake a thread costs more than to write.
 //!
 //! INVARIANT: nobody is told of a seq that is not in the chain, and no one who waits for durability is answered `Ok`
-//! before a sync that covers all of his records has succeeded. While the gate is closed nothing is accepted.
+//! before a sync that covers all of his records has succeeded. While the gate is closed nothing is accepted. Only the
+//! thread syncs.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime};
 
 use tokio::sync::{mpsc, oneshot};
@@ -15,7 +17,7 @@ use super::checkpoint::{Checkpoints, Extent, SaveState};
 use super::draft::Draft;
 use super::gate::Closed;
 use super::housekeeping::Housekeeping;
-use super::journal::Journal;
+use super::journal::{Journal, Syncing};
 use super::kind::Kind;
 use super::progress::Progress;
 use super::redact::Redactor;
@@ -106,20 +108,56 @@ pub(super) struct Writer<S: Storage> {
     out: Vec<u8>,
     /// Where records go, too.
     pub(super) copy: Mirror,
+    /// Nothing comes behind the last record.
+    has_stopped: bool,
 }
 
-/// Takes requests until it is told to stop, or until nobody can ask any more.
-pub(super) fn run<S: Storage>(mut writer: Writer<S>, mut requests: mpsc::Receiver<Request>) {
+/// What is done when the writer has synced.
+pub(super) struct Begun<F> {
+    pub(super) syncing: Option<Syncing<F>>,
+    synced: Vec<Waiter>,
+    has_ticked: bool,
+    stop: Option<Answer>,
+}
+
+/// Takes requests until it is told to stop, or until nobody can ask any more. A writer that has panicked, here or in a
+/// caller's hands, takes none.
+pub(super) fn run<S: Storage>(writer: &Mutex<Writer<S>>, progress: &Progress, mut requests: mpsc::Receiver<Request>) {
     let mut batch = Vec::new();
     while requests.blocking_recv_many(&mut batch, BATCH_LEN_MAX) > 0 {
-        if let Some(answer) = writer.process(&mut batch, Now::read()) {
+        let _busy = progress.busy(Instant::now());
+        let Ok(mut locked) = writer.lock() else { return };
+        let begun = locked.begin(&mut batch, Now::read());
+        drop(locked);
+        let outcome = begun.syncing.as_ref().map(Syncing::run);
+        let Ok(mut locked) = writer.lock() else { return };
+        if let Some(answer) = locked.finish(begun, outcome, Now::read()) {
             // A caller that has gone does not want to know.
-            answer.send(writer.stop(Now::read())).ok();
+            answer.send(locked.stop(Now::read())).ok();
             return;
         }
     }
-    if writer.stop(Now::read()).is_err() {
+    if writer.lock().is_ok_and(|mut writer| writer.stop(Now::read()).is_err()) {
         tracing::error!("the audit log could not be closed in good order");
+    }
+}
+
+/// The writer, for callers who need no sync.
+pub(super) trait Inline: Send + Sync + std::fmt::Debug {
+    /// Appends records; the seq of the first. `None`: nothing was done, and the thread has to do it.
+    fn append(&self, members: &[u8], ends: &[(usize, Kind)]) -> Option<u64>;
+}
+
+impl<S: Storage> Inline for Mutex<Writer<S>> {
+    fn append(&self, members: &[u8], ends: &[(usize, Kind)]) -> Option<u64> {
+        // Never waits: the thread may be at a disk that hangs.
+        self.try_lock().ok()?.append_now(members, ends, Now::read())
+    }
+}
+
+impl<S: Storage> std::fmt::Debug for Writer<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Writer")
     }
 }
 
@@ -142,6 +180,7 @@ impl<S: Storage> Writer<S> {
             abandoned: Vec::new(),
             out: Vec::new(),
             copy: Mirror::default(),
+            has_stopped: false,
         })
     }
 
@@ -149,10 +188,9 @@ impl<S: Storage> Writer<S> {
         Self { copy, ..self }
     }
 
-    /// Processes requests in order, up to a stop, whose answer is given back.
-    pub(super) fn process(&mut self, requests: &mut Vec<Request>, now: Now) -> Option<Answer> {
-        let progress = self.progress.clone();
-        let _busy = progress.busy(now.steady);
+    /// Takes requests in order, up to a stop, and writes what they ask. A sync is to be done then, without the writer, and
+    /// [`Writer::finish`].
+    pub(super) fn begin(&mut self, requests: &mut Vec<Request>, now: Now) -> Begun<S::File> {
         self.try_to_open(now);
         self.turn_segment(now);
         let mut out = std::mem::take(&mut self.out);
@@ -163,7 +201,9 @@ impl<S: Storage> Writer<S> {
         for request in requests.drain(..) {
             match request {
                 Request::Append(batch) if self.closed.is_none() && stop.is_none() => {
-                    waiters.push(self.seal(&mut head, &mut out, batch, now));
+                    let first = self.seal(&mut head, &mut out, (&batch.members, &batch.ends), now);
+                    let Batch { ends, durability, answer, .. } = batch;
+                    waiters.push(Waiter { first, last: head.seq, ends, durability, answer });
                 }
                 Request::Append(batch) => self.refuse(&batch.ends, batch.answer),
                 Request::Quotas(save) => self.checkpoints.quotas = Some(save),
@@ -177,7 +217,25 @@ impl<S: Storage> Writer<S> {
         }
         self.write(head, &mut out, now, (&mut waiters, &mut synced));
         self.out = out;
-        self.confirm(synced, now);
+        let syncing = if synced.is_empty() { None } else { self.journal.begin_sync(self.head.seq + 1) };
+        Begun { syncing, synced, has_ticked, stop }
+    }
+
+    /// Answers those who waited for the sync, and does what is to be done from time to time. A stop's answer is given back.
+    pub(super) fn finish(
+        &mut self,
+        begun: Begun<S::File>,
+        outcome: Option<io::Result<()>>,
+        now: Now,
+    ) -> Option<Answer> {
+        let Begun { syncing, synced, has_ticked, stop } = begun;
+        if !synced.is_empty() {
+            let synced_by_now = match syncing.zip(outcome) {
+                Some((syncing, outcome)) => self.journal.end_sync(&syncing, outcome),
+                None => self.journal.sync(),
+            };
+            self.confirm(synced, synced_by_now, now);
+        }
         if let Err(error) = self.copy.flush() {
             self.close(&error, now);
         }
@@ -186,6 +244,31 @@ impl<S: Storage> Writer<S> {
         }
         self.note_incidents(now);
         stop
+    }
+
+    /// Both at once, for tests.
+    #[cfg(test)]
+    pub(super) fn process(&mut self, requests: &mut Vec<Request>, now: Now) -> Option<Answer> {
+        let begun = self.begin(requests, now);
+        let outcome = begun.syncing.as_ref().map(Syncing::run);
+        self.finish(begun, outcome, now)
+    }
+
+    /// Appends records if a mere write does it.
+    fn append_now(&mut self, members: &[u8], ends: &[(usize, Kind)], now: Now) -> Option<u64> {
+        let is_free = self.closed.is_none() && !self.has_stopped && !self.copy.is_on();
+        if !is_free || !self.journal.can_append(members.len() + ends.len() * FRAME_LEN_MAX, now.wall) {
+            return None;
+        }
+        let (mut out, mut head) = (std::mem::take(&mut self.out), self.head);
+        let first = self.seal(&mut head, &mut out, (members, ends), now);
+        let written = self.journal.append(&out, first);
+        out.clear();
+        self.out = out;
+        // What went wrong, the thread will find too, and close the gate.
+        written.ok()?;
+        self.head = head;
+        Some(first)
     }
 
     /// Records a draft of the log's own, durably.
@@ -198,6 +281,7 @@ impl<S: Storage> Writer<S> {
 
     /// The last record. A closed gate is tried once more.
     pub(super) fn stop(&mut self, now: Now) -> Result<u64, AuditUnavailable> {
+        self.has_stopped = true;
         if let Some(closed) = &mut self.closed {
             closed.probe_at = now.steady;
             self.try_to_open(now);
@@ -220,12 +304,19 @@ impl<S: Storage> Writer<S> {
         })
     }
 
-    fn seal(&mut self, head: &mut Head, out: &mut Vec<u8>, batch: Batch, now: Now) -> Waiter {
+    /// Gives records their place behind `head`; the seq of the first.
+    fn seal(
+        &mut self,
+        head: &mut Head,
+        out: &mut Vec<u8>,
+        (members, ends): (&[u8], &[(usize, Kind)]),
+        now: Now,
+    ) -> u64 {
         let first = head.seq + 1;
         let stamp = self.clock.stamp(now);
         let mut start = 0;
-        for &(end, kind) in &batch.ends {
-            let members = batch.members.get(start..end).unwrap_or_default();
+        for &(end, kind) in ends {
+            let members = members.get(start..end).unwrap_or_default();
             if kind == Kind::Connect {
                 // Only here is it known what the session is called.
                 let session = format!(",\"session\":\"{}-{}\"", self.boot_id, head.seq + 1);
@@ -236,8 +327,7 @@ impl<S: Storage> Writer<S> {
             }
             start = end;
         }
-        let Batch { ends, durability, answer, .. } = batch;
-        Waiter { first, last: head.seq, ends, durability, answer }
+        first
     }
 
     /// Writes what is sealed, up to `head`; answers those who wait for that and keeps the others for the sync.
@@ -267,11 +357,8 @@ impl<S: Storage> Writer<S> {
     }
 
     /// Answers those who wait for durability, after one sync for all of them.
-    fn confirm(&mut self, synced: Vec<Waiter>, now: Now) {
-        if synced.is_empty() {
-            return;
-        }
-        match self.journal.sync().and_then(|()| self.copy.flush()) {
+    fn confirm(&mut self, synced: Vec<Waiter>, outcome: io::Result<()>, now: Now) {
+        match outcome.and_then(|()| self.copy.flush()) {
             Ok(()) => {
                 for waiter in synced {
                     self.tell(waiter);
@@ -365,5 +452,7 @@ impl<S: Storage> Writer<S> {
     }
 }
 
+/// What a record has beside its members is shorter.
+const FRAME_LEN_MAX: usize = 512;
 /// How the members of a connect record begin.
 const CONNECT: &[u8] = b",\"kind\":\"connect\"";

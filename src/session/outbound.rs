@@ -88,14 +88,13 @@ fn take(live: &Live, current: &mut CurrentView, reply: Reply) -> Result<(), Queu
             before.into_iter().try_for_each(local)?;
             let shown = shown_answer(live, current, &reply, &sent);
             if shown.is_none() && reply.kind() == ReplyKind::Event {
-                lock(&live.correlation).count_withheld(&sent.record_id);
+                lock(&live.correlation).count_withheld(&sent);
             }
             if let Some(message) = shown {
                 let message = if withheld == 0 { message } else { recounted(&reply, message, withheld) };
                 let latency = (reply.kind() == ReplyKind::Response).then(|| sent.at.elapsed().as_micros());
                 let latency_us = latency.and_then(|micros| u64::try_from(micros).ok());
-                let (id, action) = (Some(sent.record_id), Some(sent.key));
-                let record = OutgoingRecord { id, action, latency_us, is_dropped: false };
+                let record = OutgoingRecord { sent: Some(sent), latency_us, is_dropped: false };
                 live.queue.push(Outgoing { message, record: Some(record) })?;
             }
             behind.into_iter().try_for_each(local)?;
@@ -199,8 +198,8 @@ async fn record(live: &Live, batch: &[Outgoing]) {
             Some(if record.is_dropped {
                 Draft::withheld(&context, None, &outgoing.message, "upstream.orphan")
             } else {
-                let draft = Draft::reply(&context, record.id.as_deref(), &outgoing.message, record.latency_us);
-                draft.answering(record.action.as_deref())
+                let (id, action) = record.sent.as_ref().map(|sent| (sent.record_id.as_str(), sent.key.as_str())).unzip();
+                Draft::reply(&context, id, &outgoing.message, record.latency_us).answering(action)
             })
         };
         let drafts: Vec<Draft> = batch.iter().filter_map(draft).collect();

@@ -2,13 +2,14 @@
 //! is not read for 100 ms, so a client that does not keep up is let go instead.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use crate::ami::Message;
+use crate::upstream::Sent;
 
 /// Bytes that may wait for one client.
 pub(super) const QUEUE_LEN_MAX: usize = 8 * 1_024 * 1_024;
@@ -34,10 +35,8 @@ pub(super) struct Outgoing {
 /// What the record of a packet from Asterisk says beside the packet.
 #[derive(Debug, Default)]
 pub(super) struct OutgoingRecord {
-    /// The `id` of the action that it answers.
-    pub(super) id: Option<String>,
-    /// The name of that action.
-    pub(super) action: Option<String>,
+    /// The action that it answers.
+    pub(super) sent: Option<Arc<Sent>>,
     /// From the sending of the action to its answer.
     pub(super) latency_us: Option<u64>,
     /// It is recorded and not delivered.
@@ -46,7 +45,7 @@ pub(super) struct OutgoingRecord {
 
 impl OutgoingRecord {
     pub(super) const fn dropped() -> Self {
-        Self { id: None, action: None, latency_us: None, is_dropped: true }
+        Self { sent: None, latency_us: None, is_dropped: true }
     }
 }
 

@@ -5,6 +5,7 @@
 //! are over. Answers that amiwall gives itself keep their place between Asterisk's: clients that send no `ActionID` count.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::identifiers::{ActionIds, IdPrefix};
@@ -14,7 +15,7 @@ use crate::ami::{ListFrame, Message, Reply, ReplyKind};
 const RECENT_MAX: usize = 256;
 
 /// An action that was sent to Asterisk.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Sent {
     /// The `id` of its audit record.
     pub record_id: String,
@@ -41,7 +42,7 @@ enum State {
 
 #[derive(Debug)]
 struct Entry {
-    sent: Sent,
+    sent: Arc<Sent>,
     state: State,
     /// Answers of amiwall's own that come right behind this action's.
     behind: Vec<Message>,
@@ -57,7 +58,7 @@ pub enum Routed {
         /// The packet.
         reply: Reply,
         /// The action.
-        sent: Sent,
+        sent: Arc<Sent>,
         /// How many items of its list were withheld before this.
         withheld: u64,
         /// Answers of amiwall's own that are due before it, because earlier actions got none.
@@ -80,14 +81,41 @@ pub struct Correlation {
     /// Contiguous: the entry of number `first + i` is `entries[i]`.
     entries: VecDeque<Entry>,
     first: u64,
+    /// No entry before this index is open.
+    first_open: usize,
+    counts: Counts,
     raw_answers_expected: bool,
+}
+
+/// Counted as entries change: they are asked for with every packet.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    /// Entries that are not over, of clients' actions.
+    outstanding: usize,
+    /// Entries that are not over, behind which Asterisk reads nothing.
+    blocking: usize,
+    /// Answers of amiwall's own in `behind`.
+    kept_back: usize,
+}
+
+impl Counts {
+    fn over(&mut self, entry: &mut Entry) -> Vec<Message> {
+        if entry.state != State::Over {
+            entry.state = State::Over;
+            self.outstanding -= usize::from(!entry.sent.is_own);
+            self.blocking -= usize::from(entry.sent.is_blocking);
+        }
+        self.kept_back -= entry.behind.len();
+        std::mem::take(&mut entry.behind)
+    }
 }
 
 impl Correlation {
     /// Of a session with that prefix.
     #[must_use]
     pub const fn new(prefix: IdPrefix) -> Self {
-        Self { prefix, entries: VecDeque::new(), first: 0, raw_answers_expected: false }
+        let counts = Counts { outstanding: 0, blocking: 0, kept_back: 0 };
+        Self { prefix, entries: VecDeque::new(), first: 0, first_open: 0, counts, raw_answers_expected: false }
     }
 
     /// Takes note of an action that is about to be sent; its `ActionID`.
@@ -95,7 +123,11 @@ impl Correlation {
         let id = self.prefix.id(self.first + self.entries.len() as u64);
         self.raw_answers_expected |= sent.is_unanswered;
         let state = if sent.is_unanswered { State::Over } else { State::Waiting };
-        self.entries.push_back(Entry { sent, state, behind: Vec::new(), withheld: 0 });
+        if state != State::Over {
+            self.counts.outstanding += usize::from(!sent.is_own);
+            self.counts.blocking += usize::from(sent.is_blocking);
+        }
+        self.entries.push_back(Entry { sent: Arc::new(sent), state, behind: Vec::new(), withheld: 0 });
         self.forget_old();
         id
     }
@@ -104,15 +136,17 @@ impl Correlation {
         while self.entries.len() > RECENT_MAX && self.entries.front().is_some_and(|entry| entry.state == State::Over) {
             self.entries.pop_front();
             self.first += 1;
+            self.first_open = self.first_open.saturating_sub(1);
         }
     }
 
     /// An answer of amiwall's own: due now, or kept (`None`) until the actions before it are answered.
     #[must_use]
     pub fn answer_in_turn(&mut self, answer: Message) -> Option<Message> {
-        match self.entries.iter_mut().rev().find(|entry| entry.state != State::Over) {
+        match self.entries.iter_mut().skip(self.first_open).rev().find(|entry| entry.state != State::Over) {
             Some(entry) => {
                 entry.behind.push(answer);
+                self.counts.kept_back += 1;
                 None
             }
             None => Some(answer),
@@ -120,37 +154,36 @@ impl Correlation {
     }
 
     /// Takes note that an item of this action's list was not passed on.
-    pub fn count_withheld(&mut self, record_id: &str) {
-        if let Some(entry) = self.entries.iter_mut().rev().find(|entry| entry.sent.record_id == record_id) {
+    pub fn count_withheld(&mut self, sent: &Arc<Sent>) {
+        if let Some(entry) = self.entries.iter_mut().rev().find(|entry| Arc::ptr_eq(&entry.sent, sent)) {
             entry.withheld += 1;
         }
     }
 
     /// How many actions wait for their answer or the end of their list, amiwall's own not counted.
     #[must_use]
-    pub fn outstanding(&self) -> usize {
-        self.entries.iter().filter(|entry| entry.state != State::Over && !entry.sent.is_own).count()
+    pub const fn outstanding(&self) -> usize {
+        self.counts.outstanding
     }
 
     /// How many answers of amiwall's own wait behind actions that are not answered yet.
     #[must_use]
-    pub fn kept_back(&self) -> usize {
-        self.entries.iter().map(|entry| entry.behind.len()).sum()
+    pub const fn kept_back(&self) -> usize {
+        self.counts.kept_back
     }
 
     /// Whether an action is outstanding behind which Asterisk reads nothing.
     #[must_use]
-    pub fn is_blocked(&self) -> bool {
-        self.entries.iter().any(|entry| entry.state != State::Over && entry.sent.is_blocking)
+    pub const fn is_blocked(&self) -> bool {
+        self.counts.blocking > 0
     }
 
     /// Gives up all that is outstanding (Asterisk is gone): for each action its client's id, and the answers behind it.
-    pub fn abandon(&mut self) -> Vec<(Option<Sent>, Vec<Message>)> {
+    pub fn abandon(&mut self) -> Vec<(Option<Arc<Sent>>, Vec<Message>)> {
         let open = self.entries.iter_mut().filter(|entry| entry.state != State::Over);
         open.map(|entry| {
-            entry.state = State::Over;
-            let sent = (!entry.sent.is_own).then(|| entry.sent.clone());
-            (sent, std::mem::take(&mut entry.behind))
+            let behind = self.counts.over(entry);
+            ((!entry.sent.is_own).then(|| entry.sent.clone()), behind)
         })
         .collect()
     }
@@ -179,21 +212,24 @@ impl Correlation {
         let is_response = reply.kind() == ReplyKind::Response;
         let mut before = Vec::new();
         if is_response {
-            for entry in self.entries.iter_mut().take(index).filter(|entry| entry.state != State::Over) {
-                entry.state = State::Over;
-                before.append(&mut entry.behind);
+            let earlier = self.entries.iter_mut().take(index).skip(self.first_open);
+            for entry in earlier.filter(|entry| entry.state != State::Over) {
+                before.append(&mut self.counts.over(entry));
             }
+            self.first_open = self.first_open.max(index);
         }
         let Some(entry) = self.entries.get_mut(index) else { return Routed::Orphan(reply) };
-        let mut behind = Vec::new();
-        entry.state = match (entry.state, is_response, reply.list_frame()) {
+        let state = match (entry.state, is_response, reply.list_frame()) {
             (State::Over, _, _) | (_, false, Some(ListFrame::End)) => State::Over,
             (State::Waiting, true, Some(ListFrame::Start)) | (State::Listing, true, _) => State::Listing,
             (State::Waiting, true, _) => State::Over,
             (state, false, _) => state,
         };
-        if entry.state == State::Over {
-            behind.append(&mut entry.behind);
+        let mut behind = Vec::new();
+        if state == State::Over {
+            behind = self.counts.over(entry);
+        } else {
+            entry.state = state;
         }
         if entry.sent.is_own {
             before.append(&mut behind);

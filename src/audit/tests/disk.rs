@@ -270,7 +270,7 @@ impl Storage for Disk {
 }
 
 impl SegmentFile for DiskFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         let mut state = self.state.lock().expect("the disk");
         let fault = state.call();
         // What is written when the power goes may land too.
@@ -288,7 +288,7 @@ impl SegmentFile for DiskFile {
         fault.map(|_| len)
     }
 
-    fn sync(&mut self) -> io::Result<()> {
+    fn sync(&self) -> io::Result<()> {
         let mut state = self.state.lock().expect("the disk");
         state.misused += usize::from(state.inodes[self.inode].sync_has_failed);
         let fault = state.call();
@@ -308,7 +308,7 @@ impl SegmentFile for DiskFile {
         Ok(())
     }
 
-    fn truncate(&mut self, len: u64) -> io::Result<()> {
+    fn truncate(&self, len: u64) -> io::Result<()> {
         let mut state = self.state.lock().expect("the disk");
         state.call()?;
         let len = usize::try_from(len).expect("small");

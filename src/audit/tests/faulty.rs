@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 
@@ -96,7 +97,7 @@ pub(super) struct FaultyFile {
     file: std::fs::File,
     name: String,
     plan: Arc<Mutex<Plan>>,
-    is_suspect: bool,
+    is_suspect: AtomicBool,
 }
 
 fn full() -> io::Error {
@@ -111,7 +112,7 @@ impl Storage for Faulty {
             return Err(full());
         }
         let file = self.directory.create(name)?;
-        Ok(FaultyFile { file, name: name.to_owned(), plan: Arc::clone(&self.plan), is_suspect: false })
+        Ok(FaultyFile { file, name: name.to_owned(), plan: Arc::clone(&self.plan), is_suspect: AtomicBool::new(false) })
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
@@ -128,7 +129,7 @@ impl Storage for Faulty {
 
     fn restore(&mut self, name: &str, file: &FaultyFile, len: u64) -> io::Result<FaultyFile> {
         let file = self.directory.restore(name, &file.file, len)?;
-        Ok(FaultyFile { file, name: name.to_owned(), plan: Arc::clone(&self.plan), is_suspect: false })
+        Ok(FaultyFile { file, name: name.to_owned(), plan: Arc::clone(&self.plan), is_suspect: AtomicBool::new(false) })
     }
 
     fn directory(&self) -> Option<&Path> {
@@ -137,9 +138,9 @@ impl Storage for Faulty {
 }
 
 impl SegmentFile for FaultyFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         let mut plan = self.plan.lock().expect("the plan");
-        if self.is_suspect {
+        if self.is_suspect.load(Ordering::Relaxed) {
             plan.misused.push(self.name.clone());
         }
         let mut len = bytes.len().min(plan.short_write.unwrap_or(usize::MAX));
@@ -150,20 +151,20 @@ impl SegmentFile for FaultyFile {
             len = len.min(*room);
             *room -= len;
         }
-        SegmentFile::write(&mut self.file, &bytes[..len])
+        SegmentFile::write(&self.file, &bytes[..len])
     }
 
-    fn sync(&mut self) -> io::Result<()> {
+    fn sync(&self) -> io::Result<()> {
         let held = {
             let mut plan = self.plan.lock().expect("the plan");
             plan.syncs += 1;
-            if self.is_suspect {
+            if self.is_suspect.load(Ordering::Relaxed) {
                 plan.misused.push(self.name.clone());
             }
             assert!(!plan.panic_in_sync, "told to");
             if plan.failing_syncs > 0 {
                 plan.failing_syncs -= 1;
-                self.is_suspect = true;
+                self.is_suspect.store(true, Ordering::Relaxed);
                 return Err(io::Error::other("told to fail"));
             }
             plan.hold.clone()
@@ -176,7 +177,7 @@ impl SegmentFile for FaultyFile {
         self.file.sync()
     }
 
-    fn truncate(&mut self, len: u64) -> io::Result<()> {
+    fn truncate(&self, len: u64) -> io::Result<()> {
         if self.plan.lock().expect("the plan").fail_truncate {
             return Err(io::Error::other("told to fail"));
         }

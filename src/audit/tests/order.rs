@@ -30,7 +30,7 @@ struct Slow {
 
 struct SlowFile {
     file: std::fs::File,
-    unsynced: Vec<u8>,
+    unsynced: Mutex<Vec<u8>>,
     durable: Durable,
     random: Arc<Mutex<Random>>,
 }
@@ -38,7 +38,7 @@ struct SlowFile {
 impl Slow {
     fn file(&self, file: std::fs::File) -> SlowFile {
         let (durable, random) = (Arc::clone(&self.durable), Arc::clone(&self.random));
-        SlowFile { file, unsynced: Vec::new(), durable, random }
+        SlowFile { file, unsynced: Mutex::default(), durable, random }
     }
 }
 
@@ -71,17 +71,19 @@ impl Storage for Slow {
 }
 
 impl SegmentFile for SlowFile {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let len = SegmentFile::write(&mut self.file, bytes)?;
-        self.unsynced.extend_from_slice(&bytes[..len]);
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        let len = SegmentFile::write(&self.file, bytes)?;
+        self.unsynced.lock().expect("the bytes").extend_from_slice(&bytes[..len]);
         Ok(len)
     }
 
-    fn sync(&mut self) -> io::Result<()> {
+    fn sync(&self) -> io::Result<()> {
+        // What is written while it runs is not covered by it.
+        let covered = std::mem::take(&mut *self.unsynced.lock().expect("the bytes"));
         let delay = self.random.lock().expect("a delay").below(50_000);
         std::thread::sleep(Duration::from_micros(u64::try_from(delay).expect("small")));
         self.file.sync()?;
-        let text = String::from_utf8(std::mem::take(&mut self.unsynced)).expect("UTF-8");
+        let text = String::from_utf8(covered).expect("UTF-8");
         let marks = text.lines().filter(|line| line.contains(r#""kind":"action""#)).filter_map(|line| {
             let (mark, _) = line.split_once(r#"["Mark",""#)?.1.split_once('"')?;
             Some(mark.parse::<u64>().expect("a number"))
@@ -90,7 +92,7 @@ impl SegmentFile for SlowFile {
         Ok(())
     }
 
-    fn truncate(&mut self, len: u64) -> io::Result<()> {
+    fn truncate(&self, len: u64) -> io::Result<()> {
         self.file.truncate(len)
     }
 }
