@@ -20,8 +20,8 @@ use crate::upstream::{Connector, IdPrefix, UpstreamError};
 
 /// Asterisk answers a failed login one second after the packet (manager.c, `action_login`).
 const FAILURE_DELAY: Duration = Duration::from_secs(1);
-/// Packets that are refused before login until the connection is closed.
-const REFUSALS_MAX: u32 = 100;
+/// Packets before login until the connection is closed: an answer is longer than the shortest packet.
+const PACKETS_MAX: u32 = 20;
 
 /// A connection that is not logged in.
 pub(super) struct PreAuth<'a> {
@@ -77,7 +77,7 @@ impl PreAuth<'_> {
         let banner = banner.ok_or(SessionEnd::UpstreamUnreachable)?;
         client.write(&banner).await.map_err(|_| SessionEnd::ClientClosed)?;
         let mut challenge = None;
-        for _ in 0..REFUSALS_MAX {
+        for _ in 0..PACKETS_MAX {
             let action = match self.next_action(client).await? {
                 Ok(action) => action,
                 Err(denial) => {
