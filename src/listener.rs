@@ -1,18 +1,19 @@
-//! Accepting connections. There has to be room before one is accepted, the address is judged before the handshake, and the
-//! handshake is done in the connection's own task: the accept loop never waits for a peer.
+//! Accepting connections. Each that comes is accepted, so that a newcomer always has its chance (`admission`); the address is
+//! judged before the handshake, and the handshake is done in the connection's own task: the accept loop never waits for a
+//! peer.
 
-use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::admission::{Admission, NoRoom, Ticket};
 use crate::audit::{Draft, SecurityEvent, SecurityKind, SessionContext, SessionCounts, best_effort};
 use crate::networks::NetworkAcl;
 use crate::session::{self, Accepted, Shared};
@@ -44,122 +45,13 @@ pub struct ListenerConfig {
     pub upstream: String,
 }
 
-/// `limits:` of the whole proxy, but for rates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConnectionLimits {
-    /// Connections at once.
-    pub connections: u32,
-    /// Connections at once from one address (IPv6: /64).
-    pub connections_per_address: u32,
-    /// From accept to the end of the TLS handshake.
-    pub handshake_timeout: Duration,
-    /// From accept to a successful login.
-    pub login_timeout: Duration,
-}
-
-impl Default for ConnectionLimits {
-    fn default() -> Self {
-        Self {
-            connections: 1_000,
-            connections_per_address: 50,
-            handshake_timeout: Duration::from_secs(10),
-            login_timeout: Duration::from_secs(30),
-        }
-    }
-}
-
-/// The connections of all listeners, counted.
-#[derive(Debug)]
-pub struct Connections {
-    limits: watch::Sender<ConnectionLimits>,
-    counts: Mutex<Counts>,
-    freed: Notify,
-}
-
-#[derive(Debug, Default)]
-struct Counts {
-    total: u32,
-    by_address: HashMap<IpAddr, u32>,
-}
-
-impl Connections {
-    /// None yet.
-    #[must_use]
-    pub fn new(limits: ConnectionLimits) -> Arc<Self> {
-        Arc::new(Self { limits: watch::Sender::new(limits), counts: Mutex::default(), freed: Notify::new() })
-    }
-
-    /// Other limits, at a reload. Connections that are open stay.
-    pub fn set_limits(&self, limits: ConnectionLimits) {
-        self.limits.send_replace(limits);
-        self.freed.notify_waiters();
-    }
-
-    fn counts(&self) -> std::sync::MutexGuard<'_, Counts> {
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn room(&self) {
-        loop {
-            let freed = self.freed.notified();
-            if self.counts().total < self.limits.borrow().connections {
-                return;
-            }
-            freed.await;
-        }
-    }
-
-    /// Counts a connection, unless its address has as many as it may.
-    fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<ConnectionGuard> {
-        let network = address_key(peer);
-        let mut counts = self.counts();
-        let of_address = counts.by_address.entry(network).or_default();
-        if *of_address >= self.limits.borrow().connections_per_address {
-            return None;
-        }
-        *of_address += 1;
-        counts.total += 1;
-        Some(ConnectionGuard { connections: self.clone(), network })
-    }
-}
-
-/// One IPv6 customer has a /64.
-fn address_key(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => IpAddr::V4(v4),
-        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & !u128::from(u64::MAX)).into()),
-    }
-}
-
-/// One counted connection.
-#[derive(Debug)]
-struct ConnectionGuard {
-    connections: Arc<Connections>,
-    network: IpAddr,
-}
-
-impl Drop for ConnectionGuard {
-    fn drop(&mut self) {
-        let mut counts = self.connections.counts();
-        counts.total = counts.total.saturating_sub(1);
-        if let Some(count) = counts.by_address.get_mut(&self.network) {
-            *count -= 1;
-            if *count == 0 {
-                counts.by_address.remove(&self.network);
-            }
-        }
-        drop(counts);
-        self.connections.freed.notify_one();
-    }
-}
-
 /// One listening socket.
 #[derive(Debug)]
 pub struct Listener {
     socket: TcpListener,
     config: watch::Receiver<Arc<ListenerConfig>>,
     upstream: watch::Receiver<Arc<Connector>>,
-    connections: Arc<Connections>,
+    admission: Arc<Admission>,
 }
 
 /// What a connection needs, cloned for its task.
@@ -180,10 +72,10 @@ impl Listener {
     pub async fn bind(
         config: watch::Receiver<Arc<ListenerConfig>>,
         upstream: watch::Receiver<Arc<Connector>>,
-        connections: Arc<Connections>,
+        admission: Arc<Admission>,
     ) -> io::Result<Self> {
         let address = config.borrow().address;
-        Ok(Self { socket: TcpListener::bind(address).await?, config, upstream, connections })
+        Ok(Self { socket: TcpListener::bind(address).await?, config, upstream, admission })
     }
 
     /// Where it listens, with the real port.
@@ -201,26 +93,32 @@ impl Listener {
             () = stop.cancelled() => return,
             reached = banner.wait_for(Option::is_some) => if reached.is_err() { return },
         }
+        let mut is_failing = false;
         loop {
             let accepted = tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                accepted = self.accept() => accepted,
+                accepted = self.socket.accept() => accepted,
             };
             match accepted {
-                Ok((stream, peer)) => self.spawn(stream, peer, &shared, &sessions),
+                Ok((stream, peer)) => {
+                    if std::mem::take(&mut is_failing) {
+                        tracing::info!("connections are accepted again");
+                    }
+                    self.spawn(stream, peer, &shared, &sessions);
+                }
                 Err(error) if is_of_the_peer(&error) => {}
                 Err(error) => {
-                    tracing::warn!("cannot accept a connection: {error}");
+                    // Told once: it may go on for as long as somebody wants it to.
+                    if !std::mem::replace(&mut is_failing, true) {
+                        tracing::warn!("cannot accept connections: {error}");
+                    }
+                    // What holds descriptors may be strangers who wait for nothing.
+                    self.admission.make_room();
                     sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
-    }
-
-    async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        self.connections.room().await;
-        self.socket.accept().await
     }
 
     fn spawn(&self, stream: TcpStream, peer: SocketAddr, shared: &Arc<Shared>, sessions: &TaskTracker) {
@@ -229,7 +127,7 @@ impl Listener {
             config: self.config.borrow().clone(),
             upstream: self.upstream.borrow().clone(),
             shared: shared.clone(),
-            handshake_timeout: self.connections.limits.borrow().handshake_timeout,
+            handshake_timeout: self.admission.limits().handshake_timeout,
             peer,
             at: Instant::now(),
         };
@@ -237,20 +135,22 @@ impl Listener {
             sessions.spawn(connection.refuse("networks.listener"));
             return;
         }
-        let Some(guard) = self.connections.enter(peer.ip()) else {
-            sessions.spawn(connection.refuse("limits.connections_per_address"));
-            return;
+        let ticket = match self.admission.enter(peer.ip()) {
+            Ok(ticket) => ticket,
+            Err(no_room) => {
+                sessions.spawn(connection.refuse(no_room.code()));
+                return;
+            }
         };
         sessions.spawn(async move {
             let context = connection.context();
             let shared = connection.shared.clone();
             // A task of its own, so that a panic ends this session alone and is on record.
-            let task = tokio::spawn(connection.serve(stream));
+            let task = tokio::spawn(connection.serve(stream, ticket));
             if task.await.is_err_and(|error| error.is_panic()) {
                 tracing::error!("a session of {peer} ended by a panic");
                 best_effort(shared.audit.append(vec![Draft::end(&context, "panic", &SessionCounts::default())]).await);
             }
-            drop(guard);
         });
     }
 }
@@ -290,7 +190,7 @@ impl Connection {
         let listener = self.config.address.to_string();
         let kind = match reason {
             "networks.listener" => Some(SecurityKind::FailedAcl),
-            "limits.connections_per_address" => Some(SecurityKind::SessionLimit),
+            "limits.unauthenticated_per_address" => Some(SecurityKind::SessionLimit),
             // A scan of ports ends so, and a client with an old certificate.
             _ => None,
         };
@@ -302,7 +202,7 @@ impl Connection {
         best_effort(self.shared.audit.append_unauthenticated(self.peer.ip(), draft).await);
     }
 
-    async fn serve(self, stream: TcpStream) {
+    async fn serve(self, stream: TcpStream, ticket: Ticket) {
         let keepalive =
             socket2::TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15));
         let options =
@@ -310,34 +210,34 @@ impl Connection {
         if options.is_err() {
             return; // The peer is gone already.
         }
-        match &self.config.transport {
-            Transport::Plaintext => {
-                let shared = self.shared.clone();
-                session::run(self.accepted(stream, None), shared).await;
-            }
-            Transport::Tls(config) => {
-                let acceptor = tokio_rustls::TlsAcceptor::from(config.clone());
-                let handshake = timeout_at(self.at + self.handshake_timeout, acceptor.accept(stream)).await;
-                let reason = match handshake {
-                    Err(_) => "tls.handshake-timeout",
-                    Ok(Err(_)) => "tls.handshake",
-                    Ok(Ok(stream)) => match peer_certificate(&stream) {
-                        Err(()) => "tls.certificate",
-                        Ok(certificate) => {
-                            let shared = self.shared.clone();
-                            session::run(self.accepted(stream, certificate), shared).await;
-                            return;
-                        }
-                    },
-                };
-                self.refuse(reason).await;
-            }
-        }
+        let shared = self.shared.clone();
+        let config = match &self.config.transport {
+            Transport::Plaintext => return session::run(self.accepted(stream, None, ticket), shared).await,
+            Transport::Tls(config) => config.clone(),
+        };
+        let (deadline, gives_way) = (self.at + self.handshake_timeout, ticket.gives_way());
+        let acceptor = tokio_rustls::TlsAcceptor::from(config);
+        let handshake = tokio::select! {
+            biased;
+            () = shared.shutdown.cancelled() => return,
+            () = gives_way.cancelled() => return self.refuse(NoRoom::Unauthenticated.code()).await,
+            handshake = timeout_at(deadline, acceptor.accept(stream)) => handshake,
+        };
+        let reason = match handshake {
+            Err(_) => "tls.handshake-timeout",
+            Ok(Err(_)) => "tls.handshake",
+            Ok(Ok(stream)) => match peer_certificate(&stream) {
+                Err(()) => "tls.certificate",
+                Ok(certificate) => return session::run(self.accepted(stream, certificate, ticket), shared).await,
+            },
+        };
+        drop(ticket);
+        self.refuse(reason).await;
     }
 
-    fn accepted<S>(self, stream: S, certificate: Option<PeerCertificate>) -> Accepted<S> {
+    fn accepted<S>(self, stream: S, certificate: Option<PeerCertificate>, ticket: Ticket) -> Accepted<S> {
         let listener = self.config.address.to_string();
-        Accepted { stream, peer: self.peer, certificate, listener, upstream: self.upstream, at: self.at }
+        Accepted { stream, peer: self.peer, certificate, listener, upstream: self.upstream, at: self.at, ticket }
     }
 }
 
@@ -348,20 +248,17 @@ fn peer_certificate<S>(stream: &tokio_rustls::server::TlsStream<S>) -> Result<Op
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::admission::{Admission, ConnectionLimits, NoRoom};
 
     #[test]
     fn connections_are_counted_by_address_and_by_ipv6_network() {
-        let limits = ConnectionLimits { connections_per_address: 2, ..ConnectionLimits::default() };
-        let connections = Connections::new(limits);
-        let enter = |address: &str| connections.enter(address.parse().expect("an address"));
-        let first = enter("2001:db8::1").expect("room");
-        let _second = enter("2001:db8::2").expect("room");
-        assert!(enter("2001:db8::3").is_none() && enter("2001:db8:0:1::3").is_some());
-        let _mapped = (enter("::ffff:192.0.2.1").expect("room"), enter("192.0.2.1").expect("room"));
-        assert!(enter("192.0.2.1").is_none());
-        drop(first);
-        assert!(enter("2001:db8::3").is_some());
-        assert_eq!(connections.counts().total, 3);
+        let admission =
+            Admission::new(ConnectionLimits { unauthenticated_per_address: 1, ..ConnectionLimits::default() });
+        let enter = |address: &str| admission.enter(address.parse().expect("an address"));
+        let _first = enter("2001:db8::1").expect("room");
+        assert_eq!(enter("2001:db8::2").err(), Some(NoRoom::UnauthenticatedPerAddress));
+        assert!(enter("2001:db8:0:1::1").is_ok());
+        let _mapped = enter("::ffff:192.0.2.1").expect("room");
+        assert!(enter("192.0.2.1").is_err());
     }
 }

@@ -30,9 +30,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::admission::ConnectionLimits;
 use crate::audit::AuditConfig;
 use crate::identity::{FailedLogins, Identities, Identity};
-use crate::listener::{ConnectionLimits, ListenerConfig};
+use crate::listener::ListenerConfig;
 use crate::networks::{Network, NetworkAcl};
 use crate::policy::Policy;
 use crate::policy::spec::{ActionSpec, ClientSpec, LimitSpec, PolicySpec, Position, RoleSpec};

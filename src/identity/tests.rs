@@ -396,3 +396,18 @@ fn what_is_shown_of_a_stored_secret_does_not_help_to_guess_it() {
     let recoverable = format!("{:?}", Identity { secrets: vec![recoverable("hunter2")], ..identity("alice") });
     assert!(!recoverable.contains("hunter2"), "{recoverable}");
 }
+
+#[test]
+fn a_remembered_secret_does_not_help_who_is_locked_or_removed() {
+    let gate = Gate::new(vec![identity("alice"), identity("bob")]);
+    assert!(gate.log_in("alice", "right").is_ok());
+    gate.memory.locks().set("alice", true);
+    assert_eq!(gate.try_it(&gate.attempt("alice", "right")), (Err(LoginRefusal::LockedByAdmin), true));
+    gate.memory.locks().set("alice", false);
+    let gate = Gate { identities: Identities::new(vec![identity("bob")]), ..gate };
+    assert_eq!(gate.try_it(&gate.attempt("alice", "right")), (Err(LoginRefusal::UnknownIdentity), true));
+    gate.memory.forget_changed(&gate.identities);
+    // Back again, it has to prove itself again.
+    let gate = Gate { identities: Identities::new(vec![identity("alice")]), ..gate };
+    assert!(gate.try_it(&gate.attempt("alice", "right")).1);
+}

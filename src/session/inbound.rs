@@ -29,8 +29,6 @@ const OUTSTANDING_MAX: usize = 128;
 const READ_AHEAD_MAX: usize = 64 * 1_024;
 /// What a client that has closed its side gets for actions that Asterisk has not answered (an Originate rings for 30 s).
 const CLOSED_TIMEOUT: Duration = Duration::from_secs(60);
-/// A packet that has begun must be whole within this time (people type).
-const PACKET_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// What was read: a message, or what is wrong with it.
 type Packet = Result<Message, Malformed>;
@@ -113,7 +111,8 @@ async fn read_batch<S: AsyncRead + Unpin>(
             live.finish().await;
             return Err(SessionEnd::ClientClosed);
         }
-        let deadline = reader.decoder.is_mid_packet().then(|| *begun.get_or_insert_with(Instant::now) + PACKET_TIMEOUT);
+        let time = live.shared.snapshot().packet_timeout;
+        let deadline = reader.decoder.is_mid_packet().then(|| *begun.get_or_insert_with(Instant::now) + time);
         let packet_timeout = async {
             match deadline {
                 Some(deadline) => tokio::time::sleep_until(deadline).await,
@@ -123,12 +122,13 @@ async fn read_batch<S: AsyncRead + Unpin>(
         tokio::select! {
             biased;
             () = live.stopping.cancelled() => std::future::pending().await,
+            // Before what is read: bytes that never stop coming do not put it off.
+            () = packet_timeout => return Err(SessionEnd::PacketTimeout),
             read = reader.read() => match read {
                 // Whole packets before a half-close are answered, as Asterisk does; an unfinished one is dropped.
                 Ok(_) => {}
                 Err(_) => return Err(SessionEnd::ClientClosed),
             },
-            () = packet_timeout => return Err(SessionEnd::PacketTimeout),
         }
     }
 }

@@ -17,9 +17,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::admission::{HashSlots, Ticket};
 use crate::ami::{EventMask, Message};
 use crate::audit::{Audit, Draft, SessionContext, SessionCounts, best_effort};
 use crate::identity::{ClientName, Identities, LoginMemory, Now, SessionGuard};
@@ -51,6 +52,8 @@ pub struct Snapshot {
     pub networks: HashMap<String, NetworkAcl>,
     /// From accept to a successful login.
     pub login_timeout: Duration,
+    /// From the first byte of a packet to its end, after login.
+    pub packet_timeout: Duration,
 }
 
 /// What all sessions share.
@@ -67,7 +70,7 @@ pub struct Shared {
     /// Broadcast ids.
     pub action_ids: ActionIds,
     /// Argon2 computations at once.
-    pub hash_slots: Arc<Semaphore>,
+    pub hash_slots: HashSlots,
     /// Cancelled when the process ends.
     pub shutdown: CancellationToken,
 }
@@ -93,6 +96,8 @@ pub struct Accepted<S> {
     pub upstream: Arc<Connector>,
     /// When it was accepted: the login deadline counts from here.
     pub at: tokio::time::Instant,
+    /// Its place.
+    pub ticket: Ticket,
 }
 
 /// Why a session ended: the `reason` of its last record.
@@ -101,6 +106,7 @@ pub(crate) enum SessionEnd {
     AuditFailed,
     ClientClosed,
     ClientViolation,
+    GaveWay,
     LockedByAdmin,
     LoginFailed,
     LoginTimeout,
@@ -120,6 +126,7 @@ impl SessionEnd {
             Self::AuditFailed => "audit.unavailable",
             Self::ClientClosed => "client-closed",
             Self::ClientViolation => "client-violation",
+            Self::GaveWay => "limits.unauthenticated",
             Self::LockedByAdmin => "locked-by-admin",
             Self::LoginFailed => "login-failed",
             Self::LoginTimeout => "login-timeout",
@@ -212,7 +219,7 @@ impl Live {
 
 /// Runs one session to its end; the end is on record.
 pub async fn run<S: AsyncRead + AsyncWrite + Unpin + Send>(accepted: Accepted<S>, shared: Arc<Shared>) {
-    let Accepted { stream, peer, certificate, listener, upstream, at } = accepted;
+    let Accepted { stream, peer, certificate, listener, upstream, at, ticket } = accepted;
     let context = SessionContext {
         peer: Some(peer),
         listener,
@@ -220,14 +227,23 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin + Send>(accepted: Accepted<S>
         policy: shared.snapshot().digest.clone(),
         ..SessionContext::default()
     };
-    let mut pre_auth = login::PreAuth { shared: &shared, context, certificate, upstream, at };
+    let mut pre_auth = login::PreAuth { shared: &shared, context, certificate, upstream, at, ticket };
     let mut client = ClientIo::new(stream);
     let outcome = login::run(&mut pre_auth, &mut client).await;
-    let login::PreAuth { context, certificate, .. } = pre_auth;
+    // The ticket is kept to the end.
+    let login::PreAuth { context, certificate, ticket, .. } = pre_auth;
     match outcome {
-        Ok(logged_in) => run_live(client, logged_in, Arc::new(context), certificate, &shared).await,
+        Ok(logged_in) => {
+            run_live(client, logged_in, Arc::new(context), certificate, &shared).await;
+            drop(ticket);
+        }
         Err(end) => {
-            client.close().await;
+            // Who gave way is not waited for, or it would go on holding what somebody else needs.
+            if end != SessionEnd::GaveWay {
+                client.close().await;
+            }
+            drop(client);
+            drop(ticket);
             if !context.session.is_empty() {
                 let draft = Draft::end(&context, end.code(), &SessionCounts::default());
                 best_effort(shared.audit.append_unauthenticated(peer.ip(), draft).await);
