@@ -23,8 +23,13 @@ struct Size {
     seed: u64,
 }
 
-fn variable(name: &str) -> Option<u64> {
+pub(crate) fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
+}
+
+/// The seed that was asked for, or a new one.
+pub(crate) fn first_seed() -> u64 {
+    variable("AMIWALL_TEST_SEED").unwrap_or_else(|| RandomState::new().hash_one(0_u8))
 }
 
 impl Size {
@@ -35,7 +40,7 @@ impl Size {
             inputs: variable("AMIWALL_TEST_INPUTS").unwrap_or(if is_full { full } else { reduced }),
             time: variable("AMIWALL_TEST_SECONDS").map(Duration::from_secs),
             threads: variable("AMIWALL_TEST_THREADS").and_then(|count| count.try_into().ok()).unwrap_or(threads),
-            seed: variable("AMIWALL_TEST_SEED").unwrap_or_else(|| RandomState::new().hash_one(0_u8)),
+            seed: first_seed(),
         }
     }
 }
