@@ -19,6 +19,7 @@ mod reader;
 mod reader_tests;
 mod recorded;
 mod run;
+mod scoped;
 mod targets;
 mod targets_log;
 mod targets_policy;

@@ -11,6 +11,7 @@ use crate::backward;
 use crate::forward::{Counts, Difference, Wall};
 use crate::grammar;
 use crate::random::Random;
+use crate::scoped;
 
 /// Inputs between two looks at what the others do.
 const CHUNK: u64 = 1_000;
@@ -121,4 +122,11 @@ fn a_client_sees_what_it_may_see_and_nothing_else() {
     let wall = Wall::new();
     let one = |seed, bytes: &[u8]| backward::client_view(&wall, seed, bytes);
     inputs("client_view", &Size::read(50_000, 20_000_000), one, answers::stream);
+}
+
+#[test]
+fn a_client_sees_no_call_out_of_its_scope() {
+    let wall = Wall::new();
+    let one = |seed, bytes: &[u8]| scoped::scoped_view(&wall, seed, bytes);
+    inputs("scoped_view", &Size::read(50_000, 10_000_000), one, answers::stream);
 }
