@@ -38,8 +38,11 @@ struct Session {
     mask: EventMask,
 }
 
-/// What a client may send as its mask, and the classes that are in it: none for all of them.
-const MASKS: [(&[u8], Option<&[&[u8]]>); 5] = [
+/// The classes that are in a mask: none for all of them.
+type Wished = Option<&'static [&'static [u8]]>;
+
+/// What a client may send as its mask, and what it means.
+const MASKS: [(&[u8], Wished); 5] = [
     (b"on", None),
     (b"on", None),
     (b"call", Some(&[b"call"])),
@@ -135,7 +138,7 @@ fn packets(bytes: &[u8], is_end: impl Fn(&[u8]) -> bool) -> Vec<Vec<Vec<u8>>> {
 }
 
 /// A packet of Asterisk's as `watcher` of `policy.yaml` may see it, said from the policy's text; `wished`: its mask.
-fn visible(lines: &[Vec<u8>], wished: Option<&[&[u8]]>) -> Option<Vec<Vec<u8>>> {
+fn visible(lines: &[Vec<u8>], wished: Wished) -> Option<Vec<Vec<u8>>> {
     let clean = |line: &Vec<u8>| -> Vec<u8> {
         line.iter().map(|byte| if *byte < b' ' || *byte == 0x7f { b' ' } else { *byte }).collect()
     };
