@@ -80,20 +80,18 @@ pub struct Correlation {
     /// Contiguous: the entry of number `first + i` is `entries[i]`.
     entries: VecDeque<Entry>,
     first: u64,
-    raw_answers_expected: bool,
 }
 
 impl Correlation {
     /// Of a session with that prefix.
     #[must_use]
     pub const fn new(prefix: IdPrefix) -> Self {
-        Self { prefix, entries: VecDeque::new(), first: 0, raw_answers_expected: false }
+        Self { prefix, entries: VecDeque::new(), first: 0 }
     }
 
     /// Takes note of an action that is about to be sent; its `ActionID`.
     pub fn send(&mut self, sent: Sent) -> String {
         let id = self.prefix.id(self.first + self.entries.len() as u64);
-        self.raw_answers_expected |= sent.is_unanswered;
         let state = if sent.is_unanswered { State::Over } else { State::Waiting };
         self.entries.push_back(Entry { sent, state, behind: Vec::new(), withheld: 0 });
         self.forget_old();
@@ -157,8 +155,10 @@ impl Correlation {
 
     /// Says where a packet from Asterisk goes, and restores the client's `ActionID` in it.
     pub fn route(&mut self, reply: Reply, ids: &ActionIds) -> Routed {
+        // Asterisk's raw answers (IAXnetstats) have no id and look like what a line end in a value leaves of an event: they
+        // cannot be told from the end of an event that the client may not see.
         if reply.kind() == ReplyKind::Other {
-            return if self.raw_answers_expected { Routed::Broadcast(reply) } else { Routed::Orphan(reply) };
+            return Routed::Orphan(reply);
         }
         let Some(id) = reply.action_id() else {
             return if reply.kind() == ReplyKind::Response { Routed::Orphan(reply) } else { Routed::Broadcast(reply) };
