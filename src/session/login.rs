@@ -38,9 +38,16 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin + Send>(
 ) -> Result<LoggedIn, SessionEnd> {
     let deadline = pre_auth.at + pre_auth.shared.snapshot().login_timeout;
     pre_auth.record_connect().await?;
-    let login =
-        timeout_at(deadline, pre_auth.until_authenticated(client)).await.map_err(|_| SessionEnd::LoginTimeout)??;
-    pre_auth.attach(client, login).await
+    let shutdown = pre_auth.shared.shutdown.clone();
+    let logging_in = async {
+        let login = timeout_at(deadline, pre_auth.until_authenticated(client))
+            .await
+            .map_err(|_| SessionEnd::LoginTimeout)??;
+        // Asterisk may be slow, or many may wait for it.
+        timeout_at(deadline, pre_auth.attach(client, login)).await.map_err(|_| SessionEnd::UpstreamUnreachable)?
+    };
+    // Who is not logged in does not hold up the end of the process.
+    shutdown.run_until_cancelled(logging_in).await.unwrap_or(Err(SessionEnd::Shutdown))
 }
 
 /// A login whose credentials were right.
@@ -196,12 +203,14 @@ impl PreAuth<'_> {
     }
 
     async fn authenticate(
-        &self,
+        &mut self,
         action: &Action,
         challenge: Option<&Challenge>,
     ) -> Result<(ClientName, SessionGuard), LoginRefusal> {
         let Some(peer) = self.context.peer else { return Err(LoginRefusal::Networks) };
         let snapshot = self.shared.snapshot();
+        // It may have changed since the connection was accepted.
+        self.context.policy.clone_from(&snapshot.digest);
         let attempt = LoginAttempt {
             username: action.get("Username"),
             secret: action.get("Secret"),
