@@ -36,12 +36,11 @@ async fn ping_through(address: SocketAddr, name: usize, stop: CancellationToken)
         let pings = (0..10).map(|n| format!("Action: Ping\r\nActionID: {name}.{number}.{n}\r\n\r\n"));
         let answers = talk(address, &format!("{LOGIN}{}Action: Logoff\r\n\r\n", pings.collect::<String>())).await;
         let ours = format!("ActionID: {name}.{number}.");
-        let mut next = 0;
-        for packet in answers.split("\r\n\r\n").filter(|packet| packet.contains("ActionID: ")) {
+        let packets = answers.split("\r\n\r\n").filter(|packet| packet.contains("ActionID: "));
+        for (next, packet) in packets.enumerate() {
             assert!(packet.contains(&format!("{ours}{next}\r\n")), "{ours}{next}: {answers}");
             let is_error = packet.contains("Message: Asterisk is not reachable");
             assert!(is_error != packet.contains("Ping: Pong"), "{packet}");
-            next += 1;
         }
         assert!(!answers.contains("Authentication failed"), "{answers}");
     }
