@@ -286,7 +286,11 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin + Send>(accepted: Accepted<S>
             client.close().await;
             if !context.session.is_empty() {
                 let draft = Draft::end(&context, end.code(), &SessionCounts::default());
-                best_effort(shared.audit.append_unauthenticated(peer.ip(), draft).await);
+                // A session with a name is never only counted.
+                best_effort(match &context.identity {
+                    Some(_) => shared.audit.append(vec![draft]).await.map(|_| ()),
+                    None => shared.audit.append_unauthenticated(peer.ip(), draft).await.map(|_| ()),
+                });
             }
         }
     }

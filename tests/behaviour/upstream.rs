@@ -70,6 +70,12 @@ async fn upstream_flapping() {
     let answered = of("response", &|_| true);
     let open: Vec<_> = allowed.difference(&answered).collect();
     assert!(open.is_empty(), "{} of {} actions have no outcome: {open:?}", open.len(), allowed.len());
+    let sessions = |kind: &str| -> HashSet<&str> {
+        let records = records.iter().filter(|record| record["kind"] == kind && record["decision"] != "deny");
+        records.filter_map(|record| record["session"].as_str()).collect()
+    };
+    let endless: Vec<_> = sessions("login").difference(&sessions("end")).copied().collect();
+    assert!(endless.is_empty(), "sessions without an end: {endless:?}");
     let lost = of("response", &|record| record["origin"] == "amiwall");
     assert!(!lost.is_empty() && lost.len() < answered.len(), "{} of {}", lost.len(), answered.len());
 }
