@@ -41,15 +41,20 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin + Send>(
     let deadline = pre_auth.at + pre_auth.shared.snapshot().login_timeout;
     pre_auth.record_connect().await?;
     let (gives_way, shutdown) = (pre_auth.ticket.gives_way(), pre_auth.shared.shutdown.clone());
-    let login = tokio::select! {
+    let logging_in = async {
+        let login = timeout_at(deadline, pre_auth.until_authenticated(client))
+            .await
+            .map_err(|_| SessionEnd::LoginTimeout)??;
+        // Asterisk may be slow, or many may wait for it.
+        timeout_at(deadline, pre_auth.attach(client, login)).await.map_err(|_| SessionEnd::UpstreamUnreachable)?
+    };
+    // Who is not logged in holds up neither a newcomer nor the end of the process.
+    tokio::select! {
         biased;
         () = gives_way.cancelled() => Err(SessionEnd::GaveWay),
         () = shutdown.cancelled() => Err(SessionEnd::Shutdown),
-        login = timeout_at(deadline, pre_auth.until_authenticated(client)) => {
-            login.unwrap_or(Err(SessionEnd::LoginTimeout))
-        }
-    }?;
-    pre_auth.attach(client, login).await
+        outcome = logging_in => outcome,
+    }
 }
 
 /// A login whose credentials were right.
@@ -214,12 +219,14 @@ impl PreAuth<'_> {
     }
 
     async fn authenticate(
-        &self,
+        &mut self,
         action: &Action,
         challenge: Option<&Challenge>,
     ) -> Result<(ClientName, SessionGuard), LoginRefusal> {
         let Some(peer) = self.context.peer else { return Err(LoginRefusal::Networks) };
         let snapshot = self.shared.snapshot();
+        // It may have changed since the connection was accepted.
+        self.context.policy.clone_from(&snapshot.digest);
         let attempt = LoginAttempt {
             username: action.get("Username"),
             secret: action.get("Secret"),

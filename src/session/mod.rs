@@ -12,7 +12,7 @@ mod outbound;
 mod queue;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ use crate::tls::PeerCertificate;
 use crate::upstream::{ActionIds, Connector, Correlation, IdPrefix, Inlet, Outlet};
 
 use client_io::ClientIo;
-use queue::{Held, Outgoing, Queue, QueueFull};
+use queue::{Held, Outgoing, OutgoingRecord, Queue, QueueFull, Source};
 
 /// What outstanding actions and queued packets get before a session that has to end is closed.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -161,6 +161,8 @@ struct Live {
     event_held: Notify,
     /// No further packet is taken from the client.
     stopping: CancellationToken,
+    /// Packets are on their way from the client to the record and to Asterisk.
+    is_judging: AtomicBool,
     /// Packets that were judged.
     actions: AtomicU64,
     forwarded: AtomicU64,
@@ -178,6 +180,15 @@ impl Live {
         lock(&self.context).clone()
     }
 
+    /// As [`Live::context`], under that policy: the record of a packet names the one that judged it.
+    fn context_under(&self, snapshot: &Snapshot) -> Arc<SessionContext> {
+        let context = self.context();
+        if context.policy == snapshot.digest {
+            return context;
+        }
+        Arc::new(SessionContext { policy: snapshot.digest.clone(), ..(*context).clone() })
+    }
+
     fn mask(&self) -> EventMask {
         *lock(&self.mask)
     }
@@ -188,9 +199,15 @@ impl Live {
         due.map_or(Ok(()), |message| self.queue.push(Outgoing { message, record: None }))
     }
 
-    /// Waits until Asterisk has answered all that was forwarded.
+    /// Packets are being judged, recorded and forwarded until this is dropped.
+    fn judging(&self) -> Judging<'_> {
+        self.is_judging.store(true, Ordering::Relaxed);
+        Judging(self)
+    }
+
+    /// Waits until nothing is on its way to Asterisk, and Asterisk has answered all that was forwarded.
     async fn idle(&self) {
-        self.until(|correlation| correlation.outstanding() == 0).await;
+        self.until(|correlation| correlation.outstanding() == 0 && !self.is_judging.load(Ordering::Relaxed)).await;
     }
 
     async fn until(&self, is_so: impl Fn(&Correlation) -> bool) {
@@ -207,13 +224,52 @@ impl Live {
 
     /// Takes no more, waits for what is outstanding and queued, at most [`FINISH_TIMEOUT`].
     async fn finish(&self) {
+        self.finish_within(FINISH_TIMEOUT).await;
+    }
+
+    async fn finish_within(&self, time: Duration) {
         self.stopping.cancel();
         let all = async {
             self.idle().await;
             self.queue.drained().await;
         };
-        let outcome = tokio::time::timeout(FINISH_TIMEOUT, all).await;
+        let outcome = tokio::time::timeout(time, all).await;
         drop(outcome);
+    }
+
+    /// Asterisk is gone: what is outstanding gets an error, and the session ends as it would with Asterisk.
+    async fn upstream_lost(&self) -> SessionEnd {
+        self.stopping.cancel();
+        // What is on record by now was sent to nobody, and is told so too.
+        let judged = self.until(|_| !self.is_judging.load(Ordering::Relaxed));
+        drop(tokio::time::timeout(FINISH_TIMEOUT, judged).await);
+        let abandoned = lock(&self.correlation).abandon();
+        for (sent, behind) in abandoned {
+            let error = sent.map(|sent| {
+                let message = local::error(sent.client_id.as_deref(), "Asterisk is not reachable");
+                let record = OutgoingRecord::new(self.context(), Source::Amiwall);
+                Outgoing { message, record: Some(record.answering(sent.record_id, sent.key)) }
+            });
+            let behind = behind.into_iter().map(|message| Outgoing { message, record: None });
+            for outgoing in error.into_iter().chain(behind) {
+                if self.queue.push(outgoing).is_err() {
+                    return SessionEnd::UpstreamLost;
+                }
+            }
+        }
+        self.progress.notify_waiters();
+        self.finish().await;
+        SessionEnd::UpstreamLost
+    }
+}
+
+/// See [`Live::judging`].
+struct Judging<'a>(&'a Live);
+
+impl Drop for Judging<'_> {
+    fn drop(&mut self) {
+        self.0.is_judging.store(false, Ordering::Relaxed);
+        self.0.progress.notify_waiters();
     }
 }
 
@@ -246,7 +302,11 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin + Send>(accepted: Accepted<S>
             drop(ticket);
             if !context.session.is_empty() {
                 let draft = Draft::end(&context, end.code(), &SessionCounts::default());
-                best_effort(shared.audit.append_unauthenticated(peer.ip(), draft).await);
+                // A session with a name is never only counted.
+                best_effort(match &context.identity {
+                    Some(_) => shared.audit.append(vec![draft]).await.map(|_| ()),
+                    None => shared.audit.append_unauthenticated(peer.ip(), draft).await.map(|_| ()),
+                });
             }
         }
     }
@@ -283,6 +343,7 @@ async fn run_live<S: AsyncRead + AsyncWrite + Unpin + Send>(
         held: Mutex::new(None),
         event_held: Notify::new(),
         stopping: CancellationToken::new(),
+        is_judging: AtomicBool::new(false),
         actions: AtomicU64::new(0),
         forwarded: AtomicU64::new(0),
         refused: AtomicU64::new(0),
