@@ -25,7 +25,7 @@ use crate::identity::LoginMemory;
 use crate::listener::{Connections, Listener, ListenerConfig};
 use crate::policy::Buckets;
 use crate::sandbox::Sandbox;
-use crate::session::{Shared, Snapshot};
+use crate::session::{Admission, Shared, Snapshot};
 use crate::upstream::{ActionIds, Connector, UpstreamConfig, track};
 
 use admin::AdminSocket;
@@ -106,14 +106,16 @@ pub struct Daemon {
 }
 
 fn snapshot_of(config: &Config, generation: u64) -> Arc<Snapshot> {
-    let networks: HashMap<_, _> =
-        config.listeners.iter().map(|listener| (listener.address.to_string(), listener.networks.clone())).collect();
+    let listeners = config.listeners.iter().map(|listener| {
+        let admission = Admission { networks: listener.networks.clone(), proxies: listener.proxies.clone() };
+        (listener.address.to_string(), admission)
+    });
     Arc::new(Snapshot {
         generation,
         policy: config.policy.clone(),
         identities: config.identities.clone(),
         digest: config.digest.clone(),
-        networks,
+        listeners: listeners.collect(),
         login_timeout: config.limits.login_timeout,
     })
 }

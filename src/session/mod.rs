@@ -12,6 +12,7 @@ mod outbound;
 mod queue;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -47,10 +48,26 @@ pub struct Snapshot {
     pub identities: Arc<Identities>,
     /// `sha256:…` of the policy file.
     pub digest: String,
-    /// The network list of each listener, by its address in the policy file. A listener that is gone has none.
-    pub networks: HashMap<String, NetworkAcl>,
+    /// What each listener asks of a connection, by its address in the policy file. A listener that is gone is not here.
+    pub listeners: HashMap<String, Admission>,
     /// From accept to a successful login.
     pub login_timeout: Duration,
+}
+
+/// What a listener asks of a connection before the login, and as long as it lasts.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    /// Who may connect.
+    pub networks: NetworkAcl,
+    /// Whom it believes who the peer is.
+    pub proxies: Option<NetworkAcl>,
+}
+
+impl Admission {
+    fn allows(&self, peer: IpAddr, proxy: Option<IpAddr>) -> bool {
+        let is_believed = |proxy| self.proxies.as_ref().is_some_and(|proxies| proxies.allows(proxy));
+        self.networks.allows(peer) && proxy.is_none_or(is_believed)
+    }
 }
 
 /// What all sessions share.
@@ -85,6 +102,8 @@ pub struct Accepted<S> {
     pub stream: S,
     /// The peer, canonical.
     pub peer: std::net::SocketAddr,
+    /// The proxy that says so.
+    pub proxy: Option<std::net::SocketAddr>,
     /// The client's certificate, verified.
     pub certificate: Option<PeerCertificate>,
     /// The listener's address in the policy file.
@@ -212,9 +231,10 @@ impl Live {
 
 /// Runs one session to its end; the end is on record.
 pub async fn run<S: AsyncRead + AsyncWrite + Unpin + Send>(accepted: Accepted<S>, shared: Arc<Shared>) {
-    let Accepted { stream, peer, certificate, listener, upstream, at } = accepted;
+    let Accepted { stream, peer, proxy, certificate, listener, upstream, at } = accepted;
     let context = SessionContext {
         peer: Some(peer),
+        proxy,
         listener,
         upstream: upstream.config().name.clone(),
         policy: shared.snapshot().digest.clone(),
@@ -330,9 +350,11 @@ async fn watch_over(
         let snapshot = snapshots.borrow_and_update().clone();
         let context = live.context();
         let Some(peer) = context.peer else { return SessionEnd::PolicyRevoked };
-        let networks_allow = snapshot.networks.get(&context.listener).is_some_and(|acl| acl.allows(peer.ip()));
+        let proxy = context.proxy.map(|proxy| proxy.ip());
+        let listener = snapshot.listeners.get(&context.listener);
+        let is_admitted = listener.is_some_and(|listener| listener.allows(peer.ip(), proxy));
         let is_valid = snapshot.identities.recheck(&live.client, peer.ip(), certificate, Now::read()).is_ok();
-        if !networks_allow || !is_valid {
+        if !is_admitted || !is_valid {
             return SessionEnd::PolicyRevoked;
         }
         if live.shared.memory.locks().has(live.client.as_str()) {

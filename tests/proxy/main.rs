@@ -11,6 +11,7 @@ mod learn;
 mod limits;
 mod login;
 mod operation;
+mod proxy_protocol;
 mod session;
 mod smuggling;
 mod tls;

@@ -1,6 +1,8 @@
 //! Accepting connections. There has to be room before one is accepted, the address is judged before the handshake, and the
 //! handshake is done in the connection's own task: the accept loop never waits for a peer.
 
+mod proxy_header;
+
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -40,6 +42,8 @@ pub struct ListenerConfig {
     pub transport: Transport,
     /// Who may connect.
     pub networks: NetworkAcl,
+    /// Proxies, that say in a header of the PROXY protocol whose connection each is.
+    pub proxies: Option<NetworkAcl>,
     /// The upstream of its clients.
     pub upstream: String,
 }
@@ -51,7 +55,7 @@ pub struct ConnectionLimits {
     pub connections: u32,
     /// Connections at once from one address (IPv6: /64).
     pub connections_per_address: u32,
-    /// From accept to the end of the TLS handshake.
+    /// From accept to the end of the TLS handshake; the header of a proxy is within that time, too.
     pub handshake_timeout: Duration,
     /// From accept to a successful login.
     pub login_timeout: Duration,
@@ -109,17 +113,10 @@ impl Connections {
         }
     }
 
-    /// Counts a connection, unless its address has as many as it may.
-    fn enter(self: &Arc<Self>, peer: IpAddr) -> Option<ConnectionGuard> {
-        let network = address_key(peer);
-        let mut counts = self.counts();
-        let of_address = counts.by_address.entry(network).or_default();
-        if *of_address >= self.limits.borrow().connections_per_address {
-            return None;
-        }
-        *of_address += 1;
-        counts.total += 1;
-        Some(ConnectionGuard { connections: self.clone(), network })
+    /// Counts a connection, for nobody's address yet.
+    fn enter(self: &Arc<Self>) -> ConnectionGuard {
+        self.counts().total += 1;
+        ConnectionGuard { connections: self.clone(), network: None }
     }
 }
 
@@ -135,17 +132,34 @@ fn address_key(address: IpAddr) -> IpAddr {
 #[derive(Debug)]
 struct ConnectionGuard {
     connections: Arc<Connections>,
-    network: IpAddr,
+    network: Option<IpAddr>,
+}
+
+impl ConnectionGuard {
+    /// Counts it for the address that it is of, unless that has as many as it may.
+    fn is_admitted(&mut self, peer: IpAddr) -> bool {
+        let network = address_key(peer);
+        let mut counts = self.connections.counts();
+        let of_address = counts.by_address.entry(network).or_default();
+        if *of_address >= self.connections.limits.borrow().connections_per_address {
+            return false;
+        }
+        *of_address += 1;
+        self.network = Some(network);
+        true
+    }
 }
 
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         let mut counts = self.connections.counts();
         counts.total = counts.total.saturating_sub(1);
-        if let Some(count) = counts.by_address.get_mut(&self.network) {
+        if let Some(network) = self.network
+            && let Some(count) = counts.by_address.get_mut(&network)
+        {
             *count -= 1;
             if *count == 0 {
-                counts.by_address.remove(&self.network);
+                counts.by_address.remove(&network);
             }
         }
         drop(counts);
@@ -169,6 +183,8 @@ struct Connection {
     shared: Arc<Shared>,
     handshake_timeout: Duration,
     peer: SocketAddr,
+    /// The proxy that passes on the peer's connection.
+    proxy: Option<SocketAddr>,
     at: Instant,
 }
 
@@ -231,27 +247,18 @@ impl Listener {
             shared: shared.clone(),
             handshake_timeout: self.connections.limits.borrow().handshake_timeout,
             peer,
+            proxy: None,
             at: Instant::now(),
         };
-        if !connection.config.networks.allows(peer.ip()) {
-            sessions.spawn(connection.refuse("networks.listener"));
+        let mut guard = self.connections.enter();
+        if connection.config.proxies.as_ref().is_some_and(|proxies| proxies.allows(peer.ip())) {
+            sessions.spawn(connection.behind_proxy(stream, guard));
             return;
         }
-        let Some(guard) = self.connections.enter(peer.ip()) else {
-            sessions.spawn(connection.refuse("limits.connections_per_address"));
-            return;
+        match connection.admit(&mut guard) {
+            Ok(()) => sessions.spawn(connection.guarded(stream, guard)),
+            Err(reason) => sessions.spawn(connection.refuse(reason)),
         };
-        sessions.spawn(async move {
-            let context = connection.context();
-            let shared = connection.shared.clone();
-            // A task of its own, so that a panic ends this session alone and is on record.
-            let task = tokio::spawn(connection.serve(stream));
-            if task.await.is_err_and(|error| error.is_panic()) {
-                tracing::error!("a session of {peer} ended by a panic");
-                best_effort(shared.audit.append(vec![Draft::end(&context, "panic", &SessionCounts::default())]).await);
-            }
-            drop(guard);
-        });
     }
 }
 
@@ -278,11 +285,54 @@ impl Connection {
     fn context(&self) -> SessionContext {
         SessionContext {
             peer: Some(self.peer),
+            proxy: self.proxy,
             listener: self.config.address.to_string(),
             upstream: self.config.upstream.clone(),
             policy: self.shared.snapshot.borrow().digest.clone(),
             ..SessionContext::default()
         }
+    }
+
+    /// Whether its peer may connect, and once more.
+    fn admit(&self, guard: &mut ConnectionGuard) -> Result<(), &'static str> {
+        if !self.config.networks.allows(self.peer.ip()) {
+            return Err("networks.listener");
+        }
+        if guard.is_admitted(self.peer.ip()) { Ok(()) } else { Err("limits.connections_per_address") }
+    }
+
+    /// Reads who the peer is before it is judged: until then it counts for no address, so that one client does not keep
+    /// out others behind the same proxy.
+    async fn behind_proxy(mut self, mut stream: TcpStream, mut guard: ConnectionGuard) {
+        let header = timeout_at(self.at + self.handshake_timeout, proxy_header::read(&mut stream)).await;
+        let admitted = match header {
+            Err(_) => Err("proxy.timeout"),
+            Ok(Err(_)) => Err("proxy.header"),
+            Ok(Ok(client)) => {
+                if let Some(client) = client {
+                    self.proxy = Some(std::mem::replace(&mut self.peer, client));
+                }
+                self.admit(&mut guard)
+            }
+        };
+        match admitted {
+            Ok(()) => self.guarded(stream, guard).await,
+            Err(reason) => {
+                drop((stream, guard));
+                self.refuse(reason).await;
+            }
+        }
+    }
+
+    async fn guarded(self, stream: TcpStream, guard: ConnectionGuard) {
+        let (context, shared, peer) = (self.context(), self.shared.clone(), self.peer);
+        // A task of its own, so that a panic ends this session alone and is on record.
+        let task = tokio::spawn(self.serve(stream));
+        if task.await.is_err_and(|error| error.is_panic()) {
+            tracing::error!("a session of {peer} ended by a panic");
+            best_effort(shared.audit.append(vec![Draft::end(&context, "panic", &SessionCounts::default())]).await);
+        }
+        drop(guard);
     }
 
     /// Closes without a byte, on record.
@@ -298,7 +348,7 @@ impl Connection {
             let event = SecurityEvent { kind, account: None, session: "", listener: &listener, peer: self.peer };
             self.shared.audit.tell_security(&event);
         }
-        let draft = Draft::refuse(self.peer, &listener, reason);
+        let draft = Draft::refuse(self.peer, self.proxy, &listener, reason);
         best_effort(self.shared.audit.append_unauthenticated(self.peer.ip(), draft).await);
     }
 
@@ -337,7 +387,15 @@ impl Connection {
 
     fn accepted<S>(self, stream: S, certificate: Option<PeerCertificate>) -> Accepted<S> {
         let listener = self.config.address.to_string();
-        Accepted { stream, peer: self.peer, certificate, listener, upstream: self.upstream, at: self.at }
+        Accepted {
+            stream,
+            peer: self.peer,
+            proxy: self.proxy,
+            certificate,
+            listener,
+            upstream: self.upstream,
+            at: self.at,
+        }
     }
 }
 
@@ -354,7 +412,10 @@ mod tests {
     fn connections_are_counted_by_address_and_by_ipv6_network() {
         let limits = ConnectionLimits { connections_per_address: 2, ..ConnectionLimits::default() };
         let connections = Connections::new(limits);
-        let enter = |address: &str| connections.enter(address.parse().expect("an address"));
+        let enter = |address: &str| {
+            let mut guard = connections.enter();
+            guard.is_admitted(address.parse().expect("an address")).then_some(guard)
+        };
         let first = enter("2001:db8::1").expect("room");
         let _second = enter("2001:db8::2").expect("room");
         assert!(enter("2001:db8::3").is_none() && enter("2001:db8:0:1::3").is_some());
