@@ -192,16 +192,21 @@ fn tls_config(
     context: &Context<'_>,
     problems: &mut Problems,
 ) -> Option<(&'static str, Option<Transport>)> {
-    let known = ["certificate", "key", "client_ca", "client_certificate", "min_version"];
-    let fields = Fields::of(node, "`tls`", &known, &["client_crl", "crl"], problems);
+    let known = ["certificate", "key", "client_ca", "client_crl", "client_certificate", "min_version"];
+    let fields = Fields::of(node, "`tls`", &known, &[], problems);
     let path = |node: &Node, problems: &mut Problems| node.text(problems).map(|text| context.file(&text.text));
     let certificate = fields.need("certificate", problems).and_then(|node| path(node, problems));
     let key = fields.need("key", problems).and_then(|node| path(node, problems));
     let client_ca = fields.take("client_ca").map(|node| path(node, problems));
+    let client_crl = fields.take("client_crl").map(|node| path(node, problems));
     let client_certificate = fields.take("client_certificate");
     let required = client_certificate.and_then(|node| values::word(node, &["optional", "required"], problems));
     if let (Some(node), None) = (client_certificate, &client_ca) {
         let message = "`client_certificate` needs `client_ca`: whose certificates are accepted";
+        problems.error(node.at, message, Some("client_ca: certs/ca.crt".to_owned()));
+    }
+    if let (Some(node), None) = (fields.take("client_crl"), &client_ca) {
+        let message = "`client_crl` needs `client_ca`: whose certificates are accepted";
         problems.error(node.at, message, Some("client_ca: certs/ca.crt".to_owned()));
     }
     let min_version = fields.take("min_version").and_then(|node| values::word(node, &["1.2", "1.3"], problems));
@@ -210,10 +215,15 @@ fn tls_config(
         Some(path) => Some(path?),
         None => None,
     };
+    let client_crl = match client_crl {
+        Some(path) => Some(path?),
+        None => None,
+    };
     let files = ServerTlsFiles {
         certificate: &certificate,
         key: &key,
         client_ca: client_ca.as_deref(),
+        client_crl: client_crl.as_deref(),
         client_certificate_required: required == Some("required"),
         tls13_only: min_version == Some("1.3"),
     };
@@ -227,13 +237,22 @@ fn tls_config(
     }
     let at = fields.take("key").map_or(node.at, |node| node.at);
     secrets::check_mode(&key, at, problems);
-    match tls::server_config(&files) {
-        Ok(config) => Some((speaks, Some(Transport::Tls(config)))),
+    match tls::server_tls(&files) {
+        Ok(tls) => {
+            let at = fields.take("client_crl").map_or(node.at, |node| node.at);
+            for warning in &tls.warnings {
+                let help = "put a new list in its place, and reload (`amiwall certs DIR --crl` makes one)";
+                problems.warn(at, warning.clone(), Some(help.to_owned()));
+            }
+            Some((speaks, Some(Transport::Tls(tls))))
+        }
         Err(error) => {
             let named = if error.path() == Some(key.as_path()) {
                 "key"
             } else if error.path().is_some() && error.path() == files.client_ca {
                 "client_ca"
+            } else if error.path().is_some() && error.path() == files.client_crl {
+                "client_crl"
             } else {
                 "certificate"
             };

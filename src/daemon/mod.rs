@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 use crate::audit::{Audit, Draft, StartOptions, best_effort};
 use crate::config::{Config, Outline};
 use crate::identity::LoginMemory;
-use crate::listener::{Connections, Listener, ListenerConfig};
+use crate::listener::{Connections, Listener, ListenerConfig, Transport};
 use crate::policy::Buckets;
 use crate::sandbox::Sandbox;
 use crate::session::{Admission, Shared, Snapshot};
@@ -107,7 +107,12 @@ pub struct Daemon {
 
 fn snapshot_of(config: &Config, generation: u64) -> Arc<Snapshot> {
     let listeners = config.listeners.iter().map(|listener| {
-        let admission = Admission { networks: listener.networks.clone(), proxies: listener.proxies.clone() };
+        let certificates = match &listener.transport {
+            Transport::Tls(tls) => tls.clients.clone(),
+            Transport::Plaintext => None,
+        };
+        let admission =
+            Admission { networks: listener.networks.clone(), proxies: listener.proxies.clone(), certificates };
         (listener.address.to_string(), admission)
     });
     Arc::new(Snapshot {

@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 use crate::audit::{Draft, SecurityEvent, SecurityKind, SessionContext, SessionCounts, best_effort};
 use crate::networks::NetworkAcl;
 use crate::session::{self, Accepted, Shared};
-use crate::tls::PeerCertificate;
+use crate::tls::{self, PeerCertificate, ServerTls};
 use crate::upstream::Connector;
 
 /// How long nothing is accepted after the system ran out of descriptors or memory.
@@ -28,7 +28,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug)]
 pub enum Transport {
     /// TLS.
-    Tls(Arc<rustls::ServerConfig>),
+    Tls(ServerTls),
     /// Plain text, on loopback or because the policy says so.
     Plaintext,
 }
@@ -365,12 +365,12 @@ impl Connection {
                 let shared = self.shared.clone();
                 session::run(self.accepted(stream, None), shared).await;
             }
-            Transport::Tls(config) => {
-                let acceptor = tokio_rustls::TlsAcceptor::from(config.clone());
+            Transport::Tls(tls) => {
+                let acceptor = tokio_rustls::TlsAcceptor::from(tls.config.clone());
                 let handshake = timeout_at(self.at + self.handshake_timeout, acceptor.accept(stream)).await;
                 let reason = match handshake {
                     Err(_) => "tls.handshake-timeout",
-                    Ok(Err(_)) => "tls.handshake",
+                    Ok(Err(error)) => tls::refusal_of(&error),
                     Ok(Ok(stream)) => match peer_certificate(&stream) {
                         Err(()) => "tls.certificate",
                         Ok(certificate) => {
@@ -380,6 +380,9 @@ impl Connection {
                         }
                     },
                 };
+                if let ("tls.crl-expired", Some(clients)) = (reason, &tls.clients) {
+                    clients.tell_expired(&self.config.address.to_string());
+                }
                 self.refuse(reason).await;
             }
         }
@@ -400,8 +403,8 @@ impl Connection {
 }
 
 fn peer_certificate<S>(stream: &tokio_rustls::server::TlsStream<S>) -> Result<Option<PeerCertificate>, ()> {
-    let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-    leaf.map(|der| PeerCertificate::from_der(der).map_err(|_| ())).transpose()
+    let chain = stream.get_ref().1.peer_certificates();
+    chain.map(|chain| PeerCertificate::from_chain(chain).map_err(|_| ())).transpose()
 }
 
 #[cfg(test)]

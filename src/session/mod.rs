@@ -26,7 +26,7 @@ use crate::audit::{Audit, Draft, SessionContext, SessionCounts, best_effort};
 use crate::identity::{ClientName, Identities, LoginMemory, Now, SessionGuard};
 use crate::networks::NetworkAcl;
 use crate::policy::{Buckets, Policy};
-use crate::tls::PeerCertificate;
+use crate::tls::{ClientCertificates, PeerCertificate};
 use crate::upstream::{ActionIds, Connector, Correlation, IdPrefix, Inlet, Outlet};
 
 use client_io::ClientIo;
@@ -61,12 +61,20 @@ pub struct Admission {
     pub networks: NetworkAcl,
     /// Whom it believes who the peer is.
     pub proxies: Option<NetworkAcl>,
+    /// Which client certificates it lets in; None: it asks for none.
+    pub certificates: Option<ClientCertificates>,
 }
 
 impl Admission {
     fn allows(&self, peer: IpAddr, proxy: Option<IpAddr>) -> bool {
         let is_believed = |proxy| self.proxies.as_ref().is_some_and(|proxies| proxies.allows(proxy));
         self.networks.allows(peer) && proxy.is_none_or(is_believed)
+    }
+
+    /// Verifies what the handshake verified once more.
+    fn check(&self, certificate: &PeerCertificate) -> Result<(), &'static str> {
+        let certificates = self.certificates.as_ref().ok_or("tls.certificate-unknown-ca")?;
+        certificates.check(certificate)
     }
 }
 
@@ -118,6 +126,8 @@ pub struct Accepted<S> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SessionEnd {
     AuditFailed,
+    /// It would not be let in any more, for that reason.
+    Certificate(&'static str),
     ClientClosed,
     ClientViolation,
     LockedByAdmin,
@@ -137,6 +147,7 @@ impl SessionEnd {
     const fn code(self) -> &'static str {
         match self {
             Self::AuditFailed => "audit.unavailable",
+            Self::Certificate(reason) => reason,
             Self::ClientClosed => "client-closed",
             Self::ClientViolation => "client-violation",
             Self::LockedByAdmin => "locked-by-admin",
@@ -323,6 +334,7 @@ async fn watch_over(
     snapshots.mark_changed();
     let mut locks = live.shared.memory.locks().watch();
     let mut is_to_subscribe = false;
+    let mut verified = None;
     loop {
         let recheck = until_recheck(&snapshots.borrow(), &live.client, certificate);
         tokio::select! {
@@ -351,10 +363,15 @@ async fn watch_over(
         let context = live.context();
         let Some(peer) = context.peer else { return SessionEnd::PolicyRevoked };
         let proxy = context.proxy.map(|proxy| proxy.ip());
-        let listener = snapshot.listeners.get(&context.listener);
-        let is_admitted = listener.is_some_and(|listener| listener.allows(peer.ip(), proxy));
+        let Some(listener) = snapshot.listeners.get(&context.listener) else { return SessionEnd::PolicyRevoked };
+        if let Some(certificate) = certificate
+            && verified.replace(snapshot.generation) != Some(snapshot.generation)
+            && let Err(reason) = listener.check(certificate)
+        {
+            return SessionEnd::Certificate(reason);
+        }
         let is_valid = snapshot.identities.recheck(&live.client, peer.ip(), certificate, Now::read()).is_ok();
-        if !is_admitted || !is_valid {
+        if !listener.allows(peer.ip(), proxy) || !is_valid {
             return SessionEnd::PolicyRevoked;
         }
         if live.shared.memory.locks().has(live.client.as_str()) {

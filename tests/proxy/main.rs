@@ -5,6 +5,7 @@ mod harness;
 
 mod admin;
 mod audit;
+mod certificates;
 mod concurrent;
 mod events;
 mod learn;

@@ -124,10 +124,11 @@ async fn networks_and_connections_per_address_are_about_the_client_in_the_header
     assert_eq!(first.line().await, BANNER);
     assert_eq!(answer(&bench, CLIENT.as_bytes()).await, "", "one connection of that address is there");
     // Connections whose header is not there yet count for nobody.
-    let _silent = (Client::connect(bench.address).await, Client::connect(bench.address).await);
+    let silent = (Client::connect(bench.address).await, Client::connect(bench.address).await);
     let mut other = Client::connect(bench.address).await;
     other.send(CLIENT.replace("203.0.113.7", "203.0.113.8")).await;
     assert_eq!(other.line().await, BANNER);
+    drop((first, other, silent));
     let records = bench.records().await;
     let refused: Vec<_> = records.iter().filter(|one| one["kind"] == "refuse").collect();
     let reason = |peer: &str| member(refused.iter().find(|one| member(one, "peer") == peer).expect(peer), "reason");
