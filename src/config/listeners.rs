@@ -211,14 +211,11 @@ fn tls_config(
     }
     let min_version = fields.take("min_version").and_then(|node| values::word(node, &["1.2", "1.3"], problems));
     let (certificate, key) = (certificate?, key?);
-    let client_ca = match client_ca {
-        Some(path) => Some(path?),
-        None => None,
-    };
-    let client_crl = match client_crl {
-        Some(path) => Some(path?),
-        None => None,
-    };
+    // A path that is none was told.
+    if matches!(client_ca, Some(None)) || matches!(client_crl, Some(None)) {
+        return None;
+    }
+    let (client_ca, client_crl) = (client_ca.flatten(), client_crl.flatten());
     let files = ServerTlsFiles {
         certificate: &certificate,
         key: &key,

@@ -73,11 +73,18 @@ fn refusal(error: &rustls::Error) -> &'static str {
     }
 }
 
-/// The verifier of a listener's handshakes, what its open sessions are held to, and what is worth a warning.
-pub(super) fn verifiers(
-    authority: &Path,
-    files: &ServerTlsFiles<'_>,
-) -> Result<(Arc<dyn ClientCertVerifier>, ClientCertificates, Vec<String>), TlsError> {
+/// What comes of an authority and its revocation lists.
+pub(super) struct Verifiers {
+    /// For handshakes.
+    pub(super) handshake: Arc<dyn ClientCertVerifier>,
+    /// What open sessions are held to.
+    pub(super) clients: ClientCertificates,
+    /// What is worth a look.
+    pub(super) warnings: Vec<String>,
+}
+
+/// Reads the authorities in a file and the revocation lists that the listener has.
+pub(super) fn verifiers(authority: &Path, files: &ServerTlsFiles<'_>) -> Result<Verifiers, TlsError> {
     let roots = Arc::new(roots(authority)?);
     let lists = files.client_crl.map(revocation_lists).transpose()?.unwrap_or_default();
     let warnings = match files.client_crl {
@@ -96,7 +103,7 @@ pub(super) fn verifiers(
     };
     let handshake = builder().enforce_revocation_expiration().build().map_err(failed)?;
     let open = builder().build().map_err(failed)?;
-    Ok((handshake, ClientCertificates { open, told: Arc::new(Once::new()) }, warnings))
+    Ok(Verifiers { handshake, clients: ClientCertificates { open, told: Arc::new(Once::new()) }, warnings })
 }
 
 fn revocation_lists(path: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {

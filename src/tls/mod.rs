@@ -19,6 +19,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 use zeroize::Zeroizing;
 
+use clients::Verifiers;
 pub use clients::{ClientCertificates, refusal_of};
 pub use issue::{IssueOptions, Issued, issue};
 pub use revoke::revoke;
@@ -177,7 +178,7 @@ pub fn server_tls(files: &ServerTlsFiles<'_>) -> Result<ServerTls, TlsError> {
     let (builder, clients, warnings) = match files.client_ca {
         None => (builder.with_no_client_auth(), None, Vec::new()),
         Some(path) => {
-            let (handshake, clients, warnings) = clients::verifiers(path, files)?;
+            let Verifiers { handshake, clients, warnings } = clients::verifiers(path, files)?;
             (builder.with_client_cert_verifier(handshake), Some(clients), warnings)
         }
     };
