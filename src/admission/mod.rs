@@ -107,7 +107,8 @@ struct State {
 /// A connection that is not logged in.
 #[derive(Debug)]
 struct Stranger {
-    network: IpAddr,
+    /// None: a proxy has not said yet whose it is.
+    network: Option<IpAddr>,
     /// Its secret is being verified: work that was begun is finished.
     is_verified: bool,
     gives_way: CancellationToken,
@@ -137,9 +138,15 @@ impl Counts {
 }
 
 impl State {
+    fn has_room_for(&self, network: IpAddr) -> bool {
+        self.strangers_of.of(network) < self.limits.unauthenticated_per_address
+    }
+
     fn forget(&mut self, number: u64) -> Option<Stranger> {
         let stranger = self.strangers.remove(&number)?;
-        self.strangers_of.remove(stranger.network);
+        if let Some(network) = stranger.network {
+            self.strangers_of.remove(network);
+        }
         Some(stranger)
     }
 
@@ -192,14 +199,15 @@ impl Admission {
         }
     }
 
-    /// A place for a connection that was accepted; the oldest stranger may have to give way for it.
+    /// A place for a connection that was accepted; the oldest stranger may have to give way for it. Where a proxy has not
+    /// said yet whose it is, [`Ticket::count_for`] has to follow.
     ///
     /// # Errors
     /// If its address has as many as it may, or every secret in the pool is being verified.
-    pub fn enter(self: &Arc<Self>, peer: IpAddr) -> Result<Ticket, NoRoom> {
-        let network = host_network(peer);
+    pub fn enter(self: &Arc<Self>, peer: Option<IpAddr>) -> Result<Ticket, NoRoom> {
+        let network = peer.map(host_network);
         let mut state = self.state();
-        if state.strangers_of.of(network) >= state.limits.unauthenticated_per_address {
+        if network.is_some_and(|network| !state.has_room_for(network)) {
             return Err(NoRoom::UnauthenticatedPerAddress);
         }
         let has_room = state.strangers.len() < usize::try_from(state.limits.unauthenticated).unwrap_or(usize::MAX);
@@ -207,7 +215,9 @@ impl Admission {
         let number = state.arrivals;
         state.arrivals += 1;
         let gives_way = CancellationToken::new();
-        state.strangers_of.add(network);
+        if let Some(network) = network {
+            state.strangers_of.add(network);
+        }
         state.strangers.insert(number, Stranger { network, is_verified: false, gives_way: gives_way.clone() });
         drop(state);
         if let Some(displaced) = displaced {
@@ -229,7 +239,7 @@ impl Admission {
 #[derive(Debug)]
 pub struct Ticket {
     admission: Arc<Admission>,
-    network: IpAddr,
+    network: Option<IpAddr>,
     number: u64,
     is_client: bool,
     gives_way: CancellationToken,
@@ -240,6 +250,22 @@ impl Ticket {
     #[must_use]
     pub fn gives_way(&self) -> CancellationToken {
         self.gives_way.clone()
+    }
+
+    /// It is now known whose connection it is.
+    ///
+    /// # Errors
+    /// If that address has as many as it may, or this connection has given way.
+    pub fn count_for(&mut self, peer: IpAddr) -> Result<(), NoRoom> {
+        let network = host_network(peer);
+        let mut state = self.admission.state();
+        if !state.has_room_for(network) {
+            return Err(NoRoom::UnauthenticatedPerAddress);
+        }
+        state.strangers.get_mut(&self.number).ok_or(NoRoom::Unauthenticated)?.network = Some(network);
+        state.strangers_of.add(network);
+        self.network = Some(network);
+        Ok(())
     }
 
     /// The secret waits to be verified: this connection does not give way, unless half the pool is in that state. Else
@@ -275,12 +301,14 @@ impl Ticket {
         if state.clients >= state.limits.connections {
             return Err(NoRoom::Connections);
         }
-        if state.clients_of.of(self.network) >= state.limits.connections_per_address {
+        if self.network.is_some_and(|network| state.clients_of.of(network) >= state.limits.connections_per_address) {
             return Err(NoRoom::ConnectionsPerAddress);
         }
         state.forget(self.number);
         state.clients += 1;
-        state.clients_of.add(self.network);
+        if let Some(network) = self.network {
+            state.clients_of.add(network);
+        }
         self.is_client = true;
         Ok(())
     }
@@ -291,7 +319,9 @@ impl Drop for Ticket {
         let mut state = self.admission.state();
         if self.is_client {
             state.clients = state.clients.saturating_sub(1);
-            state.clients_of.remove(self.network);
+            if let Some(network) = self.network {
+                state.clients_of.remove(network);
+            }
         } else {
             state.forget(self.number);
         }

@@ -17,7 +17,7 @@ fn ip(text: &str) -> IpAddr {
 #[test]
 fn strangers_are_counted_by_address_and_by_ipv6_network() {
     let admission = Admission::new(ConnectionLimits { unauthenticated: 100, ..limits() });
-    let enter = |address: &str| admission.enter(ip(address));
+    let enter = |address: &str| admission.enter(Some(ip(address)));
     let first = enter("2001:db8::1").expect("room");
     let _second = enter("2001:db8::2").expect("room");
     assert_eq!(enter("2001:db8::3").err(), Some(NoRoom::UnauthenticatedPerAddress));
@@ -32,13 +32,14 @@ fn strangers_are_counted_by_address_and_by_ipv6_network() {
 #[test]
 fn the_oldest_gives_way_unless_its_secret_is_being_verified() {
     let admission = Admission::new(limits());
-    let held: Vec<Ticket> = (1..=4).map(|n| admission.enter(ip(&format!("192.0.2.{n}"))).expect("room")).collect();
+    let held: Vec<Ticket> =
+        (1..=4).map(|n| admission.enter(Some(ip(&format!("192.0.2.{n}")))).expect("room")).collect();
     let has_given_way = |n: usize| held[n].gives_way().is_cancelled();
     held[0].verifies(true);
-    let newcomer = admission.enter(ip("198.51.100.1")).expect("the oldest gives way");
+    let newcomer = admission.enter(Some(ip("198.51.100.1"))).expect("the oldest gives way");
     assert_eq!((0..4).map(has_given_way).collect::<Vec<_>>(), [false, true, false, false]);
     held[0].verifies(false);
-    let _another = admission.enter(ip("198.51.100.2")).expect("the oldest gives way");
+    let _another = admission.enter(Some(ip("198.51.100.2"))).expect("the oldest gives way");
     assert!(has_given_way(0) && !has_given_way(2));
     assert_eq!(admission.occupancy().unauthenticated, 4);
     // Who gave way has no place to leave, and none among the clients.
@@ -51,10 +52,11 @@ fn the_oldest_gives_way_unless_its_secret_is_being_verified() {
 #[test]
 fn no_more_than_half_the_pool_waits_to_be_verified() {
     let admission = Admission::new(limits());
-    let held: Vec<Ticket> = (1..=4).map(|n| admission.enter(ip(&format!("192.0.2.{n}"))).expect("room")).collect();
+    let held: Vec<Ticket> =
+        (1..=4).map(|n| admission.enter(Some(ip(&format!("192.0.2.{n}")))).expect("room")).collect();
     held.iter().for_each(Ticket::await_verification);
     assert_eq!(admission.occupancy().verifying, 2);
-    assert!(admission.enter(ip("198.51.100.1")).is_ok(), "somebody could still give way");
+    assert!(admission.enter(Some(ip("198.51.100.1"))).is_ok(), "somebody could still give way");
     held.iter().for_each(|ticket| ticket.verifies(true));
     assert!(held[2].gives_way().is_cancelled());
 }
@@ -62,16 +64,16 @@ fn no_more_than_half_the_pool_waits_to_be_verified() {
 #[test]
 fn strangers_take_no_place_of_a_client() {
     let admission = Admission::new(limits());
-    let mut client = admission.enter(ip("192.0.2.1")).expect("room");
+    let mut client = admission.enter(Some(ip("192.0.2.1"))).expect("room");
     assert_eq!(client.promote(), Ok(()));
-    let _strangers: Vec<_> = (1..=50).map(|n| admission.enter(ip(&format!("198.51.100.{n}")))).collect();
-    let mut second = admission.enter(ip("192.0.2.1")).expect("room");
+    let _strangers: Vec<_> = (1..=50).map(|n| admission.enter(Some(ip(&format!("198.51.100.{n}"))))).collect();
+    let mut second = admission.enter(Some(ip("192.0.2.1"))).expect("room");
     assert_eq!(second.promote(), Ok(()));
-    let mut third = admission.enter(ip("192.0.2.1")).expect("room");
+    let mut third = admission.enter(Some(ip("192.0.2.1"))).expect("room");
     assert_eq!(third.promote(), Err(NoRoom::ConnectionsPerAddress));
-    let mut other = admission.enter(ip("192.0.2.2")).expect("room");
+    let mut other = admission.enter(Some(ip("192.0.2.2"))).expect("room");
     assert_eq!(other.promote(), Ok(()));
-    let mut last = admission.enter(ip("192.0.2.3")).expect("room");
+    let mut last = admission.enter(Some(ip("192.0.2.3"))).expect("room");
     assert_eq!(last.promote(), Err(NoRoom::Connections));
     drop(client);
     assert_eq!(last.promote(), Ok(()));
@@ -111,4 +113,18 @@ mod futures_like {
         })
         .await
     }
+}
+
+#[test]
+fn behind_a_proxy_a_connection_counts_for_nobody_until_its_header_is_read() {
+    let admission = Admission::new(ConnectionLimits { unauthenticated: 100, ..limits() });
+    let mut unnamed: Vec<Ticket> = (0..5).map(|_| admission.enter(None).expect("room")).collect();
+    let counted: Vec<_> = unnamed.iter_mut().map(|ticket| ticket.count_for(ip("192.0.2.1"))).collect();
+    let full = Err(NoRoom::UnauthenticatedPerAddress);
+    assert_eq!(counted, [Ok(()), Ok(()), full, full, full]);
+    assert_eq!(unnamed[2].count_for(ip("192.0.2.2")), Ok(()));
+    assert_eq!(unnamed[0].promote(), Ok(()));
+    assert_eq!(admission.occupancy().connections, 1);
+    drop(unnamed);
+    assert_eq!(admission.occupancy(), Occupancy::default());
 }

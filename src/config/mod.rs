@@ -139,6 +139,8 @@ pub struct ListenerSummary {
     pub speaks: &'static str,
     /// Who may connect.
     pub networks: NetworkAcl,
+    /// Proxies that say whose connection each is.
+    pub proxies: Option<NetworkAcl>,
     /// The upstream of its clients.
     pub upstream: String,
 }

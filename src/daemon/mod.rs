@@ -23,10 +23,10 @@ use crate::admission::{Admission, HashSlots, Occupancy};
 use crate::audit::{Audit, Draft, StartOptions, best_effort};
 use crate::config::{Config, Outline};
 use crate::identity::LoginMemory;
-use crate::listener::{Listener, ListenerConfig};
+use crate::listener::{Listener, ListenerConfig, Transport};
 use crate::policy::Buckets;
 use crate::sandbox::Sandbox;
-use crate::session::{Shared, Snapshot};
+use crate::session::{Entrance, Shared, Snapshot};
 use crate::upstream::{ActionIds, Connector, UpstreamConfig, track};
 
 use admin::AdminSocket;
@@ -107,14 +107,21 @@ pub struct Daemon {
 }
 
 fn snapshot_of(config: &Config, generation: u64) -> Arc<Snapshot> {
-    let networks: HashMap<_, _> =
-        config.listeners.iter().map(|listener| (listener.address.to_string(), listener.networks.clone())).collect();
+    let listeners = config.listeners.iter().map(|listener| {
+        let certificates = match &listener.transport {
+            Transport::Tls(tls) => tls.clients.clone(),
+            Transport::Plaintext => None,
+        };
+        let entrance =
+            Entrance { networks: listener.networks.clone(), proxies: listener.proxies.clone(), certificates };
+        (listener.address.to_string(), entrance)
+    });
     Arc::new(Snapshot {
         generation,
         policy: config.policy.clone(),
         identities: config.identities.clone(),
         digest: config.digest.clone(),
-        networks,
+        listeners: listeners.collect(),
         login_timeout: config.limits.login_timeout,
         packet_timeout: config.limits.packet_timeout,
     })

@@ -202,6 +202,7 @@ fn certificates_alone_and_together_with_a_secret() {
         names: vec![name.to_owned()],
         spki_sha256: "ab".repeat(32),
         not_after,
+        chain: Vec::new(),
     };
     let alone = Identity {
         secrets: Vec::new(),
@@ -346,7 +347,12 @@ fn the_memory_lets_in_and_tells_nothing() {
 #[test]
 fn a_certificate_that_is_enough_is_no_guess() {
     let now = Now::read().wall;
-    let certificate = PeerCertificate { names: vec!["a.example".into()], spki_sha256: String::new(), not_after: now };
+    let certificate = PeerCertificate {
+        names: vec!["a.example".into()],
+        spki_sha256: String::new(),
+        not_after: now,
+        chain: Vec::new(),
+    };
     let wanted = Some(CertificateMatch::San("a.example".into()));
     let alone = Identity { secrets: Vec::new(), certificate: wanted.clone(), ..identity("alone") };
     let gate = Gate::new(vec![alone, Identity { certificate: wanted, ..identity("both") }, identity("bob")]);

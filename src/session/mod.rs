@@ -12,6 +12,7 @@ mod outbound;
 mod queue;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -26,7 +27,7 @@ use crate::audit::{Audit, Draft, SessionContext, SessionCounts, best_effort};
 use crate::identity::{ClientName, Identities, LoginMemory, Now, SessionGuard};
 use crate::networks::NetworkAcl;
 use crate::policy::{Buckets, Policy};
-use crate::tls::PeerCertificate;
+use crate::tls::{ClientCertificates, PeerCertificate};
 use crate::upstream::{ActionIds, Connector, Correlation, IdPrefix, Inlet, Outlet};
 
 use client_io::ClientIo;
@@ -48,12 +49,36 @@ pub struct Snapshot {
     pub identities: Arc<Identities>,
     /// `sha256:…` of the policy file.
     pub digest: String,
-    /// The network list of each listener, by its address in the policy file. A listener that is gone has none.
-    pub networks: HashMap<String, NetworkAcl>,
+    /// What each listener asks of a connection, by its address in the policy file. A listener that is gone is not here.
+    pub listeners: HashMap<String, Entrance>,
     /// From accept to a successful login.
     pub login_timeout: Duration,
     /// From the first byte of a packet to its end, after login.
     pub packet_timeout: Duration,
+}
+
+/// What a listener asks of a connection before the login, and as long as it lasts.
+#[derive(Clone, Debug)]
+pub struct Entrance {
+    /// Who may connect.
+    pub networks: NetworkAcl,
+    /// Whom it believes who the peer is.
+    pub proxies: Option<NetworkAcl>,
+    /// Which client certificates it lets in; None: it asks for none.
+    pub certificates: Option<ClientCertificates>,
+}
+
+impl Entrance {
+    fn allows(&self, peer: IpAddr, proxy: Option<IpAddr>) -> bool {
+        let is_believed = |proxy| self.proxies.as_ref().is_some_and(|proxies| proxies.allows(proxy));
+        self.networks.allows(peer) && proxy.is_none_or(is_believed)
+    }
+
+    /// Verifies what the handshake verified once more.
+    fn check(&self, certificate: &PeerCertificate) -> Result<(), &'static str> {
+        let certificates = self.certificates.as_ref().ok_or("tls.certificate-unknown-ca")?;
+        certificates.check(certificate)
+    }
 }
 
 /// What all sessions share.
@@ -88,6 +113,8 @@ pub struct Accepted<S> {
     pub stream: S,
     /// The peer, canonical.
     pub peer: std::net::SocketAddr,
+    /// The proxy that says so.
+    pub proxy: Option<std::net::SocketAddr>,
     /// The client's certificate, verified.
     pub certificate: Option<PeerCertificate>,
     /// The listener's address in the policy file.
@@ -104,6 +131,8 @@ pub struct Accepted<S> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SessionEnd {
     AuditFailed,
+    /// It would not be let in any more, for that reason.
+    Certificate(&'static str),
     ClientClosed,
     ClientViolation,
     GaveWay,
@@ -124,6 +153,7 @@ impl SessionEnd {
     const fn code(self) -> &'static str {
         match self {
             Self::AuditFailed => "audit.unavailable",
+            Self::Certificate(reason) => reason,
             Self::ClientClosed => "client-closed",
             Self::ClientViolation => "client-violation",
             Self::GaveWay => "limits.unauthenticated",
@@ -275,9 +305,10 @@ impl Drop for Judging<'_> {
 
 /// Runs one session to its end; the end is on record.
 pub async fn run<S: AsyncRead + AsyncWrite + Unpin + Send>(accepted: Accepted<S>, shared: Arc<Shared>) {
-    let Accepted { stream, peer, certificate, listener, upstream, at, ticket } = accepted;
+    let Accepted { stream, peer, proxy, certificate, listener, upstream, at, ticket } = accepted;
     let context = SessionContext {
         peer: Some(peer),
+        proxy,
         listener,
         upstream: upstream.config().name.clone(),
         policy: shared.snapshot().digest.clone(),
@@ -380,6 +411,7 @@ async fn watch_over(
     snapshots.mark_changed();
     let mut locks = live.shared.memory.locks().watch();
     let mut is_to_subscribe = false;
+    let mut verified = None;
     loop {
         let recheck = until_recheck(&snapshots.borrow(), &live.client, certificate);
         tokio::select! {
@@ -407,9 +439,16 @@ async fn watch_over(
         let snapshot = snapshots.borrow_and_update().clone();
         let context = live.context();
         let Some(peer) = context.peer else { return SessionEnd::PolicyRevoked };
-        let networks_allow = snapshot.networks.get(&context.listener).is_some_and(|acl| acl.allows(peer.ip()));
+        let proxy = context.proxy.map(|proxy| proxy.ip());
+        let Some(listener) = snapshot.listeners.get(&context.listener) else { return SessionEnd::PolicyRevoked };
+        if let Some(certificate) = certificate
+            && verified.replace(snapshot.generation) != Some(snapshot.generation)
+            && let Err(reason) = listener.check(certificate)
+        {
+            return SessionEnd::Certificate(reason);
+        }
         let is_valid = snapshot.identities.recheck(&live.client, peer.ip(), certificate, Now::read()).is_ok();
-        if !networks_allow || !is_valid {
+        if !listener.allows(peer.ip(), proxy) || !is_valid {
             return SessionEnd::PolicyRevoked;
         }
         if live.shared.memory.locks().has(live.client.as_str()) {

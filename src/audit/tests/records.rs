@@ -98,7 +98,7 @@ fn bytes_that_are_not_utf_8_are_kept() {
 fn the_records_of_a_session_name_their_cause() {
     let session = session();
     let peer = "[2001:db8::1]:5".parse().expect("an address");
-    let refuse = encoded(&Draft::refuse(peer, "0.0.0.0:5039", "networks.listener"));
+    let refuse = encoded(&Draft::refuse(peer, None, "0.0.0.0:5039", "networks.listener"));
     assert_eq!(
         refuse,
         r#","kind":"refuse","peer":"[2001:db8::1]:5","listener":"0.0.0.0:5039","decision":"deny","reason":"networks.listener""#
@@ -175,7 +175,7 @@ async fn a_flood_becomes_a_count() {
     let peer = session().peer.expect("an address");
     let mut exact = 0;
     for _ in 0..100 {
-        let draft = Draft::refuse(peer, "l", "networks.listener");
+        let draft = Draft::refuse(peer, None, "l", "networks.listener");
         exact += usize::from(audit.append_unauthenticated(peer.ip(), draft).await.expect("written").is_some());
     }
     assert_eq!(exact, 10);

@@ -2,6 +2,8 @@
 //! judged before the handshake, and the handshake is done in the connection's own task: the accept loop never waits for a
 //! peer.
 
+mod proxy_header;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,7 +19,7 @@ use crate::admission::{Admission, NoRoom, Ticket};
 use crate::audit::{Draft, SecurityEvent, SecurityKind, SessionContext, SessionCounts, best_effort};
 use crate::networks::NetworkAcl;
 use crate::session::{self, Accepted, Shared};
-use crate::tls::PeerCertificate;
+use crate::tls::{self, PeerCertificate, ServerTls};
 use crate::upstream::Connector;
 
 /// How long nothing is accepted after the system ran out of descriptors or memory.
@@ -27,7 +29,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug)]
 pub enum Transport {
     /// TLS.
-    Tls(Arc<rustls::ServerConfig>),
+    Tls(ServerTls),
     /// Plain text, on loopback or because the policy says so.
     Plaintext,
 }
@@ -41,6 +43,8 @@ pub struct ListenerConfig {
     pub transport: Transport,
     /// Who may connect.
     pub networks: NetworkAcl,
+    /// Proxies, that say in a header of the PROXY protocol whose connection each is.
+    pub proxies: Option<NetworkAcl>,
     /// The upstream of its clients.
     pub upstream: String,
 }
@@ -61,6 +65,8 @@ struct Connection {
     shared: Arc<Shared>,
     handshake_timeout: Duration,
     peer: SocketAddr,
+    /// The proxy that passes on the peer's connection.
+    proxy: Option<SocketAddr>,
     at: Instant,
 }
 
@@ -129,29 +135,25 @@ impl Listener {
             shared: shared.clone(),
             handshake_timeout: self.admission.limits().handshake_timeout,
             peer,
+            proxy: None,
             at: Instant::now(),
         };
+        if connection.config.proxies.as_ref().is_some_and(|proxies| proxies.allows(peer.ip())) {
+            // Who it is, is in a header: until that is read it counts for no address.
+            match self.admission.enter(None) {
+                Ok(ticket) => sessions.spawn(connection.behind_proxy(stream, ticket)),
+                Err(no_room) => sessions.spawn(connection.refuse(no_room.code())),
+            };
+            return;
+        }
         if !connection.config.networks.allows(peer.ip()) {
             sessions.spawn(connection.refuse("networks.listener"));
             return;
         }
-        let ticket = match self.admission.enter(peer.ip()) {
-            Ok(ticket) => ticket,
-            Err(no_room) => {
-                sessions.spawn(connection.refuse(no_room.code()));
-                return;
-            }
+        match self.admission.enter(Some(peer.ip())) {
+            Ok(ticket) => sessions.spawn(connection.guarded(stream, ticket)),
+            Err(no_room) => sessions.spawn(connection.refuse(no_room.code())),
         };
-        sessions.spawn(async move {
-            let context = connection.context();
-            let shared = connection.shared.clone();
-            // A task of its own, so that a panic ends this session alone and is on record.
-            let task = tokio::spawn(connection.serve(stream, ticket));
-            if task.await.is_err_and(|error| error.is_panic()) {
-                tracing::error!("a session of {peer} ended by a panic");
-                best_effort(shared.audit.append(vec![Draft::end(&context, "panic", &SessionCounts::default())]).await);
-            }
-        });
     }
 }
 
@@ -178,10 +180,54 @@ impl Connection {
     fn context(&self) -> SessionContext {
         SessionContext {
             peer: Some(self.peer),
+            proxy: self.proxy,
             listener: self.config.address.to_string(),
             upstream: self.config.upstream.clone(),
             policy: self.shared.snapshot.borrow().digest.clone(),
             ..SessionContext::default()
+        }
+    }
+
+    /// Reads who the peer is before it is judged: until then it counts for no address, so that one client does not keep
+    /// out others behind the same proxy.
+    async fn behind_proxy(mut self, mut stream: TcpStream, mut ticket: Ticket) {
+        let gives_way = ticket.gives_way();
+        let header = tokio::select! {
+            biased;
+            () = self.shared.shutdown.cancelled() => return,
+            () = gives_way.cancelled() => return self.refuse(NoRoom::Unauthenticated.code()).await,
+            header = timeout_at(self.at + self.handshake_timeout, proxy_header::read(&mut stream)) => header,
+        };
+        let admitted = match header {
+            Err(_) => Err("proxy.timeout"),
+            Ok(Err(_)) => Err("proxy.header"),
+            Ok(Ok(client)) => {
+                if let Some(client) = client {
+                    self.proxy = Some(std::mem::replace(&mut self.peer, client));
+                }
+                if self.config.networks.allows(self.peer.ip()) {
+                    ticket.count_for(self.peer.ip()).map_err(NoRoom::code)
+                } else {
+                    Err("networks.listener")
+                }
+            }
+        };
+        match admitted {
+            Ok(()) => self.guarded(stream, ticket).await,
+            Err(reason) => {
+                drop((stream, ticket));
+                self.refuse(reason).await;
+            }
+        }
+    }
+
+    async fn guarded(self, stream: TcpStream, ticket: Ticket) {
+        let (context, shared, peer) = (self.context(), self.shared.clone(), self.peer);
+        // A task of its own, so that a panic ends this session alone and is on record.
+        let task = tokio::spawn(self.serve(stream, ticket));
+        if task.await.is_err_and(|error| error.is_panic()) {
+            tracing::error!("a session of {peer} ended by a panic");
+            best_effort(shared.audit.append(vec![Draft::end(&context, "panic", &SessionCounts::default())]).await);
         }
     }
 
@@ -198,7 +244,7 @@ impl Connection {
             let event = SecurityEvent { kind, account: None, session: "", listener: &listener, peer: self.peer };
             self.shared.audit.tell_security(&event);
         }
-        let draft = Draft::refuse(self.peer, &listener, reason);
+        let draft = Draft::refuse(self.peer, self.proxy, &listener, reason);
         best_effort(self.shared.audit.append_unauthenticated(self.peer.ip(), draft).await);
     }
 
@@ -211,12 +257,12 @@ impl Connection {
             return; // The peer is gone already.
         }
         let shared = self.shared.clone();
-        let config = match &self.config.transport {
+        let tls = match &self.config.transport {
             Transport::Plaintext => return session::run(self.accepted(stream, None, ticket), shared).await,
-            Transport::Tls(config) => config.clone(),
+            Transport::Tls(tls) => tls.clone(),
         };
         let (deadline, gives_way) = (self.at + self.handshake_timeout, ticket.gives_way());
-        let acceptor = tokio_rustls::TlsAcceptor::from(config);
+        let acceptor = tokio_rustls::TlsAcceptor::from(tls.config.clone());
         let handshake = tokio::select! {
             biased;
             () = shared.shutdown.cancelled() => return,
@@ -225,25 +271,37 @@ impl Connection {
         };
         let reason = match handshake {
             Err(_) => "tls.handshake-timeout",
-            Ok(Err(_)) => "tls.handshake",
+            Ok(Err(error)) => tls::refusal_of(&error),
             Ok(Ok(stream)) => match peer_certificate(&stream) {
                 Err(()) => "tls.certificate",
                 Ok(certificate) => return session::run(self.accepted(stream, certificate, ticket), shared).await,
             },
         };
         drop(ticket);
+        if let ("tls.crl-expired", Some(clients)) = (reason, &tls.clients) {
+            clients.tell_expired(&self.config.address.to_string());
+        }
         self.refuse(reason).await;
     }
 
     fn accepted<S>(self, stream: S, certificate: Option<PeerCertificate>, ticket: Ticket) -> Accepted<S> {
         let listener = self.config.address.to_string();
-        Accepted { stream, peer: self.peer, certificate, listener, upstream: self.upstream, at: self.at, ticket }
+        Accepted {
+            stream,
+            peer: self.peer,
+            proxy: self.proxy,
+            certificate,
+            listener,
+            upstream: self.upstream,
+            at: self.at,
+            ticket,
+        }
     }
 }
 
 fn peer_certificate<S>(stream: &tokio_rustls::server::TlsStream<S>) -> Result<Option<PeerCertificate>, ()> {
-    let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-    leaf.map(|der| PeerCertificate::from_der(der).map_err(|_| ())).transpose()
+    let chain = stream.get_ref().1.peer_certificates();
+    chain.map(|chain| PeerCertificate::from_chain(chain).map_err(|_| ())).transpose()
 }
 
 #[cfg(test)]
@@ -254,7 +312,7 @@ mod tests {
     fn connections_are_counted_by_address_and_by_ipv6_network() {
         let admission =
             Admission::new(ConnectionLimits { unauthenticated_per_address: 1, ..ConnectionLimits::default() });
-        let enter = |address: &str| admission.enter(address.parse().expect("an address"));
+        let enter = |address: &str| admission.enter(Some(address.parse().expect("an address")));
         let _first = enter("2001:db8::1").expect("room");
         assert_eq!(enter("2001:db8::2").err(), Some(NoRoom::UnauthenticatedPerAddress));
         assert!(enter("2001:db8:0:1::1").is_ok());
