@@ -24,6 +24,7 @@ pub mod report;
 
 pub mod upstream;
 
+pub mod admission;
 pub mod listener;
 pub mod session;
 

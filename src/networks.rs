@@ -52,6 +52,15 @@ impl fmt::Display for Network {
     }
 }
 
+/// What counts as one peer: an IPv4 address, or a /64 of IPv6, which one customer has for itself.
+#[must_use]
+pub fn host_network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => IpAddr::V4(v4),
+        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & !u128::from(u64::MAX)).into()),
+    }
+}
+
 /// Who may connect: in `allow` (everybody, when it is absent) and not in `except`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NetworkAcl {

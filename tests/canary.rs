@@ -143,7 +143,7 @@ fn write_policy(folder: &Path, upstream: SocketAddr) {
 listeners: [{{ address: "127.0.0.1:0", plaintext: true }}]
 upstreams: {{ pbx: {{ address: "{upstream}", username: amiwall, secret: {{ file: secret }} }} }}
 audit: {{ directory: audit, security_log: security }}
-limits: {{ failed_logins: {{ rate: 100000/minute, lockout: 1s }}, connections_per_address: 500 }}
+limits: {{ failed_logins: {{ rate: 100000/minute, lockout: 1s }}, connections_per_address: 500, unauthenticated_per_address: 500, unauthenticated: 500 }}
 roles:
   dialer:
     allow: [Ping, Originate, SendText, DBPut]

@@ -11,7 +11,8 @@ const AMIWALL: &str = env!("CARGO_BIN_EXE_amiwall");
 /// The hash of a random secret that nobody has.
 const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$1AaAmtkop+TDbvLVH/1g2g$rNU8QA1Rfd+Uy6I6a7k6xhxjonkWbl2KriDg88GseSk";
 /// First words of reason codes, as in `family.word`.
-const FAMILIES: [&str; 9] = ["actions", "audit", "limits", "login", "message", "networks", "params", "tls", "upstream"];
+const FAMILIES: [&str; 10] =
+    ["actions", "audit", "limits", "login", "message", "networks", "params", "proxy", "tls", "upstream"];
 /// Texts of the source that look like a code and are none: files, keys of the policy.
 const NO_CODES: [&str; 7] =
     ["actions.tsv", "audit.directory", "audit.key", "audit.lock", "audit.pub", "audit.reserve", "limits.actions"];

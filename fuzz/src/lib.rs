@@ -10,6 +10,8 @@ mod oracle;
 mod random;
 #[path = "../../tests/differential/reader.rs"]
 mod reader;
+#[path = "../../tests/differential/scoped.rs"]
+mod scoped;
 #[path = "../../tests/differential/targets.rs"]
 mod targets;
 #[path = "../../tests/differential/targets_log.rs"]

@@ -20,6 +20,8 @@ pub struct SessionContext {
     pub identity: Option<String>,
     /// The client's address.
     pub peer: Option<SocketAddr>,
+    /// The proxy that said so.
+    pub proxy: Option<SocketAddr>,
     /// The listener's address as the policy spells it.
     pub listener: String,
     /// The upstream's name.
@@ -59,15 +61,18 @@ impl Draft {
     /// A connection was accepted. `session` is left out of the context: this record's seq makes it.
     #[must_use]
     pub fn connect(context: &SessionContext) -> Self {
-        Self::of_session(Kind::Connect, &SessionContext { session: String::new(), ..context.clone() }).under(context)
+        let mut draft = Self::of_session(Kind::Connect, &SessionContext { session: String::new(), ..context.clone() });
+        draft.proxy(context.proxy);
+        draft.under(context)
     }
 
     /// A connection was refused. `reason` is a code of the closed list.
     #[must_use]
-    pub fn refuse(peer: SocketAddr, listener: &str, reason: &str) -> Self {
+    pub fn refuse(peer: SocketAddr, proxy: Option<SocketAddr>, listener: &str, reason: &str) -> Self {
         let mut draft = Self::new(Kind::Refuse);
         json::plain(&mut draft.members, "peer", peer);
         json::text(&mut draft.members, "listener", listener);
+        draft.proxy(proxy);
         json::plain(&mut draft.members, "decision", "deny");
         json::text(&mut draft.members, "reason", reason);
         draft
@@ -305,6 +310,12 @@ impl Draft {
         }
         json::text_if_any(&mut self.members, "listener", &context.listener);
         json::text_if_any(&mut self.members, "upstream", &context.upstream);
+    }
+
+    fn proxy(&mut self, proxy: Option<SocketAddr>) {
+        if let Some(proxy) = proxy {
+            json::plain(&mut self.members, "proxy", proxy);
+        }
     }
 
     fn hold(&mut self, message: &Message, shown: Shown) {

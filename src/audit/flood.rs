@@ -18,6 +18,8 @@ pub(super) const WINDOW: Duration = Duration::from_secs(60);
 const EXACT_MAX: u32 = 10;
 /// Records of all addresses in a window.
 const EXACT_TOTAL_MAX: u32 = 600;
+/// Bytes of all records in a window: a stranger chooses how long the names of his headers are.
+const BYTES_MAX: usize = 256 * 1_024;
 /// Addresses that are told apart in a window.
 const ADDRESSES_MAX: usize = 512;
 
@@ -48,6 +50,7 @@ struct Seen {
 pub(super) struct Flood {
     window_end: Option<Instant>,
     exact_total: u32,
+    bytes: usize,
     sources: HashMap<Source, Seen>,
     /// Counts of addresses for which there was no room.
     others: Counts,
@@ -72,7 +75,7 @@ impl Flood {
         let counted = if has_room {
             let seen = self.sources.entry(source).or_default();
             let exact = seen.exact.entry(kind).or_default();
-            if *exact < EXACT_MAX && self.exact_total < EXACT_TOTAL_MAX {
+            if *exact < EXACT_MAX && self.exact_total < EXACT_TOTAL_MAX && self.bytes < BYTES_MAX {
                 *exact += 1;
                 self.exact_total += 1;
                 return Admission::Write;
@@ -84,6 +87,11 @@ impl Flood {
         *counted.entry(kind).or_default() += 1;
         let is_first = !std::mem::replace(&mut self.has_counted, true);
         Admission::Count { come_back: is_first.then_some(window_end) }
+    }
+
+    /// A record that was admitted is so long.
+    pub(super) fn charge(&mut self, len: usize) {
+        self.bytes = self.bytes.saturating_add(len);
     }
 
     /// The counts of a window that is over, as records.
@@ -116,6 +124,22 @@ fn count_record(source: Option<Source>, counts: &Counts) -> Draft {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_records_together_have_so_many_bytes() {
+        let mut flood = Flood::default();
+        let now = Instant::now();
+        let mut exact = 0;
+        for number in 0..1_000_u32 {
+            if flood.admit(IpAddr::V4(number.into()), Kind::Action, now) == Admission::Write {
+                flood.charge(16 * 1_024);
+                exact += 1;
+            }
+        }
+        assert_eq!(exact, 16);
+        assert_eq!(flood.take_expired(now + WINDOW).len(), ADDRESSES_MAX - 16 + 1);
+        assert_eq!(flood.admit(ip("192.0.2.1"), Kind::Action, now + WINDOW), Admission::Write, "a new window");
+    }
 
     fn ip(text: &str) -> IpAddr {
         text.parse().expect("an address")

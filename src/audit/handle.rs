@@ -242,6 +242,11 @@ impl Audit {
         }
         let before = u64::try_from(drafts.len()).unwrap_or_default();
         let is_written = admission == Admission::Write;
+        if is_written {
+            let mut members = Vec::new();
+            draft.encode(&mut members, &self.shared.redactor);
+            self.shared.flood.lock().unwrap_or_else(PoisonError::into_inner).charge(members.len());
+        }
         drafts.extend(Some(draft).filter(|_| is_written));
         if drafts.is_empty() {
             return Ok(None);

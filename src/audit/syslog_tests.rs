@@ -114,10 +114,11 @@ fn tls_is_spoken_to_a_receiver_that_is_trusted() {
         certificate: &certs.join("server.crt"),
         key: &certs.join("server.key"),
         client_ca: None,
+        client_crl: None,
         client_certificate_required: false,
         tls13_only: false,
     };
-    let server = crate::tls::server_config(&files).expect("a server");
+    let server = crate::tls::server_tls(&files).expect("a server").config;
     let client = crate::tls::client_config(&certs.join("ca.crt"), None).expect("a client");
     let (listener, address) = listener();
     let receiver = std::thread::spawn(move || {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{Exit, Failure, out};
-use crate::tls::{IssueOptions, issue};
+use crate::tls::{IssueOptions, issue, revoke};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -20,9 +20,24 @@ pub(super) struct Args {
     /// Renew: replace the server and the client certificate that are there. An authority that is there is kept.
     #[arg(long)]
     force: bool,
+    /// Revoke the certificate in this file, which the authority in the folder has issued; may be given several times. All
+    /// that is done is to write `crl.pem`, with what was revoked before.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["names", "client", "force"])]
+    revoke: Vec<PathBuf>,
+    /// Write `crl.pem` without revoking more: a first list, or a new one before the old one expires.
+    #[arg(long, conflicts_with_all = ["names", "client", "force"])]
+    crl: bool,
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    if args.crl || !args.revoke.is_empty() {
+        let path = revoke(&args.directory, &args.revoke).map_err(|error| Failure::incomplete(error.to_string()))?;
+        let path = path.display();
+        out(&format!(
+            "wrote {path}\nIn the policy: tls: {{ …, client_crl: {path} }}; then reload (SIGHUP): sessions with a revoked certificate end."
+        ));
+        return Ok(Exit::Ok);
+    }
     let mut options = IssueOptions { client_name: args.client.clone(), replace: args.force, ..IssueOptions::default() };
     // The first name is the certificate's own; those that the operator gave come first.
     let mut names = if args.names.is_empty() { host_name().into_iter().collect() } else { args.names.clone() };

@@ -1,6 +1,6 @@
 //! `listeners:`: where clients connect, how, from where, and to which Asterisk.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::fields::{Fields, Problems};
 use super::node::{Node, Value};
@@ -43,13 +43,14 @@ fn listener(
     context: &Context<'_>,
     problems: &mut Problems,
 ) -> Option<Listener> {
-    let known = ["address", "tls", "plaintext", "unsafe_plaintext", "networks", "upstream"];
-    let fields = Fields::of(node, "the listener", &known, &["proxy_protocol"], problems);
+    let known = ["address", "tls", "plaintext", "unsafe_plaintext", "networks", "upstream", "proxy_protocol"];
+    let fields = Fields::of(node, "the listener", &known, &[], problems);
     let address = fields.need("address", problems).and_then(|node| node.text(problems));
     let address = address.and_then(|text| Some((text.at, socket_address(&text, problems)?)));
     let transport = transport(&fields, (node.at, address.map(|(_, address)| address)), context, problems);
     let networks =
         fields.take("networks").map_or_else(NetworkAcl::default, |node| networks::acl(node, context, problems));
+    let proxies = fields.take("proxy_protocol").map(|node| proxies(node, address, context, problems));
     let upstream = match fields.take("upstream") {
         Some(node) => node.text(problems).and_then(|text| known_upstream(&text, context, problems)),
         None => only_upstream(node.at, context, problems),
@@ -66,9 +67,38 @@ fn listener(
     seen.push(address);
     let (speaks, transport) = transport?;
     let upstream = upstream?;
-    let summary = ListenerSummary { address, speaks, networks: networks.clone(), upstream: upstream.clone() };
-    let config = transport.map(|transport| ListenerConfig { address, transport, networks, upstream });
+    let summary = ListenerSummary {
+        address,
+        speaks,
+        networks: networks.clone(),
+        proxies: proxies.clone(),
+        upstream: upstream.clone(),
+    };
+    let config = transport.map(|transport| ListenerConfig { address, transport, networks, proxies, upstream });
     Some(Listener { summary, config })
+}
+
+/// Who says in a header whose connection it is. Who can reach the listener as one of them can be anybody.
+fn proxies(
+    node: &Node,
+    address: Option<(Position, SocketAddr)>,
+    context: &Context<'_>,
+    problems: &mut Problems,
+) -> NetworkAcl {
+    let fields = Fields::of(node, "`proxy_protocol`", &["from"], &[], problems);
+    let Some(from) = fields.need("from", problems) else { return NetworkAcl::new(Some(Vec::new()), Vec::new()) };
+    let proxies = networks::list(from, context, problems);
+    let is_on_loopback = address.is_some_and(|(_, address)| address.ip().to_canonical().is_loopback());
+    let loopback = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+    if proxies.is_open() {
+        let help = "list the addresses of the proxies only".to_owned();
+        problems.warn(from.at, "whoever connects may say that he is at any address", Some(help));
+    } else if !is_on_loopback && loopback.iter().any(|address| proxies.allows(*address)) {
+        let message = "every program on this machine may say that its client is at any address";
+        let help = "leave loopback addresses out, or let the listener have one, for the proxy on this machine alone";
+        problems.warn(from.at, message, Some(help.to_owned()));
+    }
+    proxies
 }
 
 /// Whether the system would not let both listen. Port 0 is any free one.
@@ -162,28 +192,35 @@ fn tls_config(
     context: &Context<'_>,
     problems: &mut Problems,
 ) -> Option<(&'static str, Option<Transport>)> {
-    let known = ["certificate", "key", "client_ca", "client_certificate", "min_version"];
-    let fields = Fields::of(node, "`tls`", &known, &["client_crl", "crl"], problems);
+    let known = ["certificate", "key", "client_ca", "client_crl", "client_certificate", "min_version"];
+    let fields = Fields::of(node, "`tls`", &known, &[], problems);
     let path = |node: &Node, problems: &mut Problems| node.text(problems).map(|text| context.file(&text.text));
     let certificate = fields.need("certificate", problems).and_then(|node| path(node, problems));
     let key = fields.need("key", problems).and_then(|node| path(node, problems));
     let client_ca = fields.take("client_ca").map(|node| path(node, problems));
+    let client_crl = fields.take("client_crl").map(|node| path(node, problems));
     let client_certificate = fields.take("client_certificate");
     let required = client_certificate.and_then(|node| values::word(node, &["optional", "required"], problems));
     if let (Some(node), None) = (client_certificate, &client_ca) {
         let message = "`client_certificate` needs `client_ca`: whose certificates are accepted";
         problems.error(node.at, message, Some("client_ca: certs/ca.crt".to_owned()));
     }
+    if let (Some(node), None) = (fields.take("client_crl"), &client_ca) {
+        let message = "`client_crl` needs `client_ca`: whose certificates are accepted";
+        problems.error(node.at, message, Some("client_ca: certs/ca.crt".to_owned()));
+    }
     let min_version = fields.take("min_version").and_then(|node| values::word(node, &["1.2", "1.3"], problems));
     let (certificate, key) = (certificate?, key?);
-    let client_ca = match client_ca {
-        Some(path) => Some(path?),
-        None => None,
-    };
+    // A path that is none was told.
+    if matches!(client_ca, Some(None)) || matches!(client_crl, Some(None)) {
+        return None;
+    }
+    let (client_ca, client_crl) = (client_ca.flatten(), client_crl.flatten());
     let files = ServerTlsFiles {
         certificate: &certificate,
         key: &key,
         client_ca: client_ca.as_deref(),
+        client_crl: client_crl.as_deref(),
         client_certificate_required: required == Some("required"),
         tls13_only: min_version == Some("1.3"),
     };
@@ -197,13 +234,22 @@ fn tls_config(
     }
     let at = fields.take("key").map_or(node.at, |node| node.at);
     secrets::check_mode(&key, at, problems);
-    match tls::server_config(&files) {
-        Ok(config) => Some((speaks, Some(Transport::Tls(config)))),
+    match tls::server_tls(&files) {
+        Ok(tls) => {
+            let at = fields.take("client_crl").map_or(node.at, |node| node.at);
+            for warning in &tls.warnings {
+                let help = "put a new list in its place, and reload (`amiwall certs DIR --crl` makes one)";
+                problems.warn(at, warning.clone(), Some(help.to_owned()));
+            }
+            Some((speaks, Some(Transport::Tls(tls))))
+        }
         Err(error) => {
             let named = if error.path() == Some(key.as_path()) {
                 "key"
             } else if error.path().is_some() && error.path() == files.client_ca {
                 "client_ca"
+            } else if error.path().is_some() && error.path() == files.client_crl {
+                "client_crl"
             } else {
                 "certificate"
             };

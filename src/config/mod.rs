@@ -30,9 +30,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::admission::ConnectionLimits;
 use crate::audit::AuditConfig;
 use crate::identity::{FailedLogins, Identities, Identity};
-use crate::listener::{ConnectionLimits, ListenerConfig};
+use crate::listener::ListenerConfig;
 use crate::networks::{Network, NetworkAcl};
 use crate::policy::Policy;
 use crate::policy::spec::{ActionSpec, ClientSpec, LimitSpec, PolicySpec, Position, RoleSpec};
@@ -138,6 +139,8 @@ pub struct ListenerSummary {
     pub speaks: &'static str,
     /// Who may connect.
     pub networks: NetworkAcl,
+    /// Proxies that say whose connection each is.
+    pub proxies: Option<NetworkAcl>,
     /// The upstream of its clients.
     pub upstream: String,
 }

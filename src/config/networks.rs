@@ -41,6 +41,14 @@ pub(super) fn acl(node: &Node, context: &Context<'_>, problems: &mut Problems) -
     NetworkAcl::new(allow, except)
 }
 
+/// A list alone, not empty.
+pub(super) fn list(node: &Node, context: &Context<'_>, problems: &mut Problems) -> NetworkAcl {
+    if matches!(&node.value, Value::List(list) if list.is_empty()) {
+        problems.error(node.at, "the list is empty", Some("[10.0.0.5]".to_owned()));
+    }
+    NetworkAcl::new(Some(resolve(node, context, problems)), Vec::new())
+}
+
 fn resolve(node: &Node, context: &Context<'_>, problems: &mut Problems) -> Vec<Network> {
     let mut list = Vec::new();
     for text in values::texts(node, problems) {

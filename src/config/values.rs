@@ -110,22 +110,38 @@ pub(super) fn texts(node: &Node, problems: &mut Problems) -> Vec<Spanned> {
 
 /// `limits:`.
 pub(super) fn limits(node: &Node, problems: &mut Problems) -> Limits {
-    let known =
-        ["connections", "connections_per_address", "handshake_timeout", "login_timeout", "failed_logins", "actions"];
+    let known = [
+        "connections",
+        "connections_per_address",
+        "unauthenticated",
+        "unauthenticated_per_address",
+        "handshake_timeout",
+        "login_timeout",
+        "packet_timeout",
+        "failed_logins",
+        "actions",
+    ];
     let fields = Fields::of(node, "`limits`", &known, &[], problems);
     let mut limits = Limits::default();
     let connections = &mut limits.connections;
-    if let Some(number) = fields.take("connections").and_then(|node| count(node, problems)) {
-        connections.connections = number;
+    for (key, limit) in [
+        ("connections", &mut connections.connections),
+        ("connections_per_address", &mut connections.connections_per_address),
+        ("unauthenticated", &mut connections.unauthenticated),
+        ("unauthenticated_per_address", &mut connections.unauthenticated_per_address),
+    ] {
+        if let Some(number) = fields.take(key).and_then(|node| count(node, problems)) {
+            *limit = number;
+        }
     }
-    if let Some(number) = fields.take("connections_per_address").and_then(|node| count(node, problems)) {
-        connections.connections_per_address = number;
-    }
-    if let Some(time) = fields.take("handshake_timeout").and_then(|node| duration(node, problems)) {
-        connections.handshake_timeout = time;
-    }
-    if let Some(time) = fields.take("login_timeout").and_then(|node| duration(node, problems)) {
-        connections.login_timeout = time;
+    for (key, limit) in [
+        ("handshake_timeout", &mut connections.handshake_timeout),
+        ("login_timeout", &mut connections.login_timeout),
+        ("packet_timeout", &mut connections.packet_timeout),
+    ] {
+        if let Some(time) = fields.take(key).and_then(|node| duration(node, problems)) {
+            *limit = time;
+        }
     }
     if let Some(failed) = fields.take("failed_logins").and_then(|node| failed_logins(node, problems)) {
         limits.failed_logins = failed;

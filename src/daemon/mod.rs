@@ -13,19 +13,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::admission::{Admission, HashSlots, Occupancy};
 use crate::audit::{Audit, Draft, StartOptions, best_effort};
 use crate::config::{Config, Outline};
 use crate::identity::LoginMemory;
-use crate::listener::{Connections, Listener, ListenerConfig};
+use crate::listener::{Listener, ListenerConfig, Transport};
 use crate::policy::Buckets;
 use crate::sandbox::Sandbox;
-use crate::session::{Shared, Snapshot};
+use crate::session::{Entrance, Shared, Snapshot};
 use crate::upstream::{ActionIds, Connector, UpstreamConfig, track};
 
 use admin::AdminSocket;
@@ -89,7 +90,7 @@ struct Running {
 pub struct Daemon {
     shared: Arc<Shared>,
     snapshot: watch::Sender<Arc<Snapshot>>,
-    connections: Arc<Connections>,
+    admission: Arc<Admission>,
     connectors: BTreeMap<String, Arc<Connector>>,
     listeners: BTreeMap<String, Running>,
     /// Who watches the calls at an upstream, by its name.
@@ -106,15 +107,23 @@ pub struct Daemon {
 }
 
 fn snapshot_of(config: &Config, generation: u64) -> Arc<Snapshot> {
-    let networks: HashMap<_, _> =
-        config.listeners.iter().map(|listener| (listener.address.to_string(), listener.networks.clone())).collect();
+    let listeners = config.listeners.iter().map(|listener| {
+        let certificates = match &listener.transport {
+            Transport::Tls(tls) => tls.clients.clone(),
+            Transport::Plaintext => None,
+        };
+        let entrance =
+            Entrance { networks: listener.networks.clone(), proxies: listener.proxies.clone(), certificates };
+        (listener.address.to_string(), entrance)
+    });
     Arc::new(Snapshot {
         generation,
         policy: config.policy.clone(),
         identities: config.identities.clone(),
         digest: config.digest.clone(),
-        networks,
+        listeners: listeners.collect(),
         login_timeout: config.limits.login_timeout,
+        packet_timeout: config.limits.packet_timeout,
     })
 }
 
@@ -159,13 +168,13 @@ impl Daemon {
             memory,
             buckets,
             action_ids: ActionIds::default(),
-            hash_slots: Arc::new(Semaphore::new(hash_slots)),
+            hash_slots: HashSlots::new(hash_slots),
             shutdown: CancellationToken::new(),
         });
         let mut daemon = Self {
             shared,
             snapshot,
-            connections: Connections::new(config.limits),
+            admission: Admission::new(config.limits),
             connectors: BTreeMap::new(),
             listeners: BTreeMap::new(),
             trackers: BTreeMap::new(),
@@ -198,6 +207,12 @@ impl Daemon {
         self.listeners.values().map(|running| running.address).collect()
     }
 
+    /// How many connections there are, and how many argon2 slots are free.
+    #[must_use]
+    pub fn occupancy(&self) -> (Occupancy, usize) {
+        (self.admission.occupancy(), self.shared.hash_slots.free().0)
+    }
+
     /// Puts another configuration in force. What is new is bound first; nothing changes if that fails.
     ///
     /// # Errors
@@ -219,7 +234,7 @@ impl Daemon {
         let record = Draft::policy(&config.digest, &config.path, identities, "reload", &changes);
         self.shared.audit.commit(record).await.map_err(|error| DaemonError::Audit(error.to_string()))?;
         self.outline = config.outline.clone();
-        self.connections.set_limits(config.limits);
+        self.admission.set_limits(config.limits);
         self.shared.memory.set_failed_logins(config.failed_logins);
         self.shared.memory.forget_changed(&config.identities);
         let clients: Vec<_> = config.policy.clients().collect();
@@ -318,7 +333,7 @@ impl Daemon {
             let (config, config_seen) = watch::channel(Arc::new(listener.clone()));
             let (upstream, upstream_seen) = watch::channel(connector.clone());
             let failed = |source| DaemonError::Bind { address: listener.address, source };
-            let socket = Listener::bind(config_seen, upstream_seen, self.connections.clone()).await.map_err(failed)?;
+            let socket = Listener::bind(config_seen, upstream_seen, self.admission.clone()).await.map_err(failed)?;
             let address = socket.local_addr().map_err(failed)?;
             bound.push((socket, key, Running { address, config, upstream, stop: CancellationToken::new() }));
         }

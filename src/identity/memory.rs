@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use aws_lc_rs::hmac;
 
 use super::{ClientName, Identities, Identity, Locks, Now, StoredSecret};
+use crate::networks::host_network;
 
 /// Addresses whose failures are counted; beyond it the oldest are forgotten.
 const FAILURES_MAX: usize = 65_536;
@@ -145,7 +146,7 @@ impl LoginMemory {
         let slot = identity.secrets.get(which).map(|stored| self.slot(identity, stored));
         let remembered = lock(&self.remembered);
         let known = slot.and_then(|slot| remembered.get(&slot));
-        known.is_some_and(|known| known.addresses.contains(&network_of(peer)))
+        known.is_some_and(|known| known.addresses.contains(&host_network(peer)))
     }
 
     /// Remembers that `secret` is that one of the identity's.
@@ -162,7 +163,7 @@ impl LoginMemory {
         let Some(slot) = identity.secrets.get(which).map(|stored| self.slot(identity, stored)) else { return };
         let mut remembered = lock(&self.remembered);
         let Some(known) = remembered.get_mut(&slot) else { return };
-        let address = network_of(peer);
+        let address = host_network(peer);
         if !known.addresses.contains(&address) {
             if known.addresses.len() >= ADDRESSES_MAX {
                 known.addresses.remove(0);
@@ -242,16 +243,8 @@ fn make_room(failures: &mut HashMap<FailureKey, Failures>, settings: &FailedLogi
     }
 }
 
-/// What counts as one address: one IPv6 customer has a /64.
-fn network_of(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V4(v4) => IpAddr::V4(v4),
-        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & !u128::from(u64::MAX)).into()),
-    }
-}
-
 fn keys(peer: IpAddr, identity: Option<&str>) -> impl Iterator<Item = FailureKey> {
-    let address = network_of(peer);
+    let address = host_network(peer);
     let identity = identity.map(|identity| (address, Some(identity.to_ascii_lowercase())));
     std::iter::once((address, None)).chain(identity)
 }

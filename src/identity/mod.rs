@@ -156,6 +156,8 @@ impl Now {
 #[expect(missing_docs, reason = "the names say it; LoginRefusal::code is what is documented")]
 pub enum LoginRefusal {
     Certificate,
+    Connections,
+    ConnectionsPerAddress,
     Expired,
     Locked,
     LockedByAdmin,
@@ -171,6 +173,8 @@ impl LoginRefusal {
     pub const fn code(self) -> &'static str {
         match self {
             Self::Certificate => "login.certificate",
+            Self::Connections => "limits.connections",
+            Self::ConnectionsPerAddress => "limits.connections_per_address",
             Self::Expired => "login.expired",
             Self::Locked => "login.locked",
             Self::LockedByAdmin => "login.locked-by-admin",

@@ -202,6 +202,7 @@ fn certificates_alone_and_together_with_a_secret() {
         names: vec![name.to_owned()],
         spki_sha256: "ab".repeat(32),
         not_after,
+        chain: Vec::new(),
     };
     let alone = Identity {
         secrets: Vec::new(),
@@ -346,7 +347,12 @@ fn the_memory_lets_in_and_tells_nothing() {
 #[test]
 fn a_certificate_that_is_enough_is_no_guess() {
     let now = Now::read().wall;
-    let certificate = PeerCertificate { names: vec!["a.example".into()], spki_sha256: String::new(), not_after: now };
+    let certificate = PeerCertificate {
+        names: vec!["a.example".into()],
+        spki_sha256: String::new(),
+        not_after: now,
+        chain: Vec::new(),
+    };
     let wanted = Some(CertificateMatch::San("a.example".into()));
     let alone = Identity { secrets: Vec::new(), certificate: wanted.clone(), ..identity("alone") };
     let gate = Gate::new(vec![alone, Identity { certificate: wanted, ..identity("both") }, identity("bob")]);
@@ -395,4 +401,19 @@ fn what_is_shown_of_a_stored_secret_does_not_help_to_guess_it() {
     assert!(!shown.contains("$argon2id") && shown.contains("memory_kib: 8"), "{shown}");
     let recoverable = format!("{:?}", Identity { secrets: vec![recoverable("hunter2")], ..identity("alice") });
     assert!(!recoverable.contains("hunter2"), "{recoverable}");
+}
+
+#[test]
+fn a_remembered_secret_does_not_help_who_is_locked_or_removed() {
+    let gate = Gate::new(vec![identity("alice"), identity("bob")]);
+    assert!(gate.log_in("alice", "right").is_ok());
+    gate.memory.locks().set("alice", true);
+    assert_eq!(gate.try_it(&gate.attempt("alice", "right")), (Err(LoginRefusal::LockedByAdmin), true));
+    gate.memory.locks().set("alice", false);
+    let gate = Gate { identities: Identities::new(vec![identity("bob")]), ..gate };
+    assert_eq!(gate.try_it(&gate.attempt("alice", "right")), (Err(LoginRefusal::UnknownIdentity), true));
+    gate.memory.forget_changed(&gate.identities);
+    // Back again, it has to prove itself again.
+    let gate = Gate { identities: Identities::new(vec![identity("alice")]), ..gate };
+    assert!(gate.try_it(&gate.attempt("alice", "right")).1);
 }

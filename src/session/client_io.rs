@@ -12,6 +12,8 @@ use crate::ami::{Decoder, Limits};
 
 /// Bytes read from a client at once.
 const READ_LEN: usize = 4 * 1_024;
+/// Bytes that are read before login, in all: some logins are tried with less than 4 KiB each.
+const LOGIN_BYTES_MAX: usize = 64 * 1_024;
 /// A write to a client that takes longer ends its session.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a close may take (a TLS close_notify to a peer that does not read).
@@ -22,16 +24,25 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 pub(super) struct ClientIo<S> {
     stream: S,
     pub(super) decoder: Decoder,
+    /// Bytes read so far.
+    taken: usize,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> ClientIo<S> {
     pub(super) const fn new(stream: S) -> Self {
-        Self { stream, decoder: Decoder::client(Limits::LOGIN) }
+        Self { stream, decoder: Decoder::client(Limits::LOGIN), taken: 0 }
     }
 
     /// Feeds what has arrived to the decoder; `false` at the end of the stream. Cancel-safe.
     pub(super) async fn read(&mut self) -> io::Result<bool> {
-        read(&mut self.stream, &mut self.decoder).await
+        let len = read(&mut self.stream, &mut self.decoder).await?;
+        self.taken += len;
+        Ok(len > 0)
+    }
+
+    /// Whether the peer has sent more than anybody needs to log in.
+    pub(super) const fn has_said_enough(&self) -> bool {
+        self.taken > LOGIN_BYTES_MAX
     }
 
     pub(super) async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -63,7 +74,7 @@ pub(super) struct ClientReader<S> {
 impl<S: AsyncRead + Unpin> ClientReader<S> {
     /// As [`ClientIo::read`].
     pub(super) async fn read(&mut self) -> io::Result<bool> {
-        let has_more = read(&mut self.reader, &mut self.decoder).await?;
+        let has_more = read(&mut self.reader, &mut self.decoder).await? > 0;
         self.is_closed = !has_more;
         Ok(has_more)
     }
@@ -86,7 +97,7 @@ impl<S: AsyncWrite + Unpin> ClientWriter<S> {
     }
 }
 
-async fn read<R: AsyncRead + Unpin>(reader: &mut R, decoder: &mut Decoder) -> io::Result<bool> {
+async fn read<R: AsyncRead + Unpin>(reader: &mut R, decoder: &mut Decoder) -> io::Result<usize> {
     std::future::poll_fn(|cx| {
         // On the stack and only while polled: an idle session holds no buffer.
         let mut buffer = [0; READ_LEN];
@@ -96,7 +107,7 @@ async fn read<R: AsyncRead + Unpin>(reader: &mut R, decoder: &mut Decoder) -> io
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Ready(Ok(())) => {
                 decoder.feed(buffer.filled());
-                Poll::Ready(Ok(!buffer.filled().is_empty()))
+                Poll::Ready(Ok(buffer.filled().len()))
             }
         }
     })

@@ -3,6 +3,7 @@
 //! Packets that arrived together are recorded together (one wait for the disk) and forwarded in one write. A batch ends
 //! behind a packet that Asterisk would read nothing behind until it is over; what comes later is judged later.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -29,8 +30,6 @@ const OUTSTANDING_MAX: usize = 128;
 const READ_AHEAD_MAX: usize = 64 * 1_024;
 /// What a client that has closed its side gets for actions that Asterisk has not answered (an Originate rings for 30 s).
 const CLOSED_TIMEOUT: Duration = Duration::from_secs(60);
-/// A packet that has begun must be whole within this time (people type).
-const PACKET_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// What was read: a message, or what is wrong with it.
 type Packet = Result<Message, Malformed>;
@@ -42,7 +41,7 @@ pub(super) async fn run<S: AsyncRead + Unpin>(
     outlet: &Mutex<Outlet>,
 ) -> SessionEnd {
     loop {
-        if let Err(end) = until_ready(live, &mut reader).await {
+        if let Err(end) = read_until(live, &mut reader, is_ready).await {
             return end;
         }
         let packets = match read_batch(live, &mut reader).await {
@@ -59,16 +58,21 @@ pub(super) async fn run<S: AsyncRead + Unpin>(
     }
 }
 
-/// Waits until Asterisk would read the next packet. Meanwhile what the client sends is read, so far as there is room, so
-/// that its end is seen; a client that has gone gets some time for what is outstanding, since it may only have closed its
-/// sending side.
-async fn until_ready<S: AsyncRead + Unpin>(live: &Live, reader: &mut ClientReader<S>) -> Result<(), SessionEnd> {
-    let is_ready = |correlation: &Correlation| {
-        !correlation.is_blocked()
-            && correlation.outstanding() < OUTSTANDING_MAX
-            && correlation.kept_back() < OUTSTANDING_MAX
-    };
-    let ready = live.until(is_ready);
+/// Whether Asterisk would read the next packet.
+fn is_ready(correlation: &Correlation) -> bool {
+    !correlation.is_blocked()
+        && correlation.outstanding() < OUTSTANDING_MAX
+        && correlation.kept_back() < OUTSTANDING_MAX
+}
+
+/// Waits until that is so. Meanwhile what the client sends is read, so far as there is room, so that its end is seen; a
+/// client that has gone gets some time for what is outstanding, since it may only have closed its sending side.
+async fn read_until<S: AsyncRead + Unpin>(
+    live: &Live,
+    reader: &mut ClientReader<S>,
+    is_so: impl Fn(&Correlation) -> bool,
+) -> Result<(), SessionEnd> {
+    let ready = live.until(is_so);
     tokio::pin!(ready);
     loop {
         let is_closed = reader.is_closed;
@@ -96,6 +100,10 @@ async fn read_batch<S: AsyncRead + Unpin>(
 ) -> Result<Vec<Packet>, SessionEnd> {
     let mut begun: Option<Instant> = None;
     loop {
+        // What was read and not judged is as if it had not come.
+        if live.stopping.is_cancelled() {
+            std::future::pending::<()>().await;
+        }
         let mut packets = Vec::new();
         while packets.len() < BATCH_MAX
             && let Some(packet) = reader.decoder.next_message()
@@ -110,10 +118,11 @@ async fn read_batch<S: AsyncRead + Unpin>(
             return Ok(packets);
         }
         if reader.is_closed {
-            live.finish().await;
+            live.finish_within(CLOSED_TIMEOUT).await;
             return Err(SessionEnd::ClientClosed);
         }
-        let deadline = reader.decoder.is_mid_packet().then(|| *begun.get_or_insert_with(Instant::now) + PACKET_TIMEOUT);
+        let time = live.shared.snapshot().packet_timeout;
+        let deadline = reader.decoder.is_mid_packet().then(|| *begun.get_or_insert_with(Instant::now) + time);
         let packet_timeout = async {
             match deadline {
                 Some(deadline) => tokio::time::sleep_until(deadline).await,
@@ -123,12 +132,13 @@ async fn read_batch<S: AsyncRead + Unpin>(
         tokio::select! {
             biased;
             () = live.stopping.cancelled() => std::future::pending().await,
+            // Before what is read: bytes that never stop coming do not put it off.
+            () = packet_timeout => return Err(SessionEnd::PacketTimeout),
             read = reader.read() => match read {
                 // Whole packets before a half-close are answered, as Asterisk does; an unfinished one is dropped.
                 Ok(_) => {}
                 Err(_) => return Err(SessionEnd::ClientClosed),
             },
-            () = packet_timeout => return Err(SessionEnd::PacketTimeout),
         }
     }
 }
@@ -171,37 +181,25 @@ async fn handle<S: AsyncRead + Unpin>(
     outlet: &Mutex<Outlet>,
     packets: Vec<Packet>,
 ) -> Result<(), SessionEnd> {
+    let judging = live.judging();
     // Taken first: nobody else writes between what is judged here and its bytes.
     let mut outlet_guard = outlet.lock().await;
-    let mut snapshot = live.shared.snapshot();
+    let snapshot = live.shared.snapshot();
     let numbered = packets.into_iter().map(|packet| (record_id(live), packet));
-    let mut decisions: Vec<(String, Decision)> = numbered
+    let decisions: Vec<(String, Decision)> = numbered
         .map(|(id, packet)| {
             let decision = judge(live, &snapshot, packet, &id);
             (id, decision)
         })
         .collect();
     record_trips(live).await;
-    let recorded = loop {
-        let ids: Vec<String> = decisions.iter().map(|(id, _)| id.clone()).collect();
-        match live.shared.audit.record(&live.context(), decisions).await {
-            Err((_, unrecorded)) => return refuse_unrecorded(live, unrecorded).await,
-            Ok(recorded) => {
-                let now = live.shared.snapshot();
-                if now.generation == snapshot.generation {
-                    break recorded.into_iter().zip(ids);
-                }
-                // The policy changed while the disk was waited for: what is sent is judged by the one in force.
-                snapshot = now;
-                // Under the same ids: of two records with one id the last counts.
-                let again = recorded.into_iter().zip(ids);
-                decisions = again.map(|(one, id)| judge_anew(live, &snapshot, one.into_inner(), id)).collect();
-            }
-        }
+    let recorded = match record(live, snapshot, decisions).await {
+        Ok(recorded) => recorded,
+        Err(unrecorded) => return refuse_unrecorded(live, unrecorded).await,
     };
     let mut wait = Duration::ZERO;
     let mut last = None;
-    for (decision, record_id) in recorded {
+    for (record_id, decision) in recorded {
         match decision.split() {
             Split::Refuse(denial) => wait += refuse(live, denial.get())?,
             Split::Forward(permit) if ends_batch_here(permit.get().action()) => last = Some(permit),
@@ -211,14 +209,57 @@ async fn handle<S: AsyncRead + Unpin>(
             Split::Forward(permit) => forward(live, &mut outlet_guard, &permit, record_id),
         }
     }
-    outlet_guard.flush().await.map_err(|_| SessionEnd::UpstreamLost)?;
-    drop(outlet_guard);
+    let flushed = outlet_guard.flush().await;
+    drop((outlet_guard, judging));
+    if flushed.is_err() {
+        return Err(live.upstream_lost().await);
+    }
     if wait > Duration::ZERO {
         sleep(wait).await;
     }
     match last {
         Some(permit) => end_of_batch(live, reader, permit.get().action()).await,
         None => resubscribe(live, outlet).await,
+    }
+}
+
+/// Records what was decided under `snapshot`, in its order; gives it back when it cannot be recorded. If the policy changes
+/// while the disk is waited for, what is to be sent is judged by the one in force, and recorded under the same id: of two
+/// records with one id the last counts. A refusal stays as it is on record.
+async fn record(
+    live: &Live,
+    mut snapshot: Arc<Snapshot>,
+    decisions: Vec<(String, Decision)>,
+) -> Result<Vec<(String, Recorded<Decision>)>, Vec<Decision>> {
+    let mut done: BTreeMap<usize, (String, Recorded<Decision>)> = BTreeMap::new();
+    let mut open: Vec<(usize, String, Decision)> =
+        decisions.into_iter().enumerate().map(|(place, (id, decision))| (place, id, decision)).collect();
+    loop {
+        let (places, named): (Vec<_>, Vec<_>) =
+            open.into_iter().map(|(place, id, decision)| ((place, id.clone()), (id, decision))).unzip();
+        let recorded = match live.shared.audit.record(&live.context_under(&snapshot), named).await {
+            Ok(recorded) => places.into_iter().zip(recorded),
+            Err((_, unrecorded)) => {
+                let refused = done.into_iter().map(|(place, (_, decision))| (place, decision.into_inner()));
+                let open = places.into_iter().map(|(place, _)| place).zip(unrecorded);
+                return Err(refused.chain(open).collect::<BTreeMap<_, _>>().into_values().collect());
+            }
+        };
+        let now = live.shared.snapshot();
+        let is_changed = now.generation != snapshot.generation;
+        snapshot = now;
+        open = Vec::new();
+        for ((place, id), decision) in recorded {
+            if is_changed && matches!(decision.get(), Decision::Allow(_)) {
+                let decision = judge_anew(live, &snapshot, decision.into_inner(), &id);
+                open.push((place, id, decision));
+            } else {
+                done.insert(place, (id, decision));
+            }
+        }
+        if open.is_empty() {
+            return Ok(done.into_values().collect());
+        }
     }
 }
 
@@ -244,19 +285,18 @@ fn record_id(live: &Live) -> String {
     format!("{}.{}", live.context().session, live.actions.fetch_add(1, Ordering::Relaxed) + 1)
 }
 
-fn judge_anew(live: &Live, snapshot: &Arc<Snapshot>, decision: Decision, id: String) -> (String, Decision) {
-    let decision = match decision {
+fn judge_anew(live: &Live, snapshot: &Snapshot, decision: Decision, id: &str) -> Decision {
+    match decision {
         Decision::Allow(permit) => {
             let call = call_of(permit.action()).map(<[u8]>::to_vec);
-            let decision = snapshot.policy.decide_anew(&live.client, permit, &id);
+            let decision = snapshot.policy.decide_anew(&live.client, permit, id);
             if let (Decision::Deny(_), Some(call)) = (&decision, call) {
                 live.shared.buckets.call_released(&live.upstream, &call);
             }
             decision
         }
         Decision::Deny(denial) => Decision::Deny(denial),
-    };
-    (id, decision)
+    }
 }
 
 /// The log cannot be written: nothing is forwarded, and the client is told so.
@@ -347,7 +387,9 @@ async fn end_of_batch<S: AsyncRead + Unpin>(
     action: &Action,
 ) -> Result<(), SessionEnd> {
     if action.key() == "waitevent" {
-        return local::wait_event(live, reader, action).await;
+        let seen = reader.decoder.waiting_len();
+        read_until(live, reader, |correlation| correlation.outstanding() == 0).await?;
+        return local::wait_event(live, reader, (action, seen)).await;
     }
     live.answer(local::goodbye(action.id())).map_err(|QueueFull| SessionEnd::SlowClient)?;
     live.finish().await;

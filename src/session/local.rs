@@ -78,13 +78,13 @@ pub(super) async fn subscribe(live: &Live, outlet: &Mutex<Outlet>) -> std::io::R
 }
 
 /// `WaitEvent`: holds events back until there is one, the time is over, or the client sends more; then gives the answer,
-/// the events, and the end (manager.c, `action_waitevent`). Nothing else is read from the client meanwhile.
+/// the events, and the end (manager.c, `action_waitevent`). Of what the client has sent, `seen` bytes were there before.
 pub(super) async fn wait_event<S: AsyncRead + Unpin>(
     live: &Live,
     reader: &mut ClientReader<S>,
-    action: &Action,
+    (action, seen): (&Action, usize),
 ) -> Result<(), SessionEnd> {
-    live.idle().await;
+    let has_sent_more = reader.decoder.waiting_len() > seen;
     let time_is_over = async {
         match wait_time(action.get("Timeout").unwrap_or(b"-1")) {
             Some(time) => tokio::time::sleep(time).await,
@@ -93,6 +93,7 @@ pub(super) async fn wait_event<S: AsyncRead + Unpin>(
     };
     let mut is_closed = false;
     tokio::select! {
+        () = std::future::ready(()), if has_sent_more => {}
         () = an_event(live) => {}
         () = time_is_over => {}
         () = live.stopping.cancelled() => {}

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::client_io::ClientIo;
 use super::{LoggedIn, SessionEnd, Shared, local};
+use crate::admission::{NoRoom, Ticket};
 use crate::ami::{Action, Challenge, EventMask, Message};
 use crate::audit::{Claimed, Draft, SecurityEvent, SecurityKind, SessionContext, best_effort};
 use crate::identity::{ClientName, LoginAttempt, LoginRefusal, Now, SessionGuard};
@@ -19,8 +20,8 @@ use crate::upstream::{Connector, IdPrefix, UpstreamError};
 
 /// Asterisk answers a failed login one second after the packet (manager.c, `action_login`).
 const FAILURE_DELAY: Duration = Duration::from_secs(1);
-/// Packets that are refused before login until the connection is closed.
-const REFUSALS_MAX: u32 = 100;
+/// Packets before login until the connection is closed: an answer is longer than the shortest packet.
+const PACKETS_MAX: u32 = 20;
 
 /// A connection that is not logged in.
 pub(super) struct PreAuth<'a> {
@@ -29,6 +30,7 @@ pub(super) struct PreAuth<'a> {
     pub(super) certificate: Option<PeerCertificate>,
     pub(super) upstream: Arc<Connector>,
     pub(super) at: Instant,
+    pub(super) ticket: Ticket,
 }
 
 /// Greets, and serves the peer until it is logged in.
@@ -38,9 +40,21 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin + Send>(
 ) -> Result<LoggedIn, SessionEnd> {
     let deadline = pre_auth.at + pre_auth.shared.snapshot().login_timeout;
     pre_auth.record_connect().await?;
-    let login =
-        timeout_at(deadline, pre_auth.until_authenticated(client)).await.map_err(|_| SessionEnd::LoginTimeout)??;
-    pre_auth.attach(client, login).await
+    let (gives_way, shutdown) = (pre_auth.ticket.gives_way(), pre_auth.shared.shutdown.clone());
+    let logging_in = async {
+        let login = timeout_at(deadline, pre_auth.until_authenticated(client))
+            .await
+            .map_err(|_| SessionEnd::LoginTimeout)??;
+        // Asterisk may be slow, or many may wait for it.
+        timeout_at(deadline, pre_auth.attach(client, login)).await.map_err(|_| SessionEnd::UpstreamUnreachable)?
+    };
+    // Who is not logged in holds up neither a newcomer nor the end of the process.
+    tokio::select! {
+        biased;
+        () = gives_way.cancelled() => Err(SessionEnd::GaveWay),
+        () = shutdown.cancelled() => Err(SessionEnd::Shutdown),
+        outcome = logging_in => outcome,
+    }
 }
 
 /// A login whose credentials were right.
@@ -68,7 +82,7 @@ impl PreAuth<'_> {
         let banner = banner.ok_or(SessionEnd::UpstreamUnreachable)?;
         client.write(&banner).await.map_err(|_| SessionEnd::ClientClosed)?;
         let mut challenge = None;
-        for _ in 0..REFUSALS_MAX {
+        for _ in 0..PACKETS_MAX {
             let action = match self.next_action(client).await? {
                 Ok(action) => action,
                 Err(denial) => {
@@ -105,6 +119,7 @@ impl PreAuth<'_> {
                     );
                 }
                 Some(Err(malformed)) => return Ok(Err(Denial::of_malformed(malformed))),
+                None if client.has_said_enough() => return Err(SessionEnd::ClientViolation),
                 None => match client.read().await {
                     Ok(true) => {}
                     Ok(false) | Err(_) => return Err(SessionEnd::ClientClosed),
@@ -151,7 +166,15 @@ impl PreAuth<'_> {
         challenge: Option<&Challenge>,
     ) -> Result<Login, SessionEnd> {
         let answer_at = Instant::now() + FAILURE_DELAY;
-        let judged = self.authenticate(&action, challenge).await;
+        let judged = match self.authenticate(&action, challenge).await {
+            Ok(proved) => match self.ticket.promote() {
+                Ok(()) => Ok(proved),
+                Err(NoRoom::Connections) => Err(LoginRefusal::Connections),
+                Err(NoRoom::ConnectionsPerAddress) => Err(LoginRefusal::ConnectionsPerAddress),
+                Err(NoRoom::Unauthenticated | NoRoom::UnauthenticatedPerAddress) => return Err(SessionEnd::GaveWay),
+            },
+            Err(refusal) => Err(refusal),
+        };
         let username = action.get("Username").unwrap_or_default();
         let is_known = self.shared.snapshot().identities.has(username);
         let claimed = if is_known { Claimed::Known(username) } else { Claimed::Unknown(username) };
@@ -173,7 +196,7 @@ impl PreAuth<'_> {
                     best_effort(self.shared.audit.append_unauthenticated(peer.ip(), draft).await);
                 }
                 sleep_until(answer_at).await;
-                send(client, &local::error(action.id(), "Authentication failed")).await?;
+                send(client, &local::error(action.id(), words(refusal))).await?;
                 Err(SessionEnd::LoginFailed)
             }
         }
@@ -196,12 +219,14 @@ impl PreAuth<'_> {
     }
 
     async fn authenticate(
-        &self,
+        &mut self,
         action: &Action,
         challenge: Option<&Challenge>,
     ) -> Result<(ClientName, SessionGuard), LoginRefusal> {
         let Some(peer) = self.context.peer else { return Err(LoginRefusal::Networks) };
         let snapshot = self.shared.snapshot();
+        // It may have changed since the connection was accepted.
+        self.context.policy.clone_from(&snapshot.digest);
         let attempt = LoginAttempt {
             username: action.get("Username"),
             secret: action.get("Secret"),
@@ -213,13 +238,19 @@ impl PreAuth<'_> {
         };
         let verification = snapshot.identities.prepare(&self.shared.memory, &attempt, Now::read());
         let name = if verification.needs_hashing() {
-            let slot = self.shared.hash_slots.clone().acquire_owned().await.map_err(|_| LoginRefusal::Secret)?;
+            let turn = self.shared.hash_slots.turn(peer.ip()).await.ok_or(LoginRefusal::Secret)?;
+            self.ticket.await_verification();
+            let slot = turn.slot().await.ok_or(LoginRefusal::Secret)?;
+            self.ticket.verifies(true);
             let hashed = tokio::task::spawn_blocking(move || {
                 let verified = verification.finish();
+                // Not before: who aborts while it is computed does not get another one meanwhile.
                 drop(slot);
                 verified
             });
-            hashed.await.map_err(|_| LoginRefusal::Secret)??
+            let verified = hashed.await;
+            self.ticket.verifies(false);
+            verified.map_err(|_| LoginRefusal::Secret)??
         } else {
             verification.finish()?
         };
@@ -265,8 +296,25 @@ const fn security_kind(refusal: LoginRefusal, is_md5: bool) -> SecurityKind {
         LoginRefusal::UnknownIdentity => SecurityKind::InvalidAccountId,
         LoginRefusal::Secret if is_md5 => SecurityKind::ChallengeResponseFailed,
         LoginRefusal::Certificate | LoginRefusal::Secret => SecurityKind::InvalidPassword,
-        LoginRefusal::Sessions => SecurityKind::SessionLimit,
+        LoginRefusal::Connections | LoginRefusal::ConnectionsPerAddress | LoginRefusal::Sessions => {
+            SecurityKind::SessionLimit
+        }
         LoginRefusal::Expired | LoginRefusal::Locked | LoginRefusal::LockedByAdmin => SecurityKind::RequestNotAllowed,
+    }
+}
+
+/// What the client is told. Only who has proved who it is learns that there is no room.
+const fn words(refusal: LoginRefusal) -> &'static str {
+    match refusal {
+        LoginRefusal::Connections | LoginRefusal::ConnectionsPerAddress => "Too many connections, retry later",
+        LoginRefusal::Certificate
+        | LoginRefusal::Expired
+        | LoginRefusal::Locked
+        | LoginRefusal::LockedByAdmin
+        | LoginRefusal::Networks
+        | LoginRefusal::Secret
+        | LoginRefusal::Sessions
+        | LoginRefusal::UnknownIdentity => "Authentication failed",
     }
 }
 

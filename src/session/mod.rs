@@ -12,24 +12,26 @@ mod outbound;
 mod queue;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::admission::{HashSlots, Ticket};
 use crate::ami::{EventMask, Message};
 use crate::audit::{Audit, Draft, SessionContext, SessionCounts, best_effort};
 use crate::identity::{ClientName, Identities, LoginMemory, Now, SessionGuard};
 use crate::networks::NetworkAcl;
 use crate::policy::{Buckets, Policy};
-use crate::tls::PeerCertificate;
+use crate::tls::{ClientCertificates, PeerCertificate};
 use crate::upstream::{ActionIds, Connector, Correlation, IdPrefix, Inlet, Outlet};
 
 use client_io::ClientIo;
-use queue::{Held, Outgoing, Queue, QueueFull};
+use queue::{Held, Outgoing, OutgoingRecord, Queue, QueueFull, Source};
 
 /// What outstanding actions and queued packets get before a session that has to end is closed.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -47,10 +49,36 @@ pub struct Snapshot {
     pub identities: Arc<Identities>,
     /// `sha256:…` of the policy file.
     pub digest: String,
-    /// The network list of each listener, by its address in the policy file. A listener that is gone has none.
-    pub networks: HashMap<String, NetworkAcl>,
+    /// What each listener asks of a connection, by its address in the policy file. A listener that is gone is not here.
+    pub listeners: HashMap<String, Entrance>,
     /// From accept to a successful login.
     pub login_timeout: Duration,
+    /// From the first byte of a packet to its end, after login.
+    pub packet_timeout: Duration,
+}
+
+/// What a listener asks of a connection before the login, and as long as it lasts.
+#[derive(Clone, Debug)]
+pub struct Entrance {
+    /// Who may connect.
+    pub networks: NetworkAcl,
+    /// Whom it believes who the peer is.
+    pub proxies: Option<NetworkAcl>,
+    /// Which client certificates it lets in; None: it asks for none.
+    pub certificates: Option<ClientCertificates>,
+}
+
+impl Entrance {
+    fn allows(&self, peer: IpAddr, proxy: Option<IpAddr>) -> bool {
+        let is_believed = |proxy| self.proxies.as_ref().is_some_and(|proxies| proxies.allows(proxy));
+        self.networks.allows(peer) && proxy.is_none_or(is_believed)
+    }
+
+    /// Verifies what the handshake verified once more.
+    fn check(&self, certificate: &PeerCertificate) -> Result<(), &'static str> {
+        let certificates = self.certificates.as_ref().ok_or("tls.certificate-unknown-ca")?;
+        certificates.check(certificate)
+    }
 }
 
 /// What all sessions share.
@@ -67,7 +95,7 @@ pub struct Shared {
     /// Broadcast ids.
     pub action_ids: ActionIds,
     /// Argon2 computations at once.
-    pub hash_slots: Arc<Semaphore>,
+    pub hash_slots: HashSlots,
     /// Cancelled when the process ends.
     pub shutdown: CancellationToken,
 }
@@ -85,6 +113,8 @@ pub struct Accepted<S> {
     pub stream: S,
     /// The peer, canonical.
     pub peer: std::net::SocketAddr,
+    /// The proxy that says so.
+    pub proxy: Option<std::net::SocketAddr>,
     /// The client's certificate, verified.
     pub certificate: Option<PeerCertificate>,
     /// The listener's address in the policy file.
@@ -93,14 +123,19 @@ pub struct Accepted<S> {
     pub upstream: Arc<Connector>,
     /// When it was accepted: the login deadline counts from here.
     pub at: tokio::time::Instant,
+    /// Its place.
+    pub ticket: Ticket,
 }
 
 /// Why a session ended: the `reason` of its last record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SessionEnd {
     AuditFailed,
+    /// It would not be let in any more, for that reason.
+    Certificate(&'static str),
     ClientClosed,
     ClientViolation,
+    GaveWay,
     LockedByAdmin,
     LoginFailed,
     LoginTimeout,
@@ -118,8 +153,10 @@ impl SessionEnd {
     const fn code(self) -> &'static str {
         match self {
             Self::AuditFailed => "audit.unavailable",
+            Self::Certificate(reason) => reason,
             Self::ClientClosed => "client-closed",
             Self::ClientViolation => "client-violation",
+            Self::GaveWay => "limits.unauthenticated",
             Self::LockedByAdmin => "locked-by-admin",
             Self::LoginFailed => "login-failed",
             Self::LoginTimeout => "login-timeout",
@@ -154,6 +191,8 @@ struct Live {
     event_held: Notify,
     /// No further packet is taken from the client.
     stopping: CancellationToken,
+    /// Packets are on their way from the client to the record and to Asterisk.
+    is_judging: AtomicBool,
     /// Packets that were judged.
     actions: AtomicU64,
     forwarded: AtomicU64,
@@ -171,6 +210,15 @@ impl Live {
         lock(&self.context).clone()
     }
 
+    /// As [`Live::context`], under that policy: the record of a packet names the one that judged it.
+    fn context_under(&self, snapshot: &Snapshot) -> Arc<SessionContext> {
+        let context = self.context();
+        if context.policy == snapshot.digest {
+            return context;
+        }
+        Arc::new(SessionContext { policy: snapshot.digest.clone(), ..(*context).clone() })
+    }
+
     fn mask(&self) -> EventMask {
         *lock(&self.mask)
     }
@@ -181,9 +229,15 @@ impl Live {
         due.map_or(Ok(()), |message| self.queue.push(Outgoing { message, record: None }))
     }
 
-    /// Waits until Asterisk has answered all that was forwarded.
+    /// Packets are being judged, recorded and forwarded until this is dropped.
+    fn judging(&self) -> Judging<'_> {
+        self.is_judging.store(true, Ordering::Relaxed);
+        Judging(self)
+    }
+
+    /// Waits until nothing is on its way to Asterisk, and Asterisk has answered all that was forwarded.
     async fn idle(&self) {
-        self.until(|correlation| correlation.outstanding() == 0).await;
+        self.until(|correlation| correlation.outstanding() == 0 && !self.is_judging.load(Ordering::Relaxed)).await;
     }
 
     async fn until(&self, is_so: impl Fn(&Correlation) -> bool) {
@@ -200,37 +254,90 @@ impl Live {
 
     /// Takes no more, waits for what is outstanding and queued, at most [`FINISH_TIMEOUT`].
     async fn finish(&self) {
+        self.finish_within(FINISH_TIMEOUT).await;
+    }
+
+    async fn finish_within(&self, time: Duration) {
         self.stopping.cancel();
         let all = async {
             self.idle().await;
             self.queue.drained().await;
         };
-        let outcome = tokio::time::timeout(FINISH_TIMEOUT, all).await;
+        let outcome = tokio::time::timeout(time, all).await;
         drop(outcome);
+    }
+
+    /// Asterisk is gone: what is outstanding gets an error, and the session ends as it would with Asterisk.
+    async fn upstream_lost(&self) -> SessionEnd {
+        self.stopping.cancel();
+        // What is on record by now was sent to nobody, and is told so too.
+        let judged = self.until(|_| !self.is_judging.load(Ordering::Relaxed));
+        drop(tokio::time::timeout(FINISH_TIMEOUT, judged).await);
+        let abandoned = lock(&self.correlation).abandon();
+        for (sent, behind) in abandoned {
+            let error = sent.map(|sent| {
+                let message = local::error(sent.client_id.as_deref(), "Asterisk is not reachable");
+                let record = OutgoingRecord::new(self.context(), Source::Amiwall);
+                Outgoing { message, record: Some(record.answering(sent)) }
+            });
+            let behind = behind.into_iter().map(|message| Outgoing { message, record: None });
+            for outgoing in error.into_iter().chain(behind) {
+                if self.queue.push(outgoing).is_err() {
+                    return SessionEnd::UpstreamLost;
+                }
+            }
+        }
+        self.progress.notify_waiters();
+        self.finish().await;
+        SessionEnd::UpstreamLost
+    }
+}
+
+/// See [`Live::judging`].
+struct Judging<'a>(&'a Live);
+
+impl Drop for Judging<'_> {
+    fn drop(&mut self) {
+        self.0.is_judging.store(false, Ordering::Relaxed);
+        self.0.progress.notify_waiters();
     }
 }
 
 /// Runs one session to its end; the end is on record.
 pub async fn run<S: AsyncRead + AsyncWrite + Unpin + Send>(accepted: Accepted<S>, shared: Arc<Shared>) {
-    let Accepted { stream, peer, certificate, listener, upstream, at } = accepted;
+    let Accepted { stream, peer, proxy, certificate, listener, upstream, at, ticket } = accepted;
     let context = SessionContext {
         peer: Some(peer),
+        proxy,
         listener,
         upstream: upstream.config().name.clone(),
         policy: shared.snapshot().digest.clone(),
         ..SessionContext::default()
     };
-    let mut pre_auth = login::PreAuth { shared: &shared, context, certificate, upstream, at };
+    let mut pre_auth = login::PreAuth { shared: &shared, context, certificate, upstream, at, ticket };
     let mut client = ClientIo::new(stream);
     let outcome = login::run(&mut pre_auth, &mut client).await;
-    let login::PreAuth { context, certificate, .. } = pre_auth;
+    // The ticket is kept to the end.
+    let login::PreAuth { context, certificate, ticket, .. } = pre_auth;
     match outcome {
-        Ok(logged_in) => run_live(client, logged_in, Arc::new(context), certificate, &shared).await,
+        Ok(logged_in) => {
+            run_live(client, logged_in, Arc::new(context), certificate, &shared).await;
+            drop(ticket);
+        }
         Err(end) => {
-            client.close().await;
+            // Who gave way is not waited for, or it would go on holding what somebody else needs.
+            if end != SessionEnd::GaveWay {
+                client.close().await;
+            }
+            drop(client);
+            drop(ticket);
             if !context.session.is_empty() {
                 let draft = Draft::end(&context, end.code(), &SessionCounts::default());
-                best_effort(shared.audit.append_unauthenticated(peer.ip(), draft).await);
+                // A session with a name is never only counted.
+                best_effort(match &context.identity {
+                    Some(_) => shared.audit.append(vec![draft]).await.map(|_| ()),
+                    None => shared.audit.append_unauthenticated(peer.ip(), draft).await.map(|_| ()),
+                });
             }
         }
     }
@@ -267,6 +374,7 @@ async fn run_live<S: AsyncRead + AsyncWrite + Unpin + Send>(
         held: Mutex::new(None),
         event_held: Notify::new(),
         stopping: CancellationToken::new(),
+        is_judging: AtomicBool::new(false),
         actions: AtomicU64::new(0),
         forwarded: AtomicU64::new(0),
         refused: AtomicU64::new(0),
@@ -303,6 +411,7 @@ async fn watch_over(
     snapshots.mark_changed();
     let mut locks = live.shared.memory.locks().watch();
     let mut is_to_subscribe = false;
+    let mut verified = None;
     loop {
         let recheck = until_recheck(&snapshots.borrow(), &live.client, certificate);
         tokio::select! {
@@ -330,9 +439,16 @@ async fn watch_over(
         let snapshot = snapshots.borrow_and_update().clone();
         let context = live.context();
         let Some(peer) = context.peer else { return SessionEnd::PolicyRevoked };
-        let networks_allow = snapshot.networks.get(&context.listener).is_some_and(|acl| acl.allows(peer.ip()));
+        let proxy = context.proxy.map(|proxy| proxy.ip());
+        let Some(listener) = snapshot.listeners.get(&context.listener) else { return SessionEnd::PolicyRevoked };
+        if let Some(certificate) = certificate
+            && verified.replace(snapshot.generation) != Some(snapshot.generation)
+            && let Err(reason) = listener.check(certificate)
+        {
+            return SessionEnd::Certificate(reason);
+        }
         let is_valid = snapshot.identities.recheck(&live.client, peer.ip(), certificate, Now::read()).is_ok();
-        if !networks_allow || !is_valid {
+        if !listener.allows(peer.ip(), proxy) || !is_valid {
             return SessionEnd::PolicyRevoked;
         }
         if live.shared.memory.locks().has(live.client.as_str()) {

@@ -8,10 +8,10 @@ use std::time::Duration;
 use tokio::io::AsyncWrite;
 
 use super::client_io::ClientWriter;
-use super::queue::{Outgoing, OutgoingRecord, Queue, QueueFull};
-use super::{Live, SessionEnd, local, lock};
+use super::queue::{Outgoing, OutgoingRecord, Queue, QueueFull, Source};
+use super::{Live, SessionEnd, lock};
 use crate::ami::{ListFrame, Message, Reply, ReplyKind, Rewrite};
-use crate::audit::Draft;
+use crate::audit::{Draft, SessionContext};
 use crate::policy::{Followed, View};
 use crate::upstream::{Inlet, Routed, Sent};
 
@@ -22,6 +22,8 @@ const AUDIT_RETRY: Duration = Duration::from_millis(500);
 struct CurrentView {
     generation: u64,
     view: Arc<View>,
+    /// What is judged by it is recorded under it.
+    context: Arc<SessionContext>,
     followed: Followed,
 }
 
@@ -31,6 +33,7 @@ pub(super) async fn read_upstream(live: &Live, mut inlet: Inlet) -> SessionEnd {
     let mut current = CurrentView {
         generation: snapshot.generation,
         view: snapshot.policy.view(&live.client),
+        context: live.context_under(&snapshot),
         followed: Followed::default(),
     };
     drop(snapshot);
@@ -43,7 +46,7 @@ pub(super) async fn read_upstream(live: &Live, mut inlet: Inlet) -> SessionEnd {
                 }
                 live.queue.pause().await;
             }
-            Ok(None) | Err(_) => return upstream_lost(live).await,
+            Ok(None) | Err(_) => return live.upstream_lost().await,
         }
     }
 }
@@ -54,6 +57,7 @@ impl CurrentView {
         if snapshot.generation != self.generation {
             self.generation = snapshot.generation;
             self.view = snapshot.policy.view(&live.client);
+            self.context = live.context_under(&snapshot);
             // What was in scope may not be any more.
             self.followed.unfollow();
         }
@@ -74,13 +78,14 @@ fn take(live: &Live, current: &mut CurrentView, reply: Reply) -> Result<(), Queu
             Ok(())
         }
         Routed::Orphan(reply) => {
-            live.queue.push(Outgoing { message: reply.into_message(), record: Some(OutgoingRecord::dropped()) })
+            let record = OutgoingRecord::new(current.context.clone(), Source::Withheld);
+            live.queue.push(Outgoing { message: reply.into_message(), record: Some(record) })
         }
         Routed::Broadcast(reply) => match current.view.show(&reply, false, live.mask(), &mut current.followed) {
             None => Ok(()),
             Some(shown) => {
-                let outgoing = Outgoing { message: shown.into_owned(), record: Some(OutgoingRecord::default()) };
-                hold_or_push(live, outgoing)
+                let record = OutgoingRecord::new(current.context.clone(), Source::Asterisk);
+                hold_or_push(live, Outgoing { message: shown.into_owned(), record: Some(record) })
             }
         },
         Routed::Answer { reply, sent, withheld, before, behind } => {
@@ -94,7 +99,8 @@ fn take(live: &Live, current: &mut CurrentView, reply: Reply) -> Result<(), Queu
                 let message = if withheld == 0 { message } else { recounted(&reply, message, withheld) };
                 let latency = (reply.kind() == ReplyKind::Response).then(|| sent.at.elapsed().as_micros());
                 let latency_us = latency.and_then(|micros| u64::try_from(micros).ok());
-                let record = OutgoingRecord { sent: Some(sent), latency_us, is_dropped: false };
+                let record = OutgoingRecord::new(current.context.clone(), Source::Asterisk);
+                let record = OutgoingRecord { latency_us, ..record.answering(sent) };
                 live.queue.push(Outgoing { message, record: Some(record) })?;
             }
             behind.into_iter().try_for_each(local)?;
@@ -135,22 +141,6 @@ fn hold_or_push(live: &Live, outgoing: Outgoing) -> Result<(), QueueFull> {
     live.queue.push(outgoing)
 }
 
-/// Asterisk is gone: what is outstanding gets an error, and the session ends as it would with Asterisk.
-async fn upstream_lost(live: &Live) -> SessionEnd {
-    let abandoned = lock(&live.correlation).abandon();
-    for (sent, behind) in abandoned {
-        let error = sent.map(|sent| local::error(sent.client_id.as_deref(), "Asterisk is not reachable"));
-        for message in error.into_iter().chain(behind) {
-            if live.queue.push(Outgoing { message, record: None }).is_err() {
-                return SessionEnd::UpstreamLost;
-            }
-        }
-    }
-    live.progress.notify_waiters();
-    live.finish().await;
-    SessionEnd::UpstreamLost
-}
-
 /// The writing side of the client.
 pub(super) struct ToClient<S> {
     writer: ClientWriter<S>,
@@ -169,7 +159,7 @@ impl<S: AsyncWrite + Unpin> ToClient<S> {
             let mut bytes = Vec::new();
             for outgoing in batch.iter().filter(|outgoing| outgoing.is_delivered()) {
                 outgoing.message.encode(&mut bytes);
-                if outgoing.record.is_some() {
+                if outgoing.is_from_asterisk() {
                     live.sent.fetch_add(1, Ordering::Relaxed);
                 }
             }
@@ -192,14 +182,14 @@ impl<S: AsyncWrite + Unpin> ToClient<S> {
 /// full queue ends the session.
 async fn record(live: &Live, batch: &[Outgoing]) {
     loop {
-        let context = live.context();
         let draft = |outgoing: &Outgoing| {
             let record = outgoing.record.as_ref()?;
-            Some(if record.is_dropped {
-                Draft::withheld(&context, None, &outgoing.message, "upstream.orphan")
-            } else {
-                let (id, action) = record.sent.as_ref().map(|sent| (sent.record_id.as_str(), sent.key.as_str())).unzip();
-                Draft::reply(&context, id, &outgoing.message, record.latency_us).answering(action)
+            let (context, message) = (&record.context, &outgoing.message);
+            let (id, action) = record.sent.as_ref().map(|sent| (sent.record_id.as_str(), sent.key.as_str())).unzip();
+            Some(match record.source {
+                Source::Withheld => Draft::withheld(context, None, message, "upstream.orphan"),
+                Source::Amiwall => Draft::local_reply(context, id, message).answering(action),
+                Source::Asterisk => Draft::reply(context, id, message, record.latency_us).answering(action),
             })
         };
         let drafts: Vec<Draft> = batch.iter().filter_map(draft).collect();

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use crate::ami::Message;
+use crate::audit::SessionContext;
 use crate::upstream::Sent;
 
 /// Bytes that may wait for one client.
@@ -32,26 +33,48 @@ pub(super) struct Outgoing {
     pub(super) record: Option<OutgoingRecord>,
 }
 
-/// What the record of a packet from Asterisk says beside the packet.
-#[derive(Debug, Default)]
+/// Where a packet for the client comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// Asterisk.
+    Asterisk,
+    /// amiwall, in the place of an Asterisk that is gone.
+    Amiwall,
+    /// Asterisk, and it is recorded and not delivered.
+    Withheld,
+}
+
+/// What the record of a packet to the client says beside the packet.
+#[derive(Debug)]
 pub(super) struct OutgoingRecord {
+    /// The session, under the policy that judged the packet.
+    pub(super) context: Arc<SessionContext>,
     /// The action that it answers.
     pub(super) sent: Option<Arc<Sent>>,
     /// From the sending of the action to its answer.
     pub(super) latency_us: Option<u64>,
-    /// It is recorded and not delivered.
-    pub(super) is_dropped: bool,
+    pub(super) source: Source,
 }
 
 impl OutgoingRecord {
-    pub(super) const fn dropped() -> Self {
-        Self { sent: None, latency_us: None, is_dropped: true }
+    /// Of a packet that answers nothing.
+    pub(super) const fn new(context: Arc<SessionContext>, source: Source) -> Self {
+        Self { context, sent: None, latency_us: None, source }
+    }
+
+    /// Of an answer to that action.
+    pub(super) fn answering(self, sent: Arc<Sent>) -> Self {
+        Self { sent: Some(sent), ..self }
     }
 }
 
 impl Outgoing {
+    pub(super) fn is_from_asterisk(&self) -> bool {
+        self.record.as_ref().is_some_and(|record| record.source == Source::Asterisk)
+    }
+
     pub(super) fn is_delivered(&self) -> bool {
-        self.record.as_ref().is_none_or(|record| !record.is_dropped)
+        self.record.as_ref().is_none_or(|record| record.source != Source::Withheld)
     }
 }
 

@@ -19,7 +19,7 @@ use super::{TlsError, certificates, check_validity};
 
 const AUTHORITY_LIFE: Duration = Duration::from_secs(10 * 365 * 24 * 3_600);
 /// What browsers and operating systems accept at the most.
-const LEAF_LIFE: Duration = Duration::from_secs(825 * 24 * 3_600);
+pub(super) const LEAF_LIFE: Duration = Duration::from_secs(825 * 24 * 3_600);
 /// Clocks differ.
 const BACKDATED: Duration = Duration::from_secs(3_600);
 
@@ -101,7 +101,7 @@ pub fn issue(folder: &Path, options: &IssueOptions) -> Result<Issued, TlsError> 
 }
 
 /// A file is whole or not there, and never in anybody's reach that it is not meant for.
-fn write(folder: &Path, path: &Path, (text, mode): (&str, u32), replace: bool) -> std::io::Result<()> {
+pub(super) fn write(folder: &Path, path: &Path, (text, mode): (&str, u32), replace: bool) -> std::io::Result<()> {
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     file.write_all(text.as_bytes())?;
     file.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
@@ -127,7 +127,7 @@ fn new_authority() -> Result<(Issuer<'static, KeyPair>, Vec<File>), rcgen::Error
 }
 
 /// The authority in the folder, if there is one: made here, and with its key.
-fn kept_authority(folder: &Path) -> Result<Option<Issuer<'static, KeyPair>>, TlsError> {
+pub(super) fn kept_authority(folder: &Path) -> Result<Option<Issuer<'static, KeyPair>>, TlsError> {
     let (path, key_path) = (folder.join("ca.crt"), folder.join("ca.key"));
     if !path.exists() && !key_path.exists() {
         return Ok(None);

@@ -1,7 +1,9 @@
 //! TLS towards clients: server configurations without resumption (a resumed session is not verified again), and what a
 //! client's certificate says.
 
+mod clients;
 mod issue;
+mod revoke;
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -11,13 +13,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::server::NoServerSessionStorage;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 use zeroize::Zeroizing;
 
+use clients::Verifiers;
+pub use clients::{ClientCertificates, refusal_of};
 pub use issue::{IssueOptions, Issued, issue};
+pub use revoke::revoke;
 
 /// What identities may be bound to in a client's certificate. The chain was verified by the handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +34,19 @@ pub struct PeerCertificate {
     pub spki_sha256: String,
     /// The end of its validity, seconds since the epoch.
     pub not_after: i64,
+    /// It and those between it and the authority, as they were shown: to be verified again when the policy changes.
+    pub chain: Vec<CertificateDer<'static>>,
+}
+
+/// How a listener speaks TLS.
+#[derive(Clone, Debug)]
+pub struct ServerTls {
+    /// For the handshake.
+    pub config: Arc<ServerConfig>,
+    /// What it asks of client certificates, if it asks for any.
+    pub clients: Option<ClientCertificates>,
+    /// What is worth a look.
+    pub warnings: Vec<String>,
 }
 
 /// The files and choices of one TLS listener.
@@ -40,6 +58,8 @@ pub struct ServerTlsFiles<'a> {
     pub key: &'a Path,
     /// PEM bundle of authorities whose client certificates are accepted.
     pub client_ca: Option<&'a Path>,
+    /// PEM bundle of revocation lists of those authorities. Needs `client_ca`.
+    pub client_crl: Option<&'a Path>,
     /// Whether a client certificate is demanded.
     pub client_certificate_required: bool,
     /// Whether TLS 1.2 is refused.
@@ -139,7 +159,7 @@ fn provider() -> Arc<CryptoProvider> {
 ///
 /// # Errors
 /// If a file cannot be read, is not what it should be, is not valid now, or certificate and key do not belong together.
-pub fn server_config(files: &ServerTlsFiles<'_>) -> Result<Arc<ServerConfig>, TlsError> {
+pub fn server_tls(files: &ServerTlsFiles<'_>) -> Result<ServerTls, TlsError> {
     let chain = certificates(files.certificate)?;
     check_validity(files.certificate, &chain)?;
     let key = private_key(files.key)?;
@@ -155,27 +175,24 @@ pub fn server_config(files: &ServerTlsFiles<'_>) -> Result<Arc<ServerConfig>, Tl
     let versions: &[&rustls::SupportedProtocolVersion] =
         if files.tls13_only { &[&rustls::version::TLS13] } else { &[&rustls::version::TLS13, &rustls::version::TLS12] };
     let builder = ServerConfig::builder_with_provider(provider()).with_protocol_versions(versions).map_err(pair)?;
-    let builder = match files.client_ca {
-        None => builder.with_no_client_auth(),
+    let (builder, clients, warnings) = match files.client_ca {
+        None => (builder.with_no_client_auth(), None, Vec::new()),
         Some(path) => {
-            let authority = |why: String| TlsError::Authority { path: path.to_owned(), why };
-            let roots = Arc::new(roots(path)?);
-            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider());
-            let verifier = if files.client_certificate_required { verifier } else { verifier.allow_unauthenticated() };
-            builder.with_client_cert_verifier(verifier.build().map_err(|error| authority(error.to_string()))?)
+            let Verifiers { handshake, clients, warnings } = clients::verifiers(path, files)?;
+            (builder.with_client_cert_verifier(handshake), Some(clients), warnings)
         }
     };
     let mut config = builder.with_single_cert(chain, key).map_err(pair)?;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     config.max_early_data_size = 0;
-    Ok(Arc::new(config))
+    Ok(ServerTls { config: Arc::new(config), clients, warnings })
 }
 
 /// A client's TLS configuration, for the demo and for tests: trusts `ca`, shows `identity` (certificate and key).
 ///
 /// # Errors
-/// As [`server_config`].
+/// As [`server_tls`].
 pub fn client_config(ca: &Path, identity: Option<(&Path, &Path)>) -> Result<Arc<ClientConfig>, TlsError> {
     let pair = |error: rustls::Error| TlsError::Client(error.to_string());
     let builder = ClientConfig::builder_with_provider(provider())
@@ -249,12 +266,16 @@ fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
     Ok(roots)
 }
 
+fn now() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    i64::try_from(now).unwrap_or(i64::MAX)
+}
+
 fn check_validity(path: &Path, chain: &[CertificateDer<'_>]) -> Result<(), TlsError> {
     let Some(leaf) = chain.first() else { return Ok(()) };
     let (_, leaf) = X509Certificate::from_der(leaf)
         .map_err(|error| TlsError::Pem { path: path.to_owned(), why: format!("is not a certificate: {error}") })?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let now = i64::try_from(now).unwrap_or(i64::MAX);
+    let now = now();
     let validity = leaf.validity();
     let why = if now > validity.not_after.timestamp() {
         format!("expired on {}", validity.not_after)
@@ -267,19 +288,20 @@ fn check_validity(path: &Path, chain: &[CertificateDer<'_>]) -> Result<(), TlsEr
 }
 
 impl PeerCertificate {
-    /// Reads a certificate that the handshake has verified.
+    /// Reads the certificate, the first of a chain, that the handshake has verified.
     ///
     /// # Errors
     /// If it cannot be parsed.
-    pub fn from_der(der: &[u8]) -> Result<Self, TlsError> {
+    pub fn from_chain(chain: &[CertificateDer<'static>]) -> Result<Self, TlsError> {
         let failed = |error: String| TlsError::Certificate(error);
+        let der = chain.first().ok_or_else(|| failed("there is none".to_owned()))?;
         let (_, certificate) = X509Certificate::from_der(der).map_err(|error| failed(error.to_string()))?;
         let names = certificate.subject_alternative_name().map_err(|error| failed(error.to_string()))?;
         let names =
             names.map(|names| names.value.general_names.iter().filter_map(name_of).collect()).unwrap_or_default();
         let digest = ::aws_lc_rs::digest::digest(&::aws_lc_rs::digest::SHA256, certificate.public_key().raw);
         let spki_sha256 = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { names, spki_sha256, not_after: certificate.validity().not_after.timestamp() })
+        Ok(Self { names, spki_sha256, not_after: certificate.validity().not_after.timestamp(), chain: chain.to_vec() })
     }
 }
 

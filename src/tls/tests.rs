@@ -26,13 +26,15 @@ impl Folder {
 
 fn server(folder: &Folder, client_ca: Option<&Folder>, required: bool) -> Result<Arc<ServerConfig>, TlsError> {
     let ca = client_ca.map(|folder| folder.file("ca.crt"));
-    server_config(&ServerTlsFiles {
+    server_tls(&ServerTlsFiles {
         certificate: &folder.file("server.crt"),
         key: &folder.file("server.key"),
         client_ca: ca.as_deref(),
+        client_crl: None,
         client_certificate_required: required,
         tls13_only: false,
     })
+    .map(|tls| tls.config)
 }
 
 fn client(trusts: &Folder, shows: Option<&Folder>) -> Arc<ClientConfig> {
@@ -51,8 +53,8 @@ async fn handshake(
         let mut stream = TlsAcceptor::from(server).accept(near).await.map_err(|error| error.to_string())?;
         stream.write_all(b"hello").await.map_err(|error| error.to_string())?;
         stream.shutdown().await.map_err(|error| error.to_string())?;
-        let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-        Ok(leaf.map(|der| PeerCertificate::from_der(der).expect("a certificate")))
+        let chain = stream.get_ref().1.peer_certificates();
+        Ok(chain.map(|chain| PeerCertificate::from_chain(chain).expect("a certificate")))
     };
     let connected = async {
         let mut stream = TlsConnector::from(client).connect(name, far).await.map_err(|error| error.to_string())?;
@@ -94,10 +96,11 @@ async fn both_versions_are_offered_unless_the_older_one_is_refused() {
         certificate: &folder.file("server.crt"),
         key: &folder.file("server.key"),
         client_ca: None,
+        client_crl: None,
         client_certificate_required: false,
         tls13_only: true,
     };
-    assert!(handshake(server_config(&files).expect("a server"), old).await.is_err());
+    assert!(handshake(server_tls(&files).expect("a server").config, old).await.is_err());
 }
 
 #[tokio::test]
@@ -120,9 +123,15 @@ async fn client_certificates_are_verified() {
 fn what_is_wrong_with_a_file_is_said() {
     let (folder, other) = (Folder::new(), Folder::new());
     let error = |certificate: &Path, key: &Path| {
-        let files =
-            ServerTlsFiles { certificate, key, client_ca: None, client_certificate_required: false, tls13_only: false };
-        server_config(&files).expect_err("refused").to_string()
+        let files = ServerTlsFiles {
+            certificate,
+            key,
+            client_ca: None,
+            client_crl: None,
+            client_certificate_required: false,
+            tls13_only: false,
+        };
+        server_tls(&files).expect_err("refused").to_string()
     };
     let (certificate, key) = (folder.file("server.crt"), folder.file("server.key"));
     assert!(error(&certificate, &other.file("server.key")).contains("the key is not the one of the certificate"));
@@ -199,9 +208,9 @@ fn a_name_of_one_kind_never_passes_for_another() {
         SanType::IpAddress("10.0.0.1".parse().expect("an address")),
     ];
     let certificate = params.self_signed(&KeyPair::generate().expect("a key")).expect("a certificate");
-    let peer = PeerCertificate::from_der(certificate.der()).expect("a certificate");
+    let peer = PeerCertificate::from_chain(&[certificate.der().clone()]).expect("a certificate");
     assert_eq!(peer.names, ["Host.example", "Bob@example.net", "spiffe://example/Bob"]);
-    assert!(PeerCertificate::from_der(b"no certificate").is_err());
+    assert!(PeerCertificate::from_chain(&[CertificateDer::from(b"no certificate".to_vec())]).is_err());
 }
 
 #[test]
@@ -217,4 +226,38 @@ fn a_certificate_that_is_not_valid_now_is_refused() {
         let error = server(&folder, None, false).expect_err("refused").to_string();
         assert!(error.contains(expected) && error.contains("server.crt") && error.contains("amiwall certs"), "{error}");
     }
+}
+
+#[tokio::test]
+async fn what_was_revoked_stays_revoked_in_the_next_list() {
+    let (folder, other) = (Folder::new(), Folder::new());
+    let server = |folder: &Folder| {
+        let files = ServerTlsFiles {
+            certificate: &folder.file("server.crt"),
+            key: &folder.file("server.key"),
+            client_ca: Some(&folder.file("ca.crt")),
+            client_crl: Some(&folder.file("crl.pem")),
+            client_certificate_required: true,
+            tls13_only: false,
+        };
+        let tls = server_tls(&files).expect("a server");
+        assert!(tls.warnings.is_empty(), "{:?}", tls.warnings);
+        tls.config
+    };
+    revoke(&folder.path, &[]).expect("a first list");
+    assert!(handshake(server(&folder), client(&folder, Some(&folder))).await.is_ok());
+    // The certificate that is revoked is replaced then, and shown once more from a copy.
+    let copy = Folder::new();
+    for name in ["client.crt", "client.key"] {
+        std::fs::copy(folder.file(name), copy.file(name)).expect("a copy");
+    }
+    revoke(&folder.path, &[folder.file("client.crt")]).expect("a list");
+    revoke(&folder.path, &[]).expect("a new list");
+    issue(&folder.path, &IssueOptions { replace: true, ..IssueOptions::default() }).expect("certificates");
+    let refused = handshake(server(&folder), client(&folder, Some(&copy))).await.expect_err("refused");
+    assert!(refused.contains("Revoked"), "{refused}");
+    assert!(handshake(server(&folder), client(&folder, Some(&folder))).await.is_ok());
+    let failure = |folder: &Path, files: &[PathBuf]| revoke(folder, files).expect_err("refused").to_string();
+    assert!(failure(&folder.path, &[folder.file("client.key")]).contains("holds no certificate"));
+    assert!(failure(&other.path.join("none"), &[]).contains("there is no authority"));
 }

@@ -84,7 +84,6 @@ pub struct Correlation {
     /// No entry before this index is open.
     first_open: usize,
     counts: Counts,
-    raw_answers_expected: bool,
 }
 
 /// Counted as entries change: they are asked for with every packet.
@@ -115,13 +114,12 @@ impl Correlation {
     #[must_use]
     pub const fn new(prefix: IdPrefix) -> Self {
         let counts = Counts { outstanding: 0, blocking: 0, kept_back: 0 };
-        Self { prefix, entries: VecDeque::new(), first: 0, first_open: 0, counts, raw_answers_expected: false }
+        Self { prefix, entries: VecDeque::new(), first: 0, first_open: 0, counts }
     }
 
     /// Takes note of an action that is about to be sent; its `ActionID`.
     pub fn send(&mut self, sent: Sent) -> String {
         let id = self.prefix.id(self.first + self.entries.len() as u64);
-        self.raw_answers_expected |= sent.is_unanswered;
         let state = if sent.is_unanswered { State::Over } else { State::Waiting };
         if state != State::Over {
             self.counts.outstanding += usize::from(!sent.is_own);
@@ -190,8 +188,10 @@ impl Correlation {
 
     /// Says where a packet from Asterisk goes, and restores the client's `ActionID` in it.
     pub fn route(&mut self, reply: Reply, ids: &ActionIds) -> Routed {
+        // Asterisk's raw answers (IAXnetstats) have no id and look like what a line end in a value leaves of an event: they
+        // cannot be told from the end of an event that the client may not see.
         if reply.kind() == ReplyKind::Other {
-            return if self.raw_answers_expected { Routed::Broadcast(reply) } else { Routed::Orphan(reply) };
+            return Routed::Orphan(reply);
         }
         let Some(id) = reply.action_id() else {
             return if reply.kind() == ReplyKind::Response { Routed::Orphan(reply) } else { Routed::Broadcast(reply) };

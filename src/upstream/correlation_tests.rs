@@ -112,6 +112,21 @@ fn an_action_without_an_answer_does_not_hold_up_what_is_behind_it() {
 }
 
 #[test]
+fn what_is_neither_a_response_nor_an_event_reaches_nobody() {
+    let mut session = Session::new();
+    session.correlation.send(Sent {
+        record_id: "r".into(),
+        client_id: None,
+        key: "iaxnetstats".into(),
+        is_blocking: false,
+        is_unanswered: true,
+        is_own: false,
+        at: Instant::now(),
+    });
+    assert_eq!(session.route(&[("Uniqueid", "1.1"), ("Value", "the end of an event")]), ["orphan"]);
+}
+
+#[test]
 fn own_answers_wait_for_the_end_of_a_list() {
     let mut session = Session::new();
     let id = session.send(Some("l"));

@@ -13,6 +13,8 @@ const NAMES: &[&str] = &[
     "DTMFBegin",
     "PeerStatus",
     "OriginateResponse",
+    "Newchannel",
+    "FullyBooted",
 ];
 const CLASSES: &[&str] = &[
     "call,all",
@@ -45,6 +47,11 @@ const VALUES: &[&str] = &[
     "--END COMMAND--\r\n\r\n",
     "a\r\nPrivilege: call,all",
     "a\r\nActionID: aw-",
+    "sales",
+    "a\r\nContext: sales",
+    "1.1",
+    "1.2",
+    "2.1",
 ];
 const BYTES: &[u8] = b"\r\n\0\t \x0b:\x85\xff";
 
@@ -100,8 +107,19 @@ fn packet(random: &mut Random, out: &mut Vec<u8>) {
             " x",
             "",
             "A B",
+            "Context",
+            "DestContext",
+            "Uniqueid",
+            "Linkedid",
+            "DestUniqueid",
+            "DestLinkedid",
+            "UserEvent",
         ]);
         lines.push(format!("{name}: {}", random.one_of(VALUES)));
+    }
+    if random.one_in(4) {
+        let id = random.one_of(&["1.1", "1.2", "2.1"]);
+        lines.extend(["Context: sales".to_owned(), format!("Uniqueid: {id}"), "Linkedid: 1.1".to_owned()]);
     }
     if random.one_in(3) {
         let at = random.below(lines.len());

@@ -34,10 +34,24 @@ struct Session {
     ids: ActionIds,
     view: Arc<View>,
     followed: Followed,
+    /// What the client wishes to see.
+    mask: EventMask,
 }
 
+/// The classes that are in a mask: none for all of them.
+type Wished = Option<&'static [&'static [u8]]>;
+
+/// What a client may send as its mask, and what it means.
+const MASKS: [(&[u8], Wished); 5] = [
+    (b"on", None),
+    (b"on", None),
+    (b"call", Some(&[b"call"])),
+    (b"agent,user", Some(&[b"agent", b"user"])),
+    (b"off", Some(&[])),
+];
+
 impl Session {
-    fn new(wall: &Wall) -> Self {
+    fn new(wall: &Wall, mask: EventMask) -> Self {
         let view = wall.policy.view(&ClientName::for_explain("watcher"));
         let mut correlation = Correlation::new(IdPrefix::from_random(OWN));
         for number in 0..SENT {
@@ -54,7 +68,7 @@ impl Session {
         }
         let ids = ActionIds::default();
         ids.remember(&others(0), b"theirs");
-        Self { correlation, ids, view, followed: Followed::default() }
+        Self { correlation, ids, view, followed: Followed::default(), mask }
     }
 
     /// What is written to the client for one packet.
@@ -64,7 +78,7 @@ impl Session {
             Routed::Broadcast(reply) => (reply, false),
             Routed::Orphan(_) | Routed::Own(_) => return,
         };
-        if let Some(shown) = self.view.show(&reply, is_answer, EventMask::ALL, &mut self.followed) {
+        if let Some(shown) = self.view.show(&reply, is_answer, self.mask, &mut self.followed) {
             shown.encode(out);
         }
     }
@@ -73,7 +87,9 @@ impl Session {
 /// Sends `bytes` from Asterisk, cut as `seed` says.
 pub(crate) fn client_view(wall: &Wall, seed: u64, bytes: &[u8]) -> Result<Counts, Difference> {
     let mut random = Random::of_seed(seed);
-    let (mut session, mut decoder, mut out) = (Session::new(wall), Decoder::upstream(), Vec::new());
+    let (mask, wished) = MASKS[random.below(MASKS.len())];
+    let mask = EventMask::parse(mask).map_err(|_| "a mask is refused")?;
+    let (mut session, mut decoder, mut out) = (Session::new(wall, mask), Decoder::upstream(), Vec::new());
     'stream: for part in cut(&mut random, bytes) {
         decoder.feed(part);
         while let Some(packet) = decoder.next_message() {
@@ -85,7 +101,8 @@ pub(crate) fn client_view(wall: &Wall, seed: u64, bytes: &[u8]) -> Result<Counts
     let sent = packets(bytes, |line| line.is_empty());
     let seen = packets(&out, |line| line.is_empty());
     let is_packet = |packet: &&Vec<Vec<u8>>| packet.iter().all(|line| line.len() <= LINE_MAX);
-    let expected: Vec<Vec<Vec<u8>>> = sent.iter().take_while(is_packet).filter_map(|packet| visible(packet)).collect();
+    let expected: Vec<Vec<Vec<u8>>> =
+        sent.iter().take_while(is_packet).filter_map(|packet| visible(packet, wished)).collect();
     if expected != seen {
         return Err(format!("the client should see {}, and sees {}", text(&expected), text(&seen)));
     }
@@ -120,8 +137,8 @@ fn packets(bytes: &[u8], is_end: impl Fn(&[u8]) -> bool) -> Vec<Vec<Vec<u8>>> {
     packets
 }
 
-/// A packet of Asterisk's as `watcher` of `policy.yaml` may see it, said from the policy's text.
-fn visible(lines: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
+/// A packet of Asterisk's as `watcher` of `policy.yaml` may see it, said from the policy's text; `wished`: its mask.
+fn visible(lines: &[Vec<u8>], wished: Wished) -> Option<Vec<Vec<u8>>> {
     let clean = |line: &Vec<u8>| -> Vec<u8> {
         line.iter().map(|byte| if *byte < b' ' || *byte == 0x7f { b' ' } else { *byte }).collect()
     };
@@ -139,7 +156,12 @@ fn visible(lines: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
         "event" => {
             let is_denied = classes.contains(&&b"dtmf"[..]) || name.trim_ascii().eq_ignore_ascii_case(b"VarSet");
             let is_in = !classes.is_empty() && classes.iter().all(|class| matches!(*class, b"call" | b"agent"));
-            !is_denied && (number.is_some() || is_in || name == b"UserEvent")
+            // Without a class it is for whoever has not switched events off.
+            let is_wished = wished.is_none_or(|mask| match classes.as_slice() {
+                [] => !mask.is_empty(),
+                classes => classes.iter().all(|class| mask.contains(class)),
+            });
+            !is_denied && (number.is_some() || (is_wished && (is_in || name == b"UserEvent")))
         }
         _ => false,
     };

@@ -124,7 +124,7 @@ const VALUES: &[&[u8]] = &[
 /// What may stand behind a colon, before a line's end, or be a line's end.
 const BLANKS: &[&[u8]] = &[b" ", b"", b"  ", b"\t", b"\x01", b"\x0b ", b" \x1f", b"\xa0", b"\0", b"\r"];
 const TRAILS: &[&[u8]] = &[b" ", b"\t", b"\r", b"\0", b"\0x", b"\x7f", b"\x85", b"\xe2\x80\xa8"];
-const ENDS: &[&[u8]] =
+pub(crate) const ENDS: &[&[u8]] =
     &[b"\r\n", b"\n", b"\r\r\n", b"\r", b"\n\r", b"\r\n\r\n", b"\0\r\n", b"\0\n", b"\n\n", b"\x0b", b"\xc2\x85"];
 const LINES: &[&[u8]] = &[
     b"",
@@ -146,11 +146,25 @@ const LINES: &[&[u8]] = &[
     b"A\xc4\xb1d: 1",
 ];
 
+/// The names and values of a packet's lines.
+pub(crate) type Lines = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// What packets are made of.
+#[derive(Debug)]
+pub(crate) struct Words {
+    /// The lines of a packet, before anything is broken.
+    pub(crate) template: fn(&mut Random) -> Lines,
+    /// What else may stand in a value.
+    pub(crate) values: &'static [&'static [u8]],
+}
+
+const WORDS: Words = Words { template, values: VALUES };
+
 /// A stream of some packets.
 pub(crate) fn stream(random: &mut Random) -> Vec<u8> {
     let mut bytes = Vec::new();
     for _ in 0..1 + random.below(3) {
-        packet(random, &mut bytes);
+        packet(random, &WORDS, &mut bytes);
     }
     if random.one_in(3) {
         for _ in 0..1 + random.below(3) {
@@ -161,12 +175,12 @@ pub(crate) fn stream(random: &mut Random) -> Vec<u8> {
 }
 
 /// A number of faults per thousand: most packets are nearly right, so that they come far.
-fn packet(random: &mut Random, out: &mut Vec<u8>) {
+pub(crate) fn packet(random: &mut Random, words: &Words, out: &mut Vec<u8>) {
     let faults = [0, 0, 5, 40, 250][random.below(5)];
-    let mut lines: Vec<(Vec<u8>, Vec<u8>)> = template(random);
+    let mut lines = (words.template)(random);
     if random.one_in(3) {
         for _ in 0..random.below(4) {
-            lines.push((random.one_of(NAMES).to_vec(), random.one_of(VALUES).to_vec()));
+            lines.push((random.one_of(NAMES).to_vec(), random.one_of(words.values).to_vec()));
         }
     }
     if random.one_in(40) {
@@ -216,7 +230,7 @@ fn packet(random: &mut Random, out: &mut Vec<u8>) {
 }
 
 /// An action that some identity may do, or nearly.
-fn template(random: &mut Random) -> Vec<(Vec<u8>, Vec<u8>)> {
+fn template(random: &mut Random) -> Lines {
     let mut lines: Vec<(&[u8], &[u8])> = match random.below(8) {
         0 | 1 => vec![
             (b"Action", b"Originate"),
@@ -256,7 +270,7 @@ fn lengthen(random: &mut Random, out: &mut Vec<u8>) {
     out.truncate(start + len);
 }
 
-fn break_bytes(random: &mut Random, bytes: &mut Vec<u8>) {
+pub(crate) fn break_bytes(random: &mut Random, bytes: &mut Vec<u8>) {
     const HOSTILE: &[u8] = b"\0\r\n\t \x01\x0b:,\x7f\x85\xa0\xff=\"\\()";
     if bytes.is_empty() {
         return;

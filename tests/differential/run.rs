@@ -11,6 +11,7 @@ use crate::backward;
 use crate::forward::{Counts, Difference, Wall};
 use crate::grammar;
 use crate::random::Random;
+use crate::scoped;
 
 /// Inputs between two looks at what the others do.
 const CHUNK: u64 = 1_000;
@@ -23,8 +24,13 @@ struct Size {
     seed: u64,
 }
 
-fn variable(name: &str) -> Option<u64> {
+pub(crate) fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
+}
+
+/// The seed that was asked for, or a new one.
+pub(crate) fn first_seed() -> u64 {
+    variable("AMIWALL_TEST_SEED").unwrap_or_else(|| RandomState::new().hash_one(0_u8))
 }
 
 impl Size {
@@ -35,7 +41,7 @@ impl Size {
             inputs: variable("AMIWALL_TEST_INPUTS").unwrap_or(if is_full { full } else { reduced }),
             time: variable("AMIWALL_TEST_SECONDS").map(Duration::from_secs),
             threads: variable("AMIWALL_TEST_THREADS").and_then(|count| count.try_into().ok()).unwrap_or(threads),
-            seed: variable("AMIWALL_TEST_SEED").unwrap_or_else(|| RandomState::new().hash_one(0_u8)),
+            seed: first_seed(),
         }
     }
 }
@@ -116,4 +122,11 @@ fn a_client_sees_what_it_may_see_and_nothing_else() {
     let wall = Wall::new();
     let one = |seed, bytes: &[u8]| backward::client_view(&wall, seed, bytes);
     inputs("client_view", &Size::read(50_000, 20_000_000), one, answers::stream);
+}
+
+#[test]
+fn a_client_sees_no_call_out_of_its_scope() {
+    let wall = Wall::new();
+    let one = |seed, bytes: &[u8]| scoped::scoped_view(&wall, seed, bytes);
+    inputs("scoped_view", &Size::read(50_000, 10_000_000), one, answers::stream);
 }

@@ -7,7 +7,7 @@ use amiwall::ami::{Decoder, Limits, Message};
 
 use crate::forward::{Wall, cut};
 use crate::random::Random;
-use crate::{backward, targets_log, targets_policy};
+use crate::{backward, scoped, targets_log, targets_policy};
 
 /// Fails when a property does not hold.
 type Target = fn(&[u8]);
@@ -44,6 +44,8 @@ fn asterisk_view(data: &[u8]) {
     let there = wall().asterisk_view(seed, bytes);
     assert!(there.is_ok(), "{there:?}");
     let back = backward::client_view(wall(), seed, bytes);
+    assert!(back.is_ok(), "{back:?}");
+    let back = scoped::scoped_view(wall(), seed, bytes);
     assert!(back.is_ok(), "{back:?}");
 }
 

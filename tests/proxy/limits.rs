@@ -44,7 +44,7 @@ async fn a_limit_of_the_whole_proxy_is_shared() {
 
 #[tokio::test]
 async fn connections_are_limited_per_address() {
-    let extra = Extra { limits: "  connections_per_address: 2\n".to_owned(), ..Extra::default() };
+    let extra = Extra { limits: "  unauthenticated_per_address: 2\n".to_owned(), ..Extra::default() };
     let bench = Bench::with(extra).await;
     let (first, _second) = (bench.connect().await, bench.connect().await);
     assert_eq!(Client::connect(bench.address).await.rest().await, "", "closed without a word");

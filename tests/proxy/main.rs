@@ -5,12 +5,14 @@ mod harness;
 
 mod admin;
 mod audit;
+mod certificates;
 mod concurrent;
 mod events;
 mod learn;
 mod limits;
 mod login;
 mod operation;
+mod proxy_protocol;
 mod session;
 mod smuggling;
 mod tls;

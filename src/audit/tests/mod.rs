@@ -43,6 +43,7 @@ fn session() -> Arc<SessionContext> {
         session: "5e2b9c01-37".to_owned(),
         identity: Some("alice".to_owned()),
         peer: Some("203.0.113.7:51234".parse().expect("an address")),
+        proxy: None,
         listener: "0.0.0.0:5039".to_owned(),
         upstream: "pbx".to_owned(),
         policy: "sha256:abc".to_owned(),

@@ -103,7 +103,7 @@ fn config(folder: &Path, upstream: std::net::SocketAddr) -> Config {
 listeners: [{{ address: "127.0.0.1:0", plaintext: true }}]
 upstreams: {{ pbx: {{ address: "{upstream}", username: amiwall, secret: {{ file: secret }} }} }}
 audit: {{ directory: audit }}
-limits: {{ connections: 1000, connections_per_address: 1000 }}
+limits: {{ connections: 1000, connections_per_address: 1000, unauthenticated: 1000, unauthenticated_per_address: 1000 }}
 roles: {{ client: {{ allow: [UserEvent] }} }}
 identities: {{ client: {{ roles: [client], secret: {{ file: secret }}, challenge: true }} }}
 "#

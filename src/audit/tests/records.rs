@@ -98,7 +98,7 @@ fn bytes_that_are_not_utf_8_are_kept() {
 fn the_records_of_a_session_name_their_cause() {
     let session = session();
     let peer = "[2001:db8::1]:5".parse().expect("an address");
-    let refuse = encoded(&Draft::refuse(peer, "0.0.0.0:5039", "networks.listener"));
+    let refuse = encoded(&Draft::refuse(peer, None, "0.0.0.0:5039", "networks.listener"));
     assert_eq!(
         refuse,
         r#","kind":"refuse","peer":"[2001:db8::1]:5","listener":"0.0.0.0:5039","decision":"deny","reason":"networks.listener""#
@@ -175,7 +175,7 @@ async fn a_flood_becomes_a_count() {
     let peer = session().peer.expect("an address");
     let mut exact = 0;
     for _ in 0..100 {
-        let draft = Draft::refuse(peer, "l", "networks.listener");
+        let draft = Draft::refuse(peer, None, "l", "networks.listener");
         exact += usize::from(audit.append_unauthenticated(peer.ip(), draft).await.expect("written").is_some());
     }
     assert_eq!(exact, 10);
@@ -183,6 +183,41 @@ async fn a_flood_becomes_a_count() {
     let records = records(dir.path());
     assert_eq!(records.len(), 1 + 10 + 1 + 1);
     assert_eq!((&records[11]["kind"], &records[11]["count"]), (&"refuse".into(), &90.into()));
+}
+
+/// What a stranger sends is on record by names and lengths; he may choose long names, from many addresses.
+#[tokio::test]
+async fn a_thousand_addresses_that_fail_to_log_in_write_half_a_megabyte_a_minute() {
+    let dir = directory();
+    let audit = open(dir.path());
+    let long = "n".repeat(900);
+    let mut sent = 0;
+    for round in 0..5_u8 {
+        for number in 0..1_000_u32 {
+            let peer = std::net::SocketAddr::from((std::net::Ipv4Addr::from(0x0a00_0000 + number), 50_000));
+            let context = SessionContext { peer: Some(peer), ..(*session()).clone() };
+            let headers = [("Action", long.as_bytes()), (long.as_str(), b"x".as_slice())];
+            let refused = Decision::Deny(Denial::before_login(action(&headers)));
+            sent += 2 * long.len();
+            let drafts = [
+                Draft::connect(&context),
+                Draft::action(&context, "", &refused),
+                Draft::login(&context, Claimed::Unknown(b"somebody"), "plain", Err("login.unknown-identity")),
+                Draft::end(&context, "login-failed", &SessionCounts::default()),
+            ];
+            for draft in drafts {
+                audit.append_unauthenticated(peer.ip(), draft).await.unwrap_or_else(|_| panic!("round {round}"));
+            }
+        }
+    }
+    audit.close().await.expect("closed");
+    let written: u64 = std::fs::read_dir(dir.path())
+        .expect("a directory")
+        .map(|entry| entry.expect("an entry"))
+        .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "jsonl"))
+        .map(|entry| entry.metadata().expect("its length").len())
+        .sum();
+    assert!(written < 512 * 1_024, "{written} bytes for {sent} that were sent");
 }
 
 #[tokio::test]

@@ -44,6 +44,9 @@ pub(super) fn text(checked: &Checked) -> String {
             "listens on {} ({}) for {}, in front of the Asterisk `{}` at {upstream}\n",
             listener.address, listener.speaks, listener.networks, listener.upstream
         ));
+        if let Some(proxies) = &listener.proxies {
+            text.push_str(&format!("  believes {proxies} who the client is (PROXY protocol)\n"));
+        }
     }
     text.push_str(&records(&checked.audit));
     for (identity, client) in checked.identities.iter().zip(&checked.clients) {

@@ -24,6 +24,23 @@ fn told(text: String) -> Vec<String> {
     config.warnings.iter().map(|one| format!("{}:{} {}", one.line, one.column, one.message)).collect()
 }
 
+#[test]
+fn a_proxy_that_anybody_can_be_is_named() {
+    let told_of = |address: &str, from: &str| {
+        let proxied = format!("{address}\", proxy_protocol: {{ from: {from} }}, unsafe_plaintext: true");
+        let warnings = told(policy("allow: [Ping]", "", "").replace("127.0.0.1:5039\"", &proxied));
+        warnings.into_iter().filter(|warning| warning.contains("may say that")).collect::<Vec<_>>()
+    };
+    let anybody = "2:66 whoever connects may say that he is at any address";
+    assert_eq!(told_of("127.0.0.1:5039", "[\"::/0\"]"), [anybody]);
+    assert_eq!(told_of("127.0.0.1:5039", "[10.0.0.5, 0.0.0.0/0]"), [anybody]);
+    assert_eq!(
+        told_of("0.0.0.0:5039", "[127.0.0.1]"),
+        ["2:64 every program on this machine may say that its client is at any address"]
+    );
+    assert!(told_of("127.0.0.1:5039", "[127.0.0.1]").is_empty() && told_of("0.0.0.0:5039", "[10.0.0.5]").is_empty());
+}
+
 const LIMITS: &str = "limits: { Originate: { rate: 10/minute } }";
 
 #[track_caller]

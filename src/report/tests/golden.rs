@@ -58,7 +58,7 @@ async fn write_log(dir: &Path) {
         let draft = Draft::login(&stranger, Claimed::Unknown(b"root"), "plain", Err("login.unknown-identity"));
         audit.append_unauthenticated("198.51.100.1".parse().expect("an address"), draft).await.expect("taken");
     }
-    let refuse = Draft::refuse("192.0.2.9:7".parse().expect("an address"), "0.0.0.0:5039", "networks.listener");
+    let refuse = Draft::refuse("192.0.2.9:7".parse().expect("an address"), None, "0.0.0.0:5039", "networks.listener");
     audit.append(vec![refuse]).await.expect("written");
     audit.close().await.expect("closed");
 }

@@ -1,0 +1,332 @@
+//! Room for connections. Who is not logged in has a place in a pool of its own, so that strangers can never use up the
+//! places of clients: when the pool is full the newcomer is let in and the oldest stranger gives way. Whoever holds
+//! connections open, from however many addresses, cannot keep out a client that logs in at once.
+
+mod slots;
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::networks::host_network;
+
+pub use slots::{HashSlot, HashSlots, Turn};
+
+/// `limits:` of the whole proxy, but for rates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// Logged-in sessions at once.
+    pub connections: u32,
+    /// Logged-in sessions at once from one address (IPv6: /64).
+    pub connections_per_address: u32,
+    /// Connections at once that are not logged in.
+    pub unauthenticated: u32,
+    /// Connections at once from one address (IPv6: /64) that are not logged in.
+    pub unauthenticated_per_address: u32,
+    /// From accept to the end of the TLS handshake.
+    pub handshake_timeout: Duration,
+    /// From accept to a successful login.
+    pub login_timeout: Duration,
+    /// From the first byte of a packet to its end, after login.
+    pub packet_timeout: Duration,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        Self {
+            connections: 1_000,
+            connections_per_address: 50,
+            unauthenticated: 200,
+            unauthenticated_per_address: 20,
+            handshake_timeout: Duration::from_secs(10),
+            login_timeout: Duration::from_secs(30),
+            packet_timeout: Duration::from_secs(300),
+        }
+    }
+}
+
+/// Why there is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoRoom {
+    /// As many are logged in as may be.
+    Connections,
+    /// As many are logged in from this address as may be.
+    ConnectionsPerAddress,
+    /// The pool of those who are not logged in is full, or this one gave way to a newcomer.
+    Unauthenticated,
+    /// As many of this address are not logged in as may be.
+    UnauthenticatedPerAddress,
+}
+
+impl NoRoom {
+    /// The stable reason code of the audit log.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Connections => "limits.connections",
+            Self::ConnectionsPerAddress => "limits.connections_per_address",
+            Self::Unauthenticated => "limits.unauthenticated",
+            Self::UnauthenticatedPerAddress => "limits.unauthenticated_per_address",
+        }
+    }
+}
+
+/// How many places are taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Occupancy {
+    /// Connections that are not logged in.
+    pub unauthenticated: usize,
+    /// Logged-in sessions.
+    pub connections: usize,
+    /// Addresses that are counted, for whatever reason.
+    pub addresses: usize,
+    /// Logins whose secret is being verified, or that wait for it.
+    pub verifying: usize,
+}
+
+/// The connections of all listeners, counted.
+#[derive(Debug)]
+pub struct Admission {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    limits: ConnectionLimits,
+    /// Numbers strangers in the order in which they came.
+    arrivals: u64,
+    strangers: BTreeMap<u64, Stranger>,
+    strangers_of: Counts,
+    clients: u32,
+    clients_of: Counts,
+}
+
+/// A connection that is not logged in.
+#[derive(Debug)]
+struct Stranger {
+    /// None: a proxy has not said yet whose it is.
+    network: Option<IpAddr>,
+    /// Its secret is being verified: work that was begun is finished.
+    is_verified: bool,
+    gives_way: CancellationToken,
+}
+
+/// How many of each address.
+#[derive(Debug, Default)]
+struct Counts(HashMap<IpAddr, u32>);
+
+impl Counts {
+    fn of(&self, network: IpAddr) -> u32 {
+        self.0.get(&network).copied().unwrap_or_default()
+    }
+
+    fn add(&mut self, network: IpAddr) {
+        *self.0.entry(network).or_default() += 1;
+    }
+
+    fn remove(&mut self, network: IpAddr) {
+        if let Some(count) = self.0.get_mut(&network) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.0.remove(&network);
+            }
+        }
+    }
+}
+
+impl State {
+    fn has_room_for(&self, network: IpAddr) -> bool {
+        self.strangers_of.of(network) < self.limits.unauthenticated_per_address
+    }
+
+    fn forget(&mut self, number: u64) -> Option<Stranger> {
+        let stranger = self.strangers.remove(&number)?;
+        if let Some(network) = stranger.network {
+            self.strangers_of.remove(network);
+        }
+        Some(stranger)
+    }
+
+    /// Takes the oldest stranger out of the pool, whose secret is not being verified.
+    fn displace(&mut self) -> Option<CancellationToken> {
+        let oldest = self.strangers.iter().find(|(_, stranger)| !stranger.is_verified).map(|(number, _)| *number);
+        self.forget(oldest?).map(|stranger| stranger.gives_way)
+    }
+}
+
+impl Admission {
+    /// Nobody is there yet.
+    #[must_use]
+    pub fn new(limits: ConnectionLimits) -> Arc<Self> {
+        let state = State {
+            limits,
+            arrivals: 0,
+            strangers: BTreeMap::new(),
+            strangers_of: Counts::default(),
+            clients: 0,
+            clients_of: Counts::default(),
+        };
+        Arc::new(Self { state: Mutex::new(state) })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Other limits, at a reload. Connections that are open stay.
+    pub fn set_limits(&self, limits: ConnectionLimits) {
+        self.state().limits = limits;
+    }
+
+    /// The limits in force.
+    #[must_use]
+    pub fn limits(&self) -> ConnectionLimits {
+        self.state().limits
+    }
+
+    /// How many places are taken.
+    #[must_use]
+    pub fn occupancy(&self) -> Occupancy {
+        let state = self.state();
+        Occupancy {
+            unauthenticated: state.strangers.len(),
+            connections: usize::try_from(state.clients).unwrap_or(usize::MAX),
+            addresses: state.strangers_of.0.len() + state.clients_of.0.len(),
+            verifying: state.strangers.values().filter(|stranger| stranger.is_verified).count(),
+        }
+    }
+
+    /// A place for a connection that was accepted; the oldest stranger may have to give way for it. Where a proxy has not
+    /// said yet whose it is, [`Ticket::count_for`] has to follow.
+    ///
+    /// # Errors
+    /// If its address has as many as it may, or every secret in the pool is being verified.
+    pub fn enter(self: &Arc<Self>, peer: Option<IpAddr>) -> Result<Ticket, NoRoom> {
+        let network = peer.map(host_network);
+        let mut state = self.state();
+        if network.is_some_and(|network| !state.has_room_for(network)) {
+            return Err(NoRoom::UnauthenticatedPerAddress);
+        }
+        let has_room = state.strangers.len() < usize::try_from(state.limits.unauthenticated).unwrap_or(usize::MAX);
+        let displaced = if has_room { None } else { Some(state.displace().ok_or(NoRoom::Unauthenticated)?) };
+        let number = state.arrivals;
+        state.arrivals += 1;
+        let gives_way = CancellationToken::new();
+        if let Some(network) = network {
+            state.strangers_of.add(network);
+        }
+        state.strangers.insert(number, Stranger { network, is_verified: false, gives_way: gives_way.clone() });
+        drop(state);
+        if let Some(displaced) = displaced {
+            displaced.cancel();
+        }
+        Ok(Ticket { admission: self.clone(), network, number, is_client: false, gives_way })
+    }
+
+    /// Lets the oldest stranger go: the process has run out of descriptors.
+    pub fn make_room(&self) {
+        let displaced = self.state().displace();
+        if let Some(displaced) = displaced {
+            displaced.cancel();
+        }
+    }
+}
+
+/// The place of one connection, from accept to its end.
+#[derive(Debug)]
+pub struct Ticket {
+    admission: Arc<Admission>,
+    network: Option<IpAddr>,
+    number: u64,
+    is_client: bool,
+    gives_way: CancellationToken,
+}
+
+impl Ticket {
+    /// Cancelled when this connection has to give way to a newcomer; never after [`Ticket::promote`].
+    #[must_use]
+    pub fn gives_way(&self) -> CancellationToken {
+        self.gives_way.clone()
+    }
+
+    /// It is now known whose connection it is.
+    ///
+    /// # Errors
+    /// If that address has as many as it may, or this connection has given way.
+    pub fn count_for(&mut self, peer: IpAddr) -> Result<(), NoRoom> {
+        let network = host_network(peer);
+        let mut state = self.admission.state();
+        if !state.has_room_for(network) {
+            return Err(NoRoom::UnauthenticatedPerAddress);
+        }
+        state.strangers.get_mut(&self.number).ok_or(NoRoom::Unauthenticated)?.network = Some(network);
+        state.strangers_of.add(network);
+        self.network = Some(network);
+        Ok(())
+    }
+
+    /// The secret waits to be verified: this connection does not give way, unless half the pool is in that state. Else
+    /// strangers who log in could close the pool to everybody.
+    pub fn await_verification(&self) {
+        let mut state = self.admission.state();
+        let waiting = state.strangers.values().filter(|stranger| stranger.is_verified).count();
+        if waiting < state.strangers.len().div_ceil(2) {
+            self.set_verified(&mut state, true);
+        }
+    }
+
+    /// The secret is being verified, or no longer.
+    pub fn verifies(&self, is_verified: bool) {
+        self.set_verified(&mut self.admission.state(), is_verified);
+    }
+
+    fn set_verified(&self, state: &mut State, is_verified: bool) {
+        if let Some(stranger) = state.strangers.get_mut(&self.number) {
+            stranger.is_verified = is_verified;
+        }
+    }
+
+    /// The secret was right: from the pool to the clients.
+    ///
+    /// # Errors
+    /// If there is no room among the clients, or this connection has given way.
+    pub fn promote(&mut self) -> Result<(), NoRoom> {
+        let mut state = self.admission.state();
+        if !state.strangers.contains_key(&self.number) {
+            return Err(NoRoom::Unauthenticated);
+        }
+        if state.clients >= state.limits.connections {
+            return Err(NoRoom::Connections);
+        }
+        if self.network.is_some_and(|network| state.clients_of.of(network) >= state.limits.connections_per_address) {
+            return Err(NoRoom::ConnectionsPerAddress);
+        }
+        state.forget(self.number);
+        state.clients += 1;
+        if let Some(network) = self.network {
+            state.clients_of.add(network);
+        }
+        self.is_client = true;
+        Ok(())
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let mut state = self.admission.state();
+        if self.is_client {
+            state.clients = state.clients.saturating_sub(1);
+            if let Some(network) = self.network {
+                state.clients_of.remove(network);
+            }
+        } else {
+            state.forget(self.number);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

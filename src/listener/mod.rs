@@ -1,0 +1,322 @@
+//! Accepting connections. Each that comes is accepted, so that a newcomer always has its chance (`admission`); the address is
+//! judged before the handshake, and the handshake is done in the connection's own task: the accept loop never waits for a
+//! peer.
+
+mod proxy_header;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::admission::{Admission, NoRoom, Ticket};
+use crate::audit::{Draft, SecurityEvent, SecurityKind, SessionContext, SessionCounts, best_effort};
+use crate::networks::NetworkAcl;
+use crate::session::{self, Accepted, Shared};
+use crate::tls::{self, PeerCertificate, ServerTls};
+use crate::upstream::Connector;
+
+/// How long nothing is accepted after the system ran out of descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How a listener speaks.
+#[derive(Clone, Debug)]
+pub enum Transport {
+    /// TLS.
+    Tls(ServerTls),
+    /// Plain text, on loopback or because the policy says so.
+    Plaintext,
+}
+
+/// One listener, as the policy file describes it.
+#[derive(Clone, Debug)]
+pub struct ListenerConfig {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// How it speaks.
+    pub transport: Transport,
+    /// Who may connect.
+    pub networks: NetworkAcl,
+    /// Proxies, that say in a header of the PROXY protocol whose connection each is.
+    pub proxies: Option<NetworkAcl>,
+    /// The upstream of its clients.
+    pub upstream: String,
+}
+
+/// One listening socket.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    config: watch::Receiver<Arc<ListenerConfig>>,
+    upstream: watch::Receiver<Arc<Connector>>,
+    admission: Arc<Admission>,
+}
+
+/// What a connection needs, cloned for its task.
+struct Connection {
+    config: Arc<ListenerConfig>,
+    upstream: Arc<Connector>,
+    shared: Arc<Shared>,
+    handshake_timeout: Duration,
+    peer: SocketAddr,
+    /// The proxy that passes on the peer's connection.
+    proxy: Option<SocketAddr>,
+    at: Instant,
+}
+
+impl Listener {
+    /// Binds.
+    ///
+    /// # Errors
+    /// If the address cannot be bound.
+    pub async fn bind(
+        config: watch::Receiver<Arc<ListenerConfig>>,
+        upstream: watch::Receiver<Arc<Connector>>,
+        admission: Arc<Admission>,
+    ) -> io::Result<Self> {
+        let address = config.borrow().address;
+        Ok(Self { socket: TcpListener::bind(address).await?, config, upstream, admission })
+    }
+
+    /// Where it listens, with the real port.
+    ///
+    /// # Errors
+    /// If the system cannot tell.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.local_addr()
+    }
+
+    /// Accepts until `stop`, not before the upstream was reached once: there is no banner to greet with.
+    pub async fn run(self, shared: Arc<Shared>, sessions: TaskTracker, stop: CancellationToken) {
+        let mut banner = self.upstream.borrow().banner();
+        tokio::select! {
+            () = stop.cancelled() => return,
+            reached = banner.wait_for(Option::is_some) => if reached.is_err() { return },
+        }
+        let mut is_failing = false;
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                accepted = self.socket.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    if std::mem::take(&mut is_failing) {
+                        tracing::info!("connections are accepted again");
+                    }
+                    self.spawn(stream, peer, &shared, &sessions);
+                }
+                Err(error) if is_of_the_peer(&error) => {}
+                Err(error) => {
+                    // Told once: it may go on for as long as somebody wants it to.
+                    if !std::mem::replace(&mut is_failing, true) {
+                        tracing::warn!("cannot accept connections: {error}");
+                    }
+                    // What holds descriptors may be strangers who wait for nothing.
+                    self.admission.make_room();
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn spawn(&self, stream: TcpStream, peer: SocketAddr, shared: &Arc<Shared>, sessions: &TaskTracker) {
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        let connection = Connection {
+            config: self.config.borrow().clone(),
+            upstream: self.upstream.borrow().clone(),
+            shared: shared.clone(),
+            handshake_timeout: self.admission.limits().handshake_timeout,
+            peer,
+            proxy: None,
+            at: Instant::now(),
+        };
+        if connection.config.proxies.as_ref().is_some_and(|proxies| proxies.allows(peer.ip())) {
+            // Who it is, is in a header: until that is read it counts for no address.
+            match self.admission.enter(None) {
+                Ok(ticket) => sessions.spawn(connection.behind_proxy(stream, ticket)),
+                Err(no_room) => sessions.spawn(connection.refuse(no_room.code())),
+            };
+            return;
+        }
+        if !connection.config.networks.allows(peer.ip()) {
+            sessions.spawn(connection.refuse("networks.listener"));
+            return;
+        }
+        match self.admission.enter(Some(peer.ip())) {
+            Ok(ticket) => sessions.spawn(connection.guarded(stream, ticket)),
+            Err(no_room) => sessions.spawn(connection.refuse(no_room.code())),
+        };
+    }
+}
+
+/// Errors of `accept` that the peer caused (accept(2)): the next connection is not affected.
+fn is_of_the_peer(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable, Interrupted, NetworkDown,
+        NetworkUnreachable, TimedOut,
+    };
+    matches!(
+        error.kind(),
+        ConnectionAborted
+            | ConnectionRefused
+            | ConnectionReset
+            | HostUnreachable
+            | Interrupted
+            | NetworkDown
+            | NetworkUnreachable
+            | TimedOut
+    )
+}
+
+impl Connection {
+    fn context(&self) -> SessionContext {
+        SessionContext {
+            peer: Some(self.peer),
+            proxy: self.proxy,
+            listener: self.config.address.to_string(),
+            upstream: self.config.upstream.clone(),
+            policy: self.shared.snapshot.borrow().digest.clone(),
+            ..SessionContext::default()
+        }
+    }
+
+    /// Reads who the peer is before it is judged: until then it counts for no address, so that one client does not keep
+    /// out others behind the same proxy.
+    async fn behind_proxy(mut self, mut stream: TcpStream, mut ticket: Ticket) {
+        let gives_way = ticket.gives_way();
+        let header = tokio::select! {
+            biased;
+            () = self.shared.shutdown.cancelled() => return,
+            () = gives_way.cancelled() => return self.refuse(NoRoom::Unauthenticated.code()).await,
+            header = timeout_at(self.at + self.handshake_timeout, proxy_header::read(&mut stream)) => header,
+        };
+        let admitted = match header {
+            Err(_) => Err("proxy.timeout"),
+            Ok(Err(_)) => Err("proxy.header"),
+            Ok(Ok(client)) => {
+                if let Some(client) = client {
+                    self.proxy = Some(std::mem::replace(&mut self.peer, client));
+                }
+                if self.config.networks.allows(self.peer.ip()) {
+                    ticket.count_for(self.peer.ip()).map_err(NoRoom::code)
+                } else {
+                    Err("networks.listener")
+                }
+            }
+        };
+        match admitted {
+            Ok(()) => self.guarded(stream, ticket).await,
+            Err(reason) => {
+                drop((stream, ticket));
+                self.refuse(reason).await;
+            }
+        }
+    }
+
+    async fn guarded(self, stream: TcpStream, ticket: Ticket) {
+        let (context, shared, peer) = (self.context(), self.shared.clone(), self.peer);
+        // A task of its own, so that a panic ends this session alone and is on record.
+        let task = tokio::spawn(self.serve(stream, ticket));
+        if task.await.is_err_and(|error| error.is_panic()) {
+            tracing::error!("a session of {peer} ended by a panic");
+            best_effort(shared.audit.append(vec![Draft::end(&context, "panic", &SessionCounts::default())]).await);
+        }
+    }
+
+    /// Closes without a byte, on record.
+    async fn refuse(self, reason: &'static str) {
+        let listener = self.config.address.to_string();
+        let kind = match reason {
+            "networks.listener" => Some(SecurityKind::FailedAcl),
+            "limits.unauthenticated_per_address" => Some(SecurityKind::SessionLimit),
+            // A scan of ports ends so, and a client with an old certificate.
+            _ => None,
+        };
+        if let Some(kind) = kind {
+            let event = SecurityEvent { kind, account: None, session: "", listener: &listener, peer: self.peer };
+            self.shared.audit.tell_security(&event);
+        }
+        let draft = Draft::refuse(self.peer, self.proxy, &listener, reason);
+        best_effort(self.shared.audit.append_unauthenticated(self.peer.ip(), draft).await);
+    }
+
+    async fn serve(self, stream: TcpStream, ticket: Ticket) {
+        let keepalive =
+            socket2::TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15));
+        let options =
+            socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive).and_then(|()| stream.set_nodelay(true));
+        if options.is_err() {
+            return; // The peer is gone already.
+        }
+        let shared = self.shared.clone();
+        let tls = match &self.config.transport {
+            Transport::Plaintext => return session::run(self.accepted(stream, None, ticket), shared).await,
+            Transport::Tls(tls) => tls.clone(),
+        };
+        let (deadline, gives_way) = (self.at + self.handshake_timeout, ticket.gives_way());
+        let acceptor = tokio_rustls::TlsAcceptor::from(tls.config.clone());
+        let handshake = tokio::select! {
+            biased;
+            () = shared.shutdown.cancelled() => return,
+            () = gives_way.cancelled() => return self.refuse(NoRoom::Unauthenticated.code()).await,
+            handshake = timeout_at(deadline, acceptor.accept(stream)) => handshake,
+        };
+        let reason = match handshake {
+            Err(_) => "tls.handshake-timeout",
+            Ok(Err(error)) => tls::refusal_of(&error),
+            Ok(Ok(stream)) => match peer_certificate(&stream) {
+                Err(()) => "tls.certificate",
+                Ok(certificate) => return session::run(self.accepted(stream, certificate, ticket), shared).await,
+            },
+        };
+        drop(ticket);
+        if let ("tls.crl-expired", Some(clients)) = (reason, &tls.clients) {
+            clients.tell_expired(&self.config.address.to_string());
+        }
+        self.refuse(reason).await;
+    }
+
+    fn accepted<S>(self, stream: S, certificate: Option<PeerCertificate>, ticket: Ticket) -> Accepted<S> {
+        let listener = self.config.address.to_string();
+        Accepted {
+            stream,
+            peer: self.peer,
+            proxy: self.proxy,
+            certificate,
+            listener,
+            upstream: self.upstream,
+            at: self.at,
+            ticket,
+        }
+    }
+}
+
+fn peer_certificate<S>(stream: &tokio_rustls::server::TlsStream<S>) -> Result<Option<PeerCertificate>, ()> {
+    let chain = stream.get_ref().1.peer_certificates();
+    chain.map(|chain| PeerCertificate::from_chain(chain).map_err(|_| ())).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::admission::{Admission, ConnectionLimits, NoRoom};
+
+    #[test]
+    fn connections_are_counted_by_address_and_by_ipv6_network() {
+        let admission =
+            Admission::new(ConnectionLimits { unauthenticated_per_address: 1, ..ConnectionLimits::default() });
+        let enter = |address: &str| admission.enter(Some(address.parse().expect("an address")));
+        let _first = enter("2001:db8::1").expect("room");
+        assert_eq!(enter("2001:db8::2").err(), Some(NoRoom::UnauthenticatedPerAddress));
+        assert!(enter("2001:db8:0:1::1").is_ok());
+        let _mapped = enter("::ffff:192.0.2.1").expect("room");
+        assert!(enter("192.0.2.1").is_err());
+    }
+}

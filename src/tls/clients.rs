@@ -1,0 +1,159 @@
+//! Which client certificates are let in: authorities, revocation lists, and why one is not.
+//!
+//! With revocation lists, every certificate of a chain but the authority's own needs a list that says it is not revoked,
+//! and the list has to be of today: who can keep a list away must not be able to bring a revoked certificate back.
+
+use std::path::Path;
+use std::sync::{Arc, Once};
+
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateRevocationListDer, UnixTime};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+use x509_parser::revocation_list::CertificateRevocationList;
+
+use super::{PeerCertificate, ServerTlsFiles, TlsError, certificates, now, pem_error, provider, read_pem, roots};
+
+/// When the end of a revocation list is worth a warning.
+const WARN_BEFORE: i64 = 7 * 24 * 3_600;
+
+/// What a listener asks of client certificates.
+#[derive(Clone, Debug)]
+pub struct ClientCertificates {
+    /// As in the handshake, but for the dates of revocation lists.
+    open: Arc<dyn ClientCertVerifier>,
+    told: Arc<Once>,
+}
+
+impl ClientCertificates {
+    /// Whether the certificate of an open session would be let in now. A revocation list that has expired ends no session:
+    /// it still says what was revoked, and new connections are refused anyway.
+    ///
+    /// # Errors
+    /// The reason code.
+    pub fn check(&self, certificate: &PeerCertificate) -> Result<(), &'static str> {
+        let Some((leaf, rest)) = certificate.chain.split_first() else { return Err("tls.certificate") };
+        let verified = self.open.verify_client_cert(leaf, rest, UnixTime::now());
+        verified.map(drop).map_err(|error| refusal(&error))
+    }
+
+    /// Says once that clients are refused because a revocation list has expired since it was loaded.
+    pub fn tell_expired(&self, listener: &str) {
+        self.told.call_once(|| {
+            tracing::error!("a revocation list (`client_crl`) of the listener {listener} has expired: client certificates are refused; put a new one in its place and reload");
+        });
+    }
+}
+
+/// Why a handshake failed, as a code.
+#[must_use]
+pub fn refusal_of(error: &std::io::Error) -> &'static str {
+    error.get_ref().and_then(|inner| inner.downcast_ref()).map_or("tls.handshake", refusal)
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the errors of another crate may grow")]
+fn refusal(error: &rustls::Error) -> &'static str {
+    use rustls::CertificateError as Certificate;
+    match error {
+        rustls::Error::NoCertificatesPresented => "tls.certificate-missing",
+        rustls::Error::InvalidCertRevocationList(_) => "tls.crl-unusable",
+        rustls::Error::InvalidCertificate(why) => match why {
+            Certificate::Revoked => "tls.certificate-revoked",
+            Certificate::ExpiredRevocationList | Certificate::ExpiredRevocationListContext { .. } => "tls.crl-expired",
+            Certificate::UnknownRevocationStatus => "tls.crl-unusable",
+            Certificate::Expired
+            | Certificate::ExpiredContext { .. }
+            | Certificate::NotValidYet
+            | Certificate::NotValidYetContext { .. } => "tls.certificate-expired",
+            Certificate::UnknownIssuer | Certificate::BadSignature => "tls.certificate-unknown-ca",
+            _ => "tls.certificate",
+        },
+        _ => "tls.handshake",
+    }
+}
+
+/// What comes of an authority and its revocation lists.
+pub(super) struct Verifiers {
+    /// For handshakes.
+    pub(super) handshake: Arc<dyn ClientCertVerifier>,
+    /// What open sessions are held to.
+    pub(super) clients: ClientCertificates,
+    /// What is worth a look.
+    pub(super) warnings: Vec<String>,
+}
+
+/// Reads the authorities in a file and the revocation lists that the listener has.
+pub(super) fn verifiers(authority: &Path, files: &ServerTlsFiles<'_>) -> Result<Verifiers, TlsError> {
+    let roots = Arc::new(roots(authority)?);
+    let lists = files.client_crl.map(revocation_lists).transpose()?.unwrap_or_default();
+    let warnings = match files.client_crl {
+        Some(path) => warnings(path, &lists, authority)?,
+        None => Vec::new(),
+    };
+    let failed = |error: rustls::server::VerifierBuilderError| match (error, files.client_crl) {
+        (rustls::server::VerifierBuilderError::InvalidCrl(error), Some(path)) => {
+            TlsError::Pem { path: path.to_owned(), why: rustls::Error::InvalidCertRevocationList(error).to_string() }
+        }
+        (error, _) => TlsError::Authority { path: authority.to_owned(), why: error.to_string() },
+    };
+    let builder = || {
+        let builder = WebPkiClientVerifier::builder_with_provider(roots.clone(), provider()).with_crls(lists.clone());
+        if files.client_certificate_required { builder } else { builder.allow_unauthenticated() }
+    };
+    let handshake = builder().enforce_revocation_expiration().build().map_err(failed)?;
+    let open = builder().build().map_err(failed)?;
+    Ok(Verifiers { handshake, clients: ClientCertificates { open, told: Arc::new(Once::new()) }, warnings })
+}
+
+fn revocation_lists(path: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
+    let failed = |error| pem_error(path, "revocation list", &error);
+    let pem = read_pem(path)?;
+    let lists: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(&pem).collect();
+    let lists = lists.map_err(failed)?;
+    if lists.is_empty() {
+        return Err(failed(rustls::pki_types::pem::Error::NoItemsFound));
+    }
+    Ok(lists)
+}
+
+/// Lists that have expired or soon will, and authorities without one.
+fn warnings(
+    path: &Path,
+    lists: &[CertificateRevocationListDer<'_>],
+    authority: &Path,
+) -> Result<Vec<String>, TlsError> {
+    let unusable = |error: String| TlsError::Pem { path: path.to_owned(), why: error };
+    let mut warnings = Vec::new();
+    let mut issuers = Vec::new();
+    for list in lists {
+        let (_, list) = CertificateRevocationList::from_der(list)
+            .map_err(|error| unusable(format!("is not a revocation list: {error}")))?;
+        let issuer = list.issuer().to_string();
+        let Some(end) = list.next_update() else {
+            return Err(unusable(format!("the revocation list of `{issuer}` does not say when it ends (nextUpdate)")));
+        };
+        issuers.push(list.issuer().as_raw().to_vec());
+        let left = end.timestamp() - now();
+        let shown = path.display();
+        if left < 0 {
+            warnings.push(format!(
+                "{shown}: the revocation list of `{issuer}` expired on {end}: its client certificates are refused"
+            ));
+        } else if left < WARN_BEFORE {
+            warnings.push(format!(
+                "{shown}: the revocation list of `{issuer}` expires on {end}: then its client certificates are refused"
+            ));
+        }
+    }
+    for certificate in certificates(authority)? {
+        let Ok((_, certificate)) = X509Certificate::from_der(&certificate) else { continue };
+        if !issuers.iter().any(|issuer| issuer == certificate.subject().as_raw()) {
+            let subject = certificate.subject();
+            let shown = path.display();
+            warnings
+                .push(format!("{shown}: has no revocation list of `{subject}`: its client certificates are refused"));
+        }
+    }
+    Ok(warnings)
+}

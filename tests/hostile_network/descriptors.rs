@@ -1,0 +1,121 @@
+//! The built binary, without descriptors.
+
+use std::net::SocketAddr;
+
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, ChildStderr, Command};
+
+use crate::wall::{BANNER, PATIENCE, Peer, connect, lay_out};
+
+/// A running `amiwall`, its first listener and what it tells.
+struct Process {
+    child: Child,
+    stderr: tokio::io::Lines<BufReader<ChildStderr>>,
+    address: SocketAddr,
+    _directory: tempfile::TempDir,
+}
+
+impl Process {
+    async fn start(limits: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a folder");
+        lay_out(directory.path(), limits, "  - { address: \"127.0.0.1:0\", plaintext: true }").await;
+        let mut child = Command::new(env!("CARGO_BIN_EXE_amiwall"))
+            .args(["run", "--no-sandbox"])
+            .arg(directory.path().join("policy.yaml"))
+            .stderr(std::process::Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("it starts");
+        let stderr = BufReader::new(child.stderr.take().expect("its standard error")).lines();
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut process = Self { child, stderr, address, _directory: directory };
+        let line = process.told("listening on ").await;
+        let address = line.rsplit_once("listening on ").expect("an address").1;
+        process.address = address.trim().parse().expect("an address");
+        process
+    }
+
+    /// The next line on standard error that has this in it.
+    async fn told(&mut self, what: &str) -> String {
+        let line = async {
+            loop {
+                let line = self.stderr.next_line().await.expect("text").expect("it runs");
+                if line.contains(what) {
+                    return line;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, line).await.unwrap_or_else(|_| panic!("`{what}` was not told"))
+    }
+
+    fn proc(&self, file: &str) -> std::path::PathBuf {
+        format!("/proc/{}/{file}", self.child.id().expect("it runs")).into()
+    }
+}
+
+#[tokio::test]
+async fn accept_errors_and_recovery() {
+    let mut process = Process::start("  unauthenticated_per_address: 200\n").await;
+    let mut open = Peer::new(connect(process.address, 8).await);
+    open.log_in().await;
+    let used = std::fs::read_dir(process.proc("fd")).expect("its descriptors").count() as u64;
+    let pid = Pid::from_raw(i32::try_from(process.child.id().expect("it runs")).expect("a pid"));
+    let limit = Rlimit { current: Some(used + 8), maximum: Some(used + 8) };
+    prlimit(pid, Resource::Nofile, limit).expect("its limit is set");
+    let mut held = Vec::new();
+    for _ in 0..30 {
+        held.push(connect(process.address, 9).await);
+    }
+    process.told("cannot accept connections").await;
+    // Who is in works on, and who comes last is let in: the oldest strangers give way.
+    open.ping().await;
+    let mut last = Peer::new(connect(process.address, 7).await);
+    assert_eq!(last.until("\r\n").await, BANNER);
+    drop(held);
+    let mut after = Peer::new(connect(process.address, 7).await);
+    process.told("connections are accepted again").await;
+    after.log_in().await;
+    after.ping().await;
+    open.ping().await;
+}
+
+/// Kilobytes of memory that the process has.
+fn memory(process: &Process) -> u64 {
+    let status = std::fs::read_to_string(process.proc("status")).expect("its status");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+    line.trim().trim_end_matches("kB").trim().parse().expect("a number")
+}
+
+#[tokio::test]
+#[expect(clippy::print_stdout, reason = "what was measured")]
+async fn memory_per_connection() {
+    const COUNT: u64 = 500;
+    // Both ends of the sessions at Asterisk, and this end of the clients', are here.
+    let most = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most }).expect("room for descriptors");
+    let limits = "  unauthenticated: 1000\n  unauthenticated_per_address: 1000\n  connections_per_address: 1000\n";
+    let process = Process::start(limits).await;
+    // What is allocated once is allocated now.
+    let mut first = Peer::new(connect(process.address, 8).await);
+    first.log_in().await;
+    let mut held = Vec::new();
+    let mut before = memory(&process);
+    for (state, most) in [("not logged in", 32), ("idle", 64)] {
+        for _ in 0..COUNT {
+            let mut peer = Peer::new(connect(process.address, 8).await);
+            if state == "idle" {
+                peer.log_in().await;
+                peer.ping().await;
+            } else {
+                peer.until("\r\n").await;
+            }
+            held.push(peer);
+        }
+        let after = memory(&process);
+        let each = after.saturating_sub(before) / COUNT;
+        println!("{state}: {each} KiB each, from {before} to {after} KiB");
+        assert!(each <= most, "{state}: {each} KiB");
+        before = after;
+    }
+}
