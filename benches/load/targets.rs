@@ -183,7 +183,7 @@ impl Tools {
         let pem = self.folder.join("certs/both.pem");
         let pem = pem.display();
         let config = format!(
-            "global\n  nbthread 1\n  maxconn 30000\n  tune.ssl.cachesize 0\n  ssl-default-bind-options ssl-min-ver TLSv1.3 \
+            "global\n  nbthread 1\n  maxconn 9000\n  tune.ssl.cachesize 0\n  ssl-default-bind-options ssl-min-ver TLSv1.3 \
              no-tls-tickets\n  ssl-default-bind-ciphersuites TLS_AES_256_GCM_SHA384\n  ssl-default-bind-curves X25519\n\
              defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 1h\n  timeout server 1h\n\
              frontend in\n  bind 127.0.0.1:{port} ssl crt {pem}\n  default_backend out\n\

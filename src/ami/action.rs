@@ -85,7 +85,7 @@ impl Action {
     #[must_use]
     pub fn retain(&self, mut keep: impl FnMut(&str) -> bool) -> Self {
         let message = self.message.rewrite(|header| {
-            if header.is("Action") || header.is("ActionID") || keep(header.name) {
+            if header.is("Action") || header.is("ActionID") || keep(header.name()) {
                 super::Rewrite::Keep
             } else {
                 super::Rewrite::Drop
@@ -121,8 +121,8 @@ impl Action {
         for (name, value) in more.iter().filter(|(name, _)| !is_own(name)) {
             message.push_lossy(name, value);
         }
-        for header in rest.headers().filter(|header| !is_own(header.name)) {
-            message.push_lossy(header.name, header.value);
+        for header in rest.headers().filter(|header| !is_own(header.name())) {
+            message.push_lossy(header.name(), header.value);
         }
         Self { message, name: self.name.clone(), key: self.key.clone() }
     }
@@ -151,8 +151,8 @@ fn duplicate_header(message: &Message, variable_may_repeat: bool) -> Option<Stri
     let mut rest = message.headers();
     while let Some(header) = rest.next() {
         let may_repeat = variable_may_repeat && header.is("Variable");
-        if !may_repeat && rest.clone().any(|other| other.is(header.name)) {
-            return Some(header.name.to_owned());
+        if !may_repeat && rest.clone().any(|other| other.is(header.name())) {
+            return Some(header.name().to_owned());
         }
     }
     None

@@ -178,6 +178,9 @@ impl Decoder {
     /// # Errors
     /// [`Malformed`] for a packet that broke the rules; the packet behind it is decoded next.
     pub fn next_message(&mut self) -> Option<Result<Message, Malformed>> {
+        if let Some(message) = self.whole_upstream_packet() {
+            return Some(Ok(message));
+        }
         loop {
             let rest = self.input.get(self.searched..).unwrap_or_default();
             let Some(offset) = memchr::memchr(b'\n', rest) else {
@@ -202,6 +205,22 @@ impl Decoder {
                 return done;
             }
         }
+    }
+
+    /// A packet from Asterisk that is all there, and is passed on as it stands. Everything else goes line by line.
+    fn whole_upstream_packet(&mut self) -> Option<Message> {
+        if self.side != Side::Upstream || self.lines > 0 || self.skipping || self.searched != self.start {
+            return None;
+        }
+        let rest = self.input.get(self.start..)?;
+        let end = memchr::memmem::find(rest, b"\r\n\r\n")?;
+        // What is shorter than a line may be has no line that is longer, and not too many of them.
+        let lines =
+            rest.get(..end + 2).filter(|lines| lines.len() <= self.limits.line_len_max.min(self.limits.lines_max))?;
+        let message = Message::of_lines(lines)?;
+        self.start += end + 4;
+        self.searched = self.start;
+        Some(message)
     }
 
     /// Forgets the bytes of a line that is already too long, so that nobody can make the buffer grow.

@@ -32,7 +32,7 @@ impl Action {
         out.extend_from_slice(b"\r\n");
         for header in self.message().headers() {
             if !header.is("Action") && !header.is("ActionID") {
-                out.extend_from_slice(header.name.as_bytes());
+                out.extend_from_slice(header.name_bytes());
                 out.extend_from_slice(b": ");
                 out.extend_from_slice(header.value);
                 out.extend_from_slice(b"\r\n");

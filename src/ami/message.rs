@@ -1,32 +1,58 @@
 //! [`Message`]: an ordered list of headers, kept as the bytes that would be sent.
 //!
-//! INVARIANT: `buf` is a sequence of lines `Name: value\r\n` (or `text\r\n` for a line without a name), with no CR, LF
-//! or other control byte inside a line; `index` has one entry a line, in order. The only way in is [`Message::push`] and
-//! [`Message::push_line`], which refuse everything else, so no line can be smuggled into what is encoded.
+//! INVARIANT: `buf` is a sequence of lines `Name: value\r\n` (or `text\r\n` for a line without a name), none of them empty,
+//! with no CR, LF or other control byte inside a line. The only ways in are [`Message::push`], [`Message::push_line`] and
+//! `Message::of_lines`, which refuse everything else, so no line can be smuggled into what is encoded.
+//!
+//! Headers are found anew each time: most packets of Asterisk are passed on without a look at more than the first two.
 
 use std::fmt;
 
 /// One header line of a message. Names are compared without case, as Asterisk does (`__astman_get_header`).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Header<'a> {
-    /// The name as it was spelled; empty for a line without a name.
-    pub name: &'a str,
+    name: &'a [u8],
     /// The value: bytes 0x20 to 0x7E and 0x80 to 0xFF.
     pub value: &'a [u8],
 }
 
-impl Header<'_> {
+impl<'a> Header<'a> {
+    /// Of a line without its end.
+    fn of_line(line: &'a [u8]) -> Self {
+        let colon = memchr::memchr(b':', line).and_then(|at| line.split_at_checked(at));
+        match colon.filter(|(name, _)| !name.is_empty() && name.iter().copied().all(is_name_byte)) {
+            // Asterisk writes one blank behind the colon; more of them belong to the value (`Output:   x`).
+            Some((name, rest)) => {
+                Self { name, value: rest.strip_prefix(b": ").unwrap_or_else(|| rest.get(1..).unwrap_or_default()) }
+            }
+            None => Self { name: b"", value: line },
+        }
+    }
+
+    /// The name as it was spelled; empty for a line without a name.
+    #[must_use]
+    pub fn name(&self) -> &'a str {
+        // It is ASCII.
+        std::str::from_utf8(self.name).unwrap_or_default()
+    }
+
+    /// The bytes of the name.
+    #[must_use]
+    pub const fn name_bytes(&self) -> &'a [u8] {
+        self.name
+    }
+
     /// Whether this header has that name, without case.
     #[must_use]
     pub fn is(&self, name: &str) -> bool {
-        self.name.eq_ignore_ascii_case(name)
+        self.name.eq_ignore_ascii_case(name.as_bytes())
     }
 }
 
 impl fmt::Debug for Header<'_> {
     /// Shows the name only: a value may be a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ({} bytes)", self.name, self.value.len())
+        write!(f, "{}: ({} bytes)", self.name(), self.value.len())
     }
 }
 
@@ -41,19 +67,43 @@ pub enum HeaderError {
     Value,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Span {
-    start: usize,
-    name_len: usize,
-    /// Bytes of the whole line without its CR LF.
-    line_len: usize,
-}
-
 /// A packet: an ordered list of headers.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Message {
     buf: Vec<u8>,
-    index: Vec<Span>,
+    /// How many lines there are.
+    len: usize,
+}
+
+/// The headers of a message, in order.
+#[derive(Clone, Debug)]
+pub struct Headers<'m> {
+    rest: &'m [u8],
+    left: usize,
+}
+
+impl<'m> Iterator for Headers<'m> {
+    type Item = Header<'m>;
+
+    fn next(&mut self) -> Option<Header<'m>> {
+        let line = self.next_line()?;
+        Some(Header::of_line(line))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for Headers<'_> {}
+
+impl<'m> Headers<'m> {
+    fn next_line(&mut self) -> Option<&'m [u8]> {
+        let (line, rest) = self.rest.split_at_checked(memchr::memchr(b'\n', self.rest)? + 1)?;
+        self.rest = rest;
+        self.left = self.left.saturating_sub(1);
+        Some(line.strip_suffix(b"\r\n").unwrap_or(line))
+    }
 }
 
 /// Whether `byte` may stand in a value (DESIGN: 0x20 to 0x7E and 0x80 to 0xFF).
@@ -72,7 +122,7 @@ impl Message {
     /// An empty message.
     #[must_use]
     pub const fn new() -> Self {
-        Self { buf: Vec::new(), index: Vec::new() }
+        Self { buf: Vec::new(), len: 0 }
     }
 
     /// Appends a header.
@@ -86,12 +136,35 @@ impl Message {
         if !value.iter().copied().all(is_value_byte) {
             return Err(HeaderError::Value);
         }
-        let start = self.buf.len();
+        self.buf.reserve(name.len() + value.len() + 4);
         self.buf.extend_from_slice(name.as_bytes());
         self.buf.extend_from_slice(b": ");
         self.buf.extend_from_slice(value);
-        self.finish_line(start, name.len());
+        self.finish_line();
         Ok(())
+    }
+
+    /// A message of whole lines, each with its CR LF, if they are what a message may hold as they stand. A line that begins
+    /// with a blank is left to others: it may be one of blanks.
+    pub(super) fn of_lines(lines: &[u8]) -> Option<Self> {
+        // No early end, so that it is done many bytes at a time.
+        let (mut ends, mut is_clean) = (0_usize, true);
+        for &byte in lines {
+            ends += usize::from(byte == b'\r');
+            is_clean &= is_value_byte(byte) | (byte == b'\r') | (byte == b'\n');
+        }
+        if !is_clean || !lines.ends_with(b"\r\n") {
+            return None;
+        }
+        let (mut start, mut len) = (0, 0);
+        for end in memchr::memchr_iter(b'\n', lines) {
+            let line = lines.get(start..end)?.strip_suffix(b"\r")?;
+            if matches!(line.first(), None | Some(b' ')) {
+                return None;
+            }
+            (start, len) = (end + 1, len + 1);
+        }
+        (len == ends).then(|| Self { buf: lines.to_vec(), len })
     }
 
     /// Appends a line that has no name (Asterisk sends a few, such as GetConfig's `No categories found`).
@@ -102,16 +175,14 @@ impl Message {
         if text.is_empty() || !text.iter().copied().all(is_value_byte) {
             return Err(HeaderError::Value);
         }
-        let start = self.buf.len();
         self.buf.extend_from_slice(text);
-        self.finish_line(start, 0);
+        self.finish_line();
         Ok(())
     }
 
-    fn finish_line(&mut self, start: usize, name_len: usize) {
-        let line_len = self.buf.len() - start;
+    fn finish_line(&mut self) {
         self.buf.extend_from_slice(b"\r\n");
-        self.index.push(Span { start, name_len, line_len });
+        self.len += 1;
     }
 
     /// A message of these headers, for messages that amiwall itself composes. Control bytes of a value become blanks,
@@ -135,29 +206,32 @@ impl Message {
     }
 
     /// The headers in order.
-    pub fn headers(&self) -> impl ExactSizeIterator<Item = Header<'_>> + DoubleEndedIterator + Clone {
-        self.index.iter().map(|span| self.header_at(*span))
-    }
-
-    fn header_at(&self, span: Span) -> Header<'_> {
-        let line = self.buf.get(span.start..span.start + span.line_len).unwrap_or_default();
-        if span.name_len == 0 {
-            return Header { name: "", value: line };
-        }
-        let (name, rest) = line.split_at_checked(span.name_len).unwrap_or((line, &[]));
-        Header { name: std::str::from_utf8(name).unwrap_or_default(), value: rest.get(2..).unwrap_or_default() }
+    #[must_use]
+    pub fn headers(&self) -> Headers<'_> {
+        Headers { rest: &self.buf, left: self.len }
     }
 
     /// The first header, which alone tells what Asterisk's packets are (`Response` or `Event`).
     #[must_use]
     pub fn first(&self) -> Option<Header<'_>> {
-        self.index.first().map(|span| self.header_at(*span))
+        self.headers().next()
     }
 
     /// The value of the first header of that name, compared without case; what Asterisk's own lookup finds.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&[u8]> {
-        self.headers().find(|header| header.is(name)).map(|header| header.value)
+        let mut rest = self.headers();
+        while let Some(line) = rest.next_line() {
+            // Most lines are another header, and the first bytes show it.
+            let is_it = line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()));
+            if is_it && line.get(name.len()) == Some(&b':') {
+                let header = Header::of_line(line);
+                if header.name.len() == name.len() {
+                    return Some(header.value);
+                }
+            }
+        }
+        None
     }
 
     /// The values of all headers of that name, in order.
@@ -167,14 +241,14 @@ impl Message {
 
     /// How many headers there are.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.index.len()
+    pub const fn len(&self) -> usize {
+        self.len
     }
 
     /// Whether there is no header.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.index.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
     /// The canonical bytes of all header lines, each with its CR LF, without the empty line that ends a packet.
@@ -187,18 +261,17 @@ impl Message {
     /// in it become blanks).
     #[must_use]
     pub fn rewrite<'m>(&'m self, mut change: impl FnMut(Header<'m>) -> Rewrite<'m>) -> Self {
-        let mut copy = Self { buf: Vec::with_capacity(self.buf.len()), index: Vec::with_capacity(self.index.len()) };
-        for span in &self.index {
-            let header = self.header_at(*span);
+        let mut copy = Self { buf: Vec::with_capacity(self.buf.len() + 64), len: 0 };
+        let mut rest = self.headers();
+        while let Some(line) = rest.next_line() {
+            let header = Header::of_line(line);
             match change(header) {
                 Rewrite::Drop => {}
                 Rewrite::Keep => {
-                    let start = copy.buf.len();
-                    copy.buf
-                        .extend_from_slice(self.buf.get(span.start..span.start + span.line_len).unwrap_or_default());
-                    copy.finish_line(start, span.name_len);
+                    copy.buf.extend_from_slice(line);
+                    copy.finish_line();
                 }
-                Rewrite::Set(value) => copy.push_lossy(header.name, &value),
+                Rewrite::Set(value) => copy.push_lossy(header.name(), &value),
             }
         }
         copy
@@ -251,7 +324,7 @@ mod tests {
     #[test]
     fn rewriting_keeps_drops_and_sets() {
         let message = Message::compose(&[("A", b"1"), ("B", b"2"), ("C", b"3")]);
-        let copy = message.rewrite(|header| match header.name {
+        let copy = message.rewrite(|header| match header.name() {
             "A" => Rewrite::Keep,
             "B" => Rewrite::Drop,
             _ => Rewrite::Set(b"x\ry"[..].into()),

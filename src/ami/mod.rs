@@ -17,7 +17,7 @@ pub use action::{Action, ActionError};
 pub use decode::{Decoder, Malformed, Violation};
 pub use handshake::{Banner, BannerError, Challenge};
 pub use mask::{EventMask, InvalidEventMask};
-pub use message::{Header, HeaderError, Message, Rewrite};
+pub use message::{Header, HeaderError, Headers, Message, Rewrite};
 pub use privilege::{PrivilegeClass, UnknownClass};
 pub use reply::{ListFrame, Reply, ReplyKind};
 

@@ -85,7 +85,7 @@ impl Checkpoints {
     }
 
     /// The record that follows this head.
-    pub(super) fn draft(&mut self, head: &Head, extent: Extent, steady: Instant) -> Draft {
+    pub(super) fn draft(&mut self, head: &Head, extent: Extent, steady: Instant) -> Draft<'static> {
         (self.last, self.at) = (head.seq + 1, Some(steady));
         if extent == Extent::Whole {
             self.whole_at = Some(steady);

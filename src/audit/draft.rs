@@ -1,6 +1,7 @@
 //! [`Draft`]: a record before it has its place in the chain. What is known is encoded at once; the packet's headers are
 //! kept, because only the log knows what it must hide of them.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -42,22 +43,22 @@ pub struct SessionCounts {
 }
 
 /// A record before it has its seq, time and hash.
-pub struct Draft {
+pub struct Draft<'m> {
     kind: Kind,
     /// Members of the record, without the headers, which belong at `gap`.
     members: Vec<u8>,
     gap: usize,
-    packet: Option<Packet>,
+    packet: Option<Packet<'m>>,
 }
 
-impl std::fmt::Debug for Draft {
+impl std::fmt::Debug for Draft<'_> {
     /// Shows no value: it may be a secret.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Draft({})", self.kind.name())
     }
 }
 
-impl Draft {
+impl<'m> Draft<'m> {
     /// A connection was accepted. `session` is left out of the context: this record's seq makes it.
     #[must_use]
     pub fn connect(context: &SessionContext) -> Self {
@@ -94,7 +95,7 @@ impl Draft {
 
     /// A packet from a client, and what is to happen to it. `id` joins it to its answers.
     #[must_use]
-    pub fn action(context: &SessionContext, id: &str, decision: &Decision) -> Self {
+    pub fn action(context: &SessionContext, id: &str, decision: &'m Decision) -> Self {
         match decision {
             Decision::Allow(permit) => {
                 let judged = Judged {
@@ -119,7 +120,7 @@ impl Draft {
         }
     }
 
-    fn judged(context: &SessionContext, id: &str, (message, shown): (&Message, Shown), judged: &Judged<'_>) -> Self {
+    fn judged(context: &SessionContext, id: &str, (message, shown): (&'m Message, Shown), judged: &Judged<'_>) -> Self {
         let mut draft = Self::of_session(Kind::Action, context);
         json::text_if_any(&mut draft.members, "id", id);
         draft.peers(context);
@@ -135,7 +136,7 @@ impl Draft {
 
     /// A packet from Asterisk that is passed to the client (`response` or `event`). `id` joins it to an action.
     #[must_use]
-    pub fn reply(session: &SessionContext, id: Option<&str>, message: &Message, latency_us: Option<u64>) -> Self {
+    pub fn reply(session: &SessionContext, id: Option<&str>, message: &'m Message, latency_us: Option<u64>) -> Self {
         let mut draft = Self::to_client(session, id, message);
         if let Some(latency_us) = latency_us {
             json::number(&mut draft.members, "latency_us", latency_us);
@@ -145,7 +146,7 @@ impl Draft {
 
     /// A packet that amiwall itself answers.
     #[must_use]
-    pub fn local_reply(session: &SessionContext, id: Option<&str>, message: &Message) -> Self {
+    pub fn local_reply(session: &SessionContext, id: Option<&str>, message: &'m Message) -> Self {
         let mut draft = Self::to_client(session, id, message);
         json::plain(&mut draft.members, "origin", "amiwall");
         draft.under(session)
@@ -153,7 +154,7 @@ impl Draft {
 
     /// A packet from Asterisk that is not passed on, for a reason code.
     #[must_use]
-    pub fn withheld(session: &SessionContext, id: Option<&str>, message: &Message, reason: &str) -> Self {
+    pub fn withheld(session: &SessionContext, id: Option<&str>, message: &'m Message, reason: &str) -> Self {
         let mut draft = Self::to_client(session, id, message);
         json::plain(&mut draft.members, "decision", "deny");
         json::text(&mut draft.members, "reason", reason);
@@ -169,7 +170,7 @@ impl Draft {
         self
     }
 
-    fn to_client(context: &SessionContext, id: Option<&str>, message: &Message) -> Self {
+    fn to_client(context: &SessionContext, id: Option<&str>, message: &'m Message) -> Self {
         let first = message.first();
         let is_event = first.is_some_and(|header| header.is("Event"));
         let mut draft = Self::of_session(if is_event { Kind::Event } else { Kind::Response }, context);
@@ -273,6 +274,18 @@ impl Draft {
         self
     }
 
+    /// With a copy of its packet.
+    #[cfg(test)]
+    pub(crate) fn into_owned(self) -> Draft<'static> {
+        let Self { kind, members, gap, packet } = self;
+        let packet = packet.map(|Packet { message, shown, asked }| Packet {
+            message: Cow::Owned(message.into_owned()),
+            shown,
+            asked,
+        });
+        Draft { kind, members, gap, packet }
+    }
+
     pub(super) const fn kind(&self) -> Kind {
         self.kind
     }
@@ -318,9 +331,9 @@ impl Draft {
         }
     }
 
-    fn hold(&mut self, message: &Message, shown: Shown) {
+    fn hold(&mut self, message: &'m Message, shown: Shown) {
         self.gap = self.members.len();
-        self.packet = Some(Packet { message: message.clone(), shown, asked: None });
+        self.packet = Some(Packet { message: Cow::Borrowed(message), shown, asked: None });
     }
 
     fn under(mut self, context: &SessionContext) -> Self {

@@ -95,12 +95,12 @@ impl Flood {
     }
 
     /// The counts of a window that is over, as records.
-    pub(super) fn take_expired(&mut self, now: Instant) -> Vec<Draft> {
+    pub(super) fn take_expired(&mut self, now: Instant) -> Vec<Draft<'static>> {
         if self.window_end.is_some_and(|end| end <= now) { self.take() } else { Vec::new() }
     }
 
     /// The counts so far, as records.
-    pub(super) fn take(&mut self) -> Vec<Draft> {
+    pub(super) fn take(&mut self) -> Vec<Draft<'static>> {
         let window = std::mem::take(self);
         let sources = window.sources.into_iter().map(|(source, seen)| (Some(source), seen.counted));
         let all = sources.chain([(None, window.others)]).filter(|(_, counts)| !counts.is_empty());
@@ -108,7 +108,7 @@ impl Flood {
     }
 }
 
-fn count_record(source: Option<Source>, counts: &Counts) -> Draft {
+fn count_record(source: Option<Source>, counts: &Counts) -> Draft<'static> {
     Draft::new(Kind::Refuse).with(|out| {
         match source {
             Some(Source(IpAddr::V6(network))) => json::plain(out, "peer", format_args!("{network}/64")),

@@ -72,7 +72,7 @@ impl Closed {
     }
 
     /// That it closes: written into the reserve where there is one, so that the log says so even if nothing follows.
-    pub(super) fn beginning(&self, since: &str) -> Draft {
+    pub(super) fn beginning(&self, since: &str) -> Draft<'static> {
         Draft::new(Kind::Outage).with(|out| {
             json::text(out, "reason", "audit.closed");
             json::text(out, "cause", &self.cause);
@@ -81,7 +81,7 @@ impl Closed {
     }
 
     /// That it opens, and what it cost. `continued`: what was not taken was passed on all the same.
-    pub(super) fn end(&self, since: &str, until: &str, continued: bool) -> Draft {
+    pub(super) fn end(&self, since: &str, until: &str, continued: bool) -> Draft<'static> {
         Draft::new(Kind::Outage).with(|out| {
             json::text(out, "reason", "audit.unavailable");
             json::text(out, "cause", &self.cause);

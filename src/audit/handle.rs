@@ -187,7 +187,7 @@ impl Audit {
     ///
     /// # Errors
     /// If they could not be written: nothing of it may be passed on.
-    pub async fn append(&self, drafts: Vec<Draft>) -> Result<u64, AuditUnavailable> {
+    pub async fn append(&self, drafts: Vec<Draft<'_>>) -> Result<u64, AuditUnavailable> {
         self.send(drafts, self.shared.responses).await
     }
 
@@ -195,7 +195,7 @@ impl Audit {
     ///
     /// # Errors
     /// If it could not be made durable.
-    pub async fn commit(&self, draft: Draft) -> Result<u64, AuditUnavailable> {
+    pub async fn commit(&self, draft: Draft<'_>) -> Result<u64, AuditUnavailable> {
         self.send(vec![draft], Durability::Synced).await
     }
 
@@ -231,7 +231,11 @@ impl Audit {
     ///
     /// # Errors
     /// If it could not be written.
-    pub async fn append_unauthenticated(&self, peer: IpAddr, draft: Draft) -> Result<Option<u64>, AuditUnavailable> {
+    pub async fn append_unauthenticated(
+        &self,
+        peer: IpAddr,
+        draft: Draft<'_>,
+    ) -> Result<Option<u64>, AuditUnavailable> {
         let now = Instant::now();
         let (mut drafts, admission) = {
             let mut flood = self.shared.flood.lock().unwrap_or_else(PoisonError::into_inner);
@@ -281,7 +285,7 @@ impl Audit {
         outcome.map(|_| ())
     }
 
-    async fn send(&self, drafts: Vec<Draft>, durability: Durability) -> Result<u64, AuditUnavailable> {
+    async fn send(&self, drafts: Vec<Draft<'_>>, durability: Durability) -> Result<u64, AuditUnavailable> {
         let shared = &self.shared;
         let mut members = Vec::with_capacity(1024);
         let mut ends = Vec::with_capacity(drafts.len());
@@ -372,7 +376,7 @@ enum Untaken {
 }
 
 impl Shared {
-    fn is_recorded(&self, draft: &Draft) -> bool {
+    fn is_recorded(&self, draft: &Draft<'_>) -> bool {
         match draft.kind() {
             Kind::Event | Kind::Response if self.packets == Packets::Actions => false,
             Kind::Event => {

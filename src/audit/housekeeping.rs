@@ -221,7 +221,7 @@ impl<S: Storage> Writer<S> {
         if self.closed.is_some() {
             return;
         }
-        let mut drafts: Vec<Draft> = self.journal.take_incidents().iter().map(incident_record).collect();
+        let mut drafts: Vec<Draft<'static>> = self.journal.take_incidents().iter().map(incident_record).collect();
         while let Some(lost) = self.copy.take_lost() {
             let (since, until) = (self.clock.text.at(lost.since).to_owned(), self.clock.text.at(lost.until).to_owned());
             drafts.push(lost.draft(&since, &until));
@@ -246,7 +246,7 @@ impl<S: Storage> Writer<S> {
     }
 }
 
-fn prune_record(prune: &keep::Prune) -> Draft {
+fn prune_record(prune: &keep::Prune) -> Draft<'static> {
     Draft::new(Kind::Prune).with(|out| {
         json::text(out, "reason", prune.reason);
         json::number(out, "segments", prune.names.len());
@@ -256,7 +256,7 @@ fn prune_record(prune: &keep::Prune) -> Draft {
     })
 }
 
-fn incident_record(incident: &Incident) -> Draft {
+fn incident_record(incident: &Incident) -> Draft<'static> {
     Draft::new(Kind::Recovery).with(|out| match incident {
         Incident::SetAside(file) => {
             json::text(out, "reason", "audit.set-aside");

@@ -75,6 +75,19 @@ pub(super) fn latin1(bytes: &[u8]) -> String {
     bytes.iter().copied().map(char::from).collect()
 }
 
+/// Whether a text stands in JSON as it is. No early end, so that it is looked at many bytes at a time.
+pub(super) fn is_plain(text: &[u8]) -> bool {
+    text.iter().fold(true, |is_plain, &byte| is_plain & matches!(byte, 0x20..=0x7E) & (byte != b'"') & (byte != b'\\'))
+}
+
+/// Appends a JSON string of a text that [`is_plain`].
+pub(super) fn plain_string(out: &mut Vec<u8>, text: &[u8]) {
+    out.reserve(text.len() + 2);
+    out.push(b'"');
+    out.extend_from_slice(text);
+    out.push(b'"');
+}
+
 /// Appends a JSON string.
 pub(super) fn string(out: &mut Vec<u8>, value: &str) {
     out.push(b'"');

@@ -3,7 +3,7 @@
 use super::recover::Recovered;
 use super::{AuditConfig, Draft, Kind, OnFailure, Packets, json};
 
-pub(super) fn start_record(config: &AuditConfig, boot_id: &str, signer: Option<&str>) -> Draft {
+pub(super) fn start_record(config: &AuditConfig, boot_id: &str, signer: Option<&str>) -> Draft<'static> {
     Draft::new(Kind::Start).with(|out| {
         json::text(out, "boot", boot_id);
         json::text(out, "version", env!("CARGO_PKG_VERSION"));
@@ -23,7 +23,7 @@ pub(super) fn start_record(config: &AuditConfig, boot_id: &str, signer: Option<&
 }
 
 /// What a crash, or somebody else, has left.
-pub(super) fn recovery_records(recovered: &Recovered) -> Vec<Draft> {
+pub(super) fn recovery_records(recovered: &Recovered) -> Vec<Draft<'static>> {
     let unsigned = recovered.unsigned.as_ref().map(|problem| {
         Draft::new(Kind::Recovery).with(|out| {
             json::text(out, "reason", "audit.unsigned");
@@ -33,7 +33,7 @@ pub(super) fn recovery_records(recovered: &Recovered) -> Vec<Draft> {
     recovery_record(recovered).into_iter().chain(unsigned).collect()
 }
 
-fn recovery_record(recovered: &Recovered) -> Option<Draft> {
+fn recovery_record(recovered: &Recovered) -> Option<Draft<'static>> {
     if recovered.set_aside.is_none() && recovered.copied.is_none() && recovered.broken.is_none() {
         return None;
     }

@@ -1,13 +1,15 @@
 //! The headers of a packet as they stand in a record: `[name, value]` pairs, losslessly but for what is hidden.
 
+use std::borrow::Cow;
+
 use super::json;
 use super::redact::Redactor;
 use crate::ami::{Header, Message};
 
 /// A packet, and how it is written.
 #[derive(Debug)]
-pub(super) struct Packet {
-    pub(super) message: Message,
+pub(super) struct Packet<'m> {
+    pub(super) message: Cow<'m, Message>,
     pub(super) shown: Shown,
     /// The action that it answers, if that is known.
     pub(super) asked: Option<String>,
@@ -23,7 +25,7 @@ pub(super) enum Shown {
 }
 
 /// Appends the member `headers`.
-pub(super) fn encode(out: &mut Vec<u8>, packet: &Packet, redactor: &Redactor) {
+pub(super) fn encode(out: &mut Vec<u8>, packet: &Packet<'_>, redactor: &Redactor) {
     json::key(out, "headers");
     match packet.shown {
         Shown::Lengths => encode_lengths(out, &packet.message),
@@ -31,23 +33,44 @@ pub(super) fn encode(out: &mut Vec<u8>, packet: &Packet, redactor: &Redactor) {
     }
 }
 
-fn encode_values(out: &mut Vec<u8>, packet: &Packet, redactor: &Redactor) {
-    let within = redactor.within(&packet.message, packet.asked.as_deref());
-    encode_pairs(out, &packet.message, |out, header| {
+fn encode_values(out: &mut Vec<u8>, packet: &Packet<'_>, redactor: &Redactor) {
+    let (message, asked): (&Message, _) = (&packet.message, packet.asked.as_deref());
+    let shape = redactor.shape(message, asked);
+    let mut known = shape.reader();
+    let mut found = Vec::new();
+    // Made only where a name alone does not tell what is hidden.
+    let mut within = None;
+    encode_pairs(out, message, |out, header| {
+        let is_plain = known.is_plain(header.name_bytes());
+        if is_plain == Some(true) {
+            return text(out, &redactor.plain(header));
+        }
+        let within = within.get_or_insert_with(|| redactor.within(message, asked));
+        if is_plain.is_none() {
+            found.push((header.name_bytes(), within.is_plain(header)));
+        }
         if let Some((token, key)) = within.pseudonym(header) {
             json::string(out, &token);
             out.extend_from_slice(b",\"pseudonym\",");
             return json::string(out, key);
         }
-        let value = within.value(header);
-        match std::str::from_utf8(&value) {
-            Ok(text) => json::string(out, text),
-            Err(_) => {
-                json::string(out, &json::latin1(&value));
-                out.extend_from_slice(b",\"latin1\"");
-            }
-        }
+        text(out, &within.value(header));
     });
+    drop(known);
+    shape.learn(found);
+}
+
+fn text(out: &mut Vec<u8>, value: &[u8]) {
+    if json::is_plain(value) {
+        return json::plain_string(out, value);
+    }
+    match std::str::from_utf8(value) {
+        Ok(text) => json::string(out, text),
+        Err(_) => {
+            json::string(out, &json::latin1(value));
+            out.extend_from_slice(b",\"latin1\"");
+        }
+    }
 }
 
 /// A packet that was not understood may hold a secret anywhere.
@@ -65,7 +88,12 @@ fn encode_pairs<'m>(out: &mut Vec<u8>, message: &'m Message, mut value: impl FnM
     out.push(b'[');
     for (index, header) in message.headers().enumerate() {
         out.extend_from_slice(if index == 0 { b"[" } else { b",[" });
-        json::string(out, header.name);
+        // Names have no control bytes.
+        if json::is_plain(header.name_bytes()) {
+            json::plain_string(out, header.name_bytes());
+        } else {
+            json::string(out, header.name());
+        }
         out.push(b',');
         value(out, header);
         out.push(b']');

@@ -6,13 +6,16 @@
 
 mod defaults;
 mod glob;
+mod shapes;
 #[cfg(test)]
 mod tests;
 mod values;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use self::glob::{Glob, Globs, find};
+use self::shapes::{Shape, Shapes};
 use super::pseudonym::{PseudonymKey, Pseudonyms};
 use crate::ami::{Header, Message};
 
@@ -35,6 +38,7 @@ pub(super) struct Redactor {
     /// Values are looked into, too.
     has_default: bool,
     pseudonyms: Option<(Patterns, PseudonymKey)>,
+    shapes: Arc<Shapes>,
 }
 
 /// Patterns for all packets, and those for packets of a name.
@@ -126,16 +130,26 @@ impl Redactor {
         }
     }
 
+    /// What is known of this message's headers by their names.
+    pub(super) fn shape(&self, message: &Message, asked: Option<&str>) -> Arc<Shape> {
+        let (kind, names) = names_of(message, asked);
+        let kind: &[u8] = match kind {
+            Kind::Action => b"a",
+            Kind::Event => b"e",
+            Kind::Response if names.is_unknown => b"u",
+            Kind::Response => b"r",
+        };
+        self.shapes.of(&[kind, names.own, names.asked])
+    }
+
+    /// The value of a header that is nothing that a pattern names.
+    pub(super) fn plain<'m>(&self, header: Header<'m>) -> Cow<'m, [u8]> {
+        if self.has_default { values::scrub(header.value.into()) } else { header.value.into() }
+    }
+
     /// What is hidden in this message, which answers `asked` (an action's name), if it is known what it answers.
     pub(super) fn within<'r, 'm>(&'r self, message: &'m Message, asked: Option<&str>) -> Within<'r, 'm> {
-        let first = message.first();
-        let event = first.filter(|header| header.is("Event")).map(|header| header.value);
-        let is_response = first.is_some_and(|header| header.is("Response"));
-        let names = Names {
-            own: event.or_else(|| message.get("Action")).unwrap_or_default(),
-            asked: asked.unwrap_or_default().as_bytes(),
-            is_unknown: is_response && asked.is_none(),
-        };
+        let (kind, names) = names_of(message, asked);
         Within {
             always: self.always.of(&names),
             hidden: self.hidden.of(&names),
@@ -143,11 +157,35 @@ impl Redactor {
             shown: (!names.is_unknown).then(|| self.shown.of(&names)),
             pseudonyms: self.pseudonyms.as_ref().map(|(patterns, key)| (patterns.of(&names), key)),
             has_default: self.has_default,
-            is_reply: event.is_some() || is_response,
-            is_response,
+            is_reply: kind != Kind::Action,
+            is_response: kind == Kind::Response,
             message,
         }
     }
+}
+
+/// What a packet is, for what is hidden of it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Action,
+    Event,
+    Response,
+}
+
+fn names_of<'m>(message: &'m Message, asked: Option<&'m str>) -> (Kind, Names<'m>) {
+    let first = message.first();
+    let event = first.filter(|header| header.is("Event")).map(|header| header.value);
+    let kind = match first {
+        Some(_) if event.is_some() => Kind::Event,
+        Some(header) if header.is("Response") => Kind::Response,
+        Some(_) | None => Kind::Action,
+    };
+    let names = Names {
+        own: event.or_else(|| message.get("Action")).unwrap_or_default(),
+        asked: asked.unwrap_or_default().as_bytes(),
+        is_unknown: kind == Kind::Response && asked.is_none(),
+    };
+    (kind, names)
 }
 
 /// The patterns that hold for one message.
@@ -169,8 +207,20 @@ impl<'m> Within<'_, 'm> {
         let (chosen, key) = self.pseudonyms.as_ref()?;
         // What Asterisk writes where there is no number is none.
         let is_number = !header.value.is_empty() && header.value != b"<unknown>";
-        let is_chosen = is_number && chosen.name(header.name.as_bytes()) && !self.hides_header(header);
+        let is_chosen = is_number && chosen.name(header.name_bytes()) && !self.hides_header(header);
         is_chosen.then(|| (key.token(header.value), key.id()))
+    }
+
+    /// Whether the name alone tells that no pattern hides the value or looks into it, in all packets of this kind.
+    pub(super) fn is_plain(&self, header: Header<'m>) -> bool {
+        let name = header.name_bytes();
+        let depends_on_others =
+            header.is("Val") || name.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"Value"));
+        let is_looked_into = has_assignments(header.name()) || header.is("Command") || values::is_data(header);
+        let has_pseudonym = self.pseudonyms.as_ref().is_some_and(|(chosen, _)| chosen.name(name));
+        !(depends_on_others || is_looked_into || has_pseudonym || self.hides_header(header))
+            // These are judged by their values, too.
+            && !(self.is_response && ["Ping", "Response", "Message"].iter().any(|name| header.is(name)))
     }
 
     /// The value as it may be written.
@@ -196,7 +246,7 @@ impl<'m> Within<'_, 'm> {
     }
 
     fn of_variables(&self, header: Header<'m>) -> Cow<'m, [u8]> {
-        if has_assignments(header.name) && memchr::memchr(b'=', header.value).is_some() {
+        if has_assignments(header.name()) && memchr::memchr(b'=', header.value).is_some() {
             return self.assignments(header.value);
         }
         header.value.into()
@@ -204,7 +254,7 @@ impl<'m> Within<'_, 'm> {
 
     /// A line of a configuration file, and a variable of an answer, keep their name.
     fn hidden_header(&self, header: Header<'m>) -> Cow<'m, [u8]> {
-        let is_line = find(header.name.as_bytes(), b"Line-") == Some(0);
+        let is_line = find(header.name_bytes(), b"Line-") == Some(0);
         let is_variable = self.is_reply && header.is("Variable");
         match assignment(header.value) {
             (name, true) if is_variable && self.shows(name) && !self.always.name(name) => header.value.into(),
@@ -214,7 +264,7 @@ impl<'m> Within<'_, 'm> {
     }
 
     fn hides_header(&self, header: Header<'_>) -> bool {
-        let name = header.name.as_bytes();
+        let name = header.name_bytes();
         if self.always.name(name) {
             return true;
         }
@@ -230,7 +280,7 @@ impl<'m> Within<'_, 'm> {
         if self.is_response && header.is("Message") {
             return self.hidden.everywhere.matches(name);
         }
-        let [beside, second] = self.names_for(header.name);
+        let [beside, second] = self.names_for(header.name());
         let mut given = [Some(name), beside, second].into_iter().flatten();
         given.clone().any(|name| self.names_hidden(name)) && !given.any(|name| self.shows(name))
     }

@@ -58,7 +58,7 @@ pub(super) struct Lost {
 }
 
 impl Lost {
-    pub(super) fn draft(&self, since: &str, until: &str) -> Draft {
+    pub(super) fn draft(&self, since: &str, until: &str) -> Draft<'static> {
         Draft::new(Kind::Outage).with(|out| {
             json::text(out, "reason", "audit.syslog");
             json::text(out, "cause", &self.cause);

@@ -31,7 +31,7 @@ fn listener() -> (TcpListener, String) {
     (listener, address)
 }
 
-fn draft() -> Draft {
+fn draft() -> Draft<'static> {
     Draft::connect(&SessionContext::default())
 }
 

@@ -272,7 +272,7 @@ impl<S: Storage> Writer<S> {
     }
 
     /// Records a draft of the log's own, durably.
-    pub(super) fn commit(&mut self, draft: &Draft, now: Now) -> io::Result<u64> {
+    pub(super) fn commit(&mut self, draft: &Draft<'_>, now: Now) -> io::Result<u64> {
         self.append_own(draft, now)?;
         self.journal.sync()?;
         self.copy.flush()?;
@@ -438,7 +438,7 @@ impl<S: Storage> Writer<S> {
     }
 
     /// Appends a record of the log's own, and gives its line.
-    pub(super) fn append_own(&mut self, draft: &Draft, now: Now) -> io::Result<Vec<u8>> {
+    pub(super) fn append_own(&mut self, draft: &Draft<'_>, now: Now) -> io::Result<Vec<u8>> {
         let mut members = Vec::new();
         let mut out = Vec::new();
         let mut head = self.head;

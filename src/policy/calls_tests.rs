@@ -187,7 +187,7 @@ fn a_call_has_an_id_of_asterisks_own_shape() {
         let action = permit.action();
         let text = |name| action.get(name).map(|id| String::from_utf8_lossy(id).into_owned());
         let names: Vec<&str> =
-            action.message().headers().map(|header| header.name).filter(|n| n.ends_with("Id")).collect();
+            action.message().headers().map(|header| header.name()).filter(|n| n.ends_with("Id")).collect();
         (text("ChannelId"), text("OtherChannelId"), names.len())
     };
     let (Some(id), None, 1) = ids(&[("Channel", b"PJSIP/1"), ("ChannelId", b"")]) else { panic!("one id") };

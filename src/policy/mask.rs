@@ -79,7 +79,7 @@ impl Masks {
             match self.part_of(message, header) {
                 None => Rewrite::Keep,
                 // A line without a proper name cannot be written again in part.
-                Some(_) if header.name.is_empty() => Rewrite::Drop,
+                Some(_) if header.name().is_empty() => Rewrite::Drop,
                 Some(part) => Rewrite::Set(part.mask(header.value).into()),
             }
         }))
@@ -173,8 +173,8 @@ impl Framing {
 
 /// The header's name and value; of a line that has no proper name, what stands before and behind its colon.
 fn name_and_value(header: Header<'_>) -> (&[u8], &[u8]) {
-    if !header.name.is_empty() {
-        return (header.name.as_bytes(), header.value);
+    if !header.name().is_empty() {
+        return (header.name_bytes(), header.value);
     }
     let colon = memchr::memchr(b':', header.value).unwrap_or(0);
     let (name, rest) = header.value.split_at_checked(colon).unwrap_or_default();

@@ -55,14 +55,14 @@ pub(super) fn params<'a>(action: &'a Action, entry: Option<&'static ActionEntry>
         if header.is("Action") || header.is("ActionID") {
             continue;
         }
-        let known = entry.and_then(|entry| entry.param(header.name));
+        let known = entry.and_then(|entry| entry.param(header.name()));
         let is_open = known.is_none() && entry.is_some_and(|entry| entry.is_open);
         let is_named = entry.is_none() && names.iter().any(|name| header.is(name));
         let is_kept = is_open || ((known.is_some() || is_named) && !header.value.is_empty());
         if is_kept {
-            params.kept.push(Param { name: header.name, value: header.value, entry: known });
+            params.kept.push(Param { name: header.name(), value: header.value, entry: known });
         } else if !params.dropped.iter().any(|name| header.is(name)) {
-            params.dropped.push(header.name.to_owned());
+            params.dropped.push(header.name().to_owned());
         }
     }
     // An empty `Variable` beside others is nothing to Asterisk; `retain` goes by name and would take all of them.

@@ -44,7 +44,7 @@ pub(super) fn numbers(action: &Action) -> Vec<Vec<u8>> {
             of_channels(header.value, &mut numbers);
             continue;
         };
-        let Some(param) = entry.param(header.name) else { continue };
+        let Some(param) = entry.param(header.name()) else { continue };
         match (param.kind, param.name) {
             (ParamKind::Dialable, _) => numbers.push(digits(header.value)),
             (ParamKind::Data | ParamKind::Dial, _) => of_channels(header.value, &mut numbers),

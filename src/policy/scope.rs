@@ -55,14 +55,14 @@ impl Scope {
 
     /// `DestChannel` and `TransfererChannel` are channels too.
     fn matches(&self, header: Header<'_>) -> bool {
-        let is_about = |name: &str| strip_end(header.name, name).is_some();
+        let is_about = |name: &str| strip_end(header.name(), name).is_some();
         let mut about = self.0.iter().filter(|(name, _)| is_about(name));
         about.any(|(_, patterns)| patterns.iter().any(|pattern| pattern.matches(header.value)))
     }
 
     /// Of the headers that may repeat, which hold variables, any counts.
     fn holds_one_of(&self, own: &[Header<'_>]) -> bool {
-        let is_clear = |header: Header<'_>| strip_end(header.name, "Variable").is_some() || is_once(own, header);
+        let is_clear = |header: Header<'_>| strip_end(header.name(), "Variable").is_some() || is_once(own, header);
         own.iter().any(|header| self.matches(*header) && is_clear(*header))
     }
 }
@@ -101,22 +101,24 @@ pub(super) fn holds(scopes: &[Scope], message: &Message, is_visible: bool, follo
 
 /// The unique id and the linked id of each channel that an event is about.
 fn channels<'m>(own: &'m [Header<'m>]) -> impl Iterator<Item = (&'m [u8], &'m [u8])> {
-    let unique_ids = own.iter().filter_map(|header| Some((strip_end(header.name, "Uniqueid")?, *header)));
+    let unique_ids = own.iter().filter_map(|header| Some((strip_end(header.name(), "Uniqueid")?, *header)));
     unique_ids.filter_map(|(of, unique)| {
-        let is_of =
-            |header: &Header<'_>| strip_end(header.name, "Linkedid").is_some_and(|name| name.eq_ignore_ascii_case(of));
+        let is_of = |header: &Header<'_>| {
+            strip_end(header.name(), "Linkedid").is_some_and(|name| name.eq_ignore_ascii_case(of))
+        };
         let linked = own.iter().find(|header| is_of(header))?;
         (is_once(own, unique) && is_once(own, *linked)).then_some((unique.value, linked.value))
     })
 }
 
 fn linked_ids<'m>(own: &'m [Header<'m>]) -> impl Iterator<Item = &'m [u8]> {
-    let of_header = own.iter().filter(|header| strip_end(header.name, "Linkedid").is_some() && is_once(own, **header));
+    let of_header =
+        own.iter().filter(|header| strip_end(header.name(), "Linkedid").is_some() && is_once(own, **header));
     of_header.map(|header| header.value)
 }
 
 fn is_once(own: &[Header<'_>], header: Header<'_>) -> bool {
-    own.iter().filter(|other| other.is(header.name)).count() == 1
+    own.iter().filter(|other| other.is(header.name())).count() == 1
 }
 
 fn strip_end<'n>(name: &'n str, end: &str) -> Option<&'n str> {

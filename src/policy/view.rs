@@ -125,7 +125,7 @@ impl View {
         reply.message().rewrite(|header| {
             let is_framing = ["Response", "ActionID", "Message"].into_iter().any(|name| header.is(name));
             // A line without a name is no command, and `may` is not asked about it.
-            if is_framing || (!header.name.is_empty() && may(header.name)) { Rewrite::Keep } else { Rewrite::Drop }
+            if is_framing || (!header.name().is_empty() && may(header.name())) { Rewrite::Keep } else { Rewrite::Drop }
         })
     }
 

@@ -1,5 +1,6 @@
 //! The client's stream: read into a decoder without holding a buffer while idle, write under a deadline.
 
+use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
 use std::task::Poll;
@@ -14,6 +15,10 @@ use crate::ami::{Decoder, Limits};
 const READ_LEN: usize = 4 * 1_024;
 /// Bytes that are read before login, in all: some logins are tried with less than 4 KiB each.
 const LOGIN_BYTES_MAX: usize = 64 * 1_024;
+thread_local! {
+    static BUFFER: RefCell<[u8; READ_LEN]> = const { RefCell::new([0; READ_LEN]) };
+}
+
 /// A write to a client that takes longer ends its session.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a close may take (a TLS close_notify to a peer that does not read).
@@ -99,17 +104,18 @@ impl<S: AsyncWrite + Unpin> ClientWriter<S> {
 
 async fn read<R: AsyncRead + Unpin>(reader: &mut R, decoder: &mut Decoder) -> io::Result<usize> {
     std::future::poll_fn(|cx| {
-        // On the stack and only while polled: an idle session holds no buffer.
-        let mut buffer = [0; READ_LEN];
-        let mut buffer = ReadBuf::new(&mut buffer);
-        match Pin::new(&mut *reader).poll_read(cx, &mut buffer) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Ready(Ok(())) => {
-                decoder.feed(buffer.filled());
-                Poll::Ready(Ok(buffer.filled().len()))
+        // Of the thread: an idle session holds no buffer.
+        BUFFER.with_borrow_mut(|buffer| {
+            let mut buffer = ReadBuf::new(buffer);
+            match Pin::new(&mut *reader).poll_read(cx, &mut buffer) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                Poll::Ready(Ok(())) => {
+                    decoder.feed(buffer.filled());
+                    Poll::Ready(Ok(buffer.filled().len()))
+                }
             }
-        }
+        })
     })
     .await
 }

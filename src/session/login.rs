@@ -140,7 +140,8 @@ impl PreAuth<'_> {
             None,
         );
         if let Some(peer) = self.context.peer {
-            let draft = Draft::action(&self.context, "", &Decision::Deny(denial));
+            let decision = Decision::Deny(denial);
+            let draft = Draft::action(&self.context, "", &decision);
             best_effort(self.shared.audit.append_unauthenticated(peer.ip(), draft).await);
         }
         send(client, &answer).await?;

@@ -1,6 +1,7 @@
 //! Asterisk to client: [`read_upstream`] takes what Asterisk sends, at once and always, and queues what the client may see;
 //! [`ToClient`] records what is queued and writes it.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -41,8 +42,16 @@ pub(super) async fn read_upstream(live: &Live, mut inlet: Inlet) -> SessionEnd {
         match inlet.next().await {
             Ok(Some(reply)) => {
                 current.refresh(live);
-                if take(live, &mut current, reply).is_err() {
-                    return SessionEnd::SlowClient;
+                let mut next = Some(reply);
+                // What has come with it is for the client at once, too.
+                while let Some(reply) = next {
+                    if take(live, &mut current, reply).is_err() {
+                        return SessionEnd::SlowClient;
+                    }
+                    next = match inlet.decoded() {
+                        Ok(next) => next,
+                        Err(_) => return live.upstream_lost().await,
+                    };
                 }
                 live.queue.pause().await;
             }
@@ -81,13 +90,16 @@ fn take(live: &Live, current: &mut CurrentView, reply: Reply) -> Result<(), Queu
             let record = OutgoingRecord::new(current.context.clone(), Source::Withheld);
             live.queue.push(Outgoing { message: reply.into_message(), record: Some(record) })
         }
-        Routed::Broadcast(reply) => match current.view.show(&reply, false, live.mask(), &mut current.followed) {
-            None => Ok(()),
-            Some(shown) => {
-                let record = OutgoingRecord::new(current.context.clone(), Source::Asterisk);
-                hold_or_push(live, Outgoing { message: shown.into_owned(), record: Some(record) })
-            }
-        },
+        Routed::Broadcast(reply) => {
+            let masked = match current.view.show(&reply, false, live.mask(), &mut current.followed) {
+                None => return Ok(()),
+                Some(Cow::Owned(masked)) => Some(masked),
+                Some(Cow::Borrowed(_)) => None,
+            };
+            let record = OutgoingRecord::new(current.context.clone(), Source::Asterisk);
+            let message = masked.unwrap_or_else(|| reply.into_message());
+            hold_or_push(live, Outgoing { message, record: Some(record) })
+        }
         Routed::Answer { reply, sent, withheld, before, behind } => {
             let local = |message| live.queue.push(Outgoing { message, record: None });
             before.into_iter().try_for_each(local)?;
@@ -129,7 +141,7 @@ fn shown_answer(live: &Live, current: &mut CurrentView, reply: &Reply, sent: &Se
         let snapshot = live.shared.snapshot();
         return Some(View::list_commands(reply, |action| snapshot.policy.may_ever(&live.client, action)));
     }
-    current.view.show(reply, true, live.mask(), &mut current.followed).map(std::borrow::Cow::into_owned)
+    current.view.show(reply, true, live.mask(), &mut current.followed).map(Cow::into_owned)
 }
 
 /// Events are held back while a WaitEvent waits for one.
@@ -182,20 +194,22 @@ impl<S: AsyncWrite + Unpin> ToClient<S> {
 /// full queue ends the session.
 async fn record(live: &Live, batch: &[Outgoing]) {
     loop {
-        let draft = |outgoing: &Outgoing| {
-            let record = outgoing.record.as_ref()?;
-            let (context, message) = (&record.context, &outgoing.message);
-            let (id, action) = record.sent.as_ref().map(|sent| (sent.record_id.as_str(), sent.key.as_str())).unzip();
-            Some(match record.source {
-                Source::Withheld => Draft::withheld(context, None, message, "upstream.orphan"),
-                Source::Amiwall => Draft::local_reply(context, id, message).answering(action),
-                Source::Asterisk => Draft::reply(context, id, message, record.latency_us).answering(action),
-            })
-        };
-        let drafts: Vec<Draft> = batch.iter().filter_map(draft).collect();
+        let drafts: Vec<Draft<'_>> = batch.iter().filter_map(draft_of).collect();
         if drafts.is_empty() || live.shared.audit.append(drafts).await.is_ok() {
             return;
         }
         tokio::time::sleep(AUDIT_RETRY).await;
     }
+}
+
+/// What is recorded of a packet for the client.
+fn draft_of(outgoing: &Outgoing) -> Option<Draft<'_>> {
+    let record = outgoing.record.as_ref()?;
+    let (context, message) = (&record.context, &outgoing.message);
+    let (id, action) = record.sent.as_ref().map(|sent| (sent.record_id.as_str(), sent.key.as_str())).unzip();
+    Some(match record.source {
+        Source::Withheld => Draft::withheld(context, None, message, "upstream.orphan"),
+        Source::Amiwall => Draft::local_reply(context, id, message).answering(action),
+        Source::Asterisk => Draft::reply(context, id, message, record.latency_us).answering(action),
+    })
 }

@@ -1,6 +1,7 @@
 //! One TCP session with Asterisk: connect, banner, login with amiwall's own credentials, then an [`Inlet`] to read from and
 //! an [`Outlet`] to write to.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,11 @@ const LOGIN_TIMEOUT: Duration = Duration::from_secs(10);
 const LOGINS_IN_FLIGHT_MAX: usize = 20;
 /// Bytes read from Asterisk at once.
 const READ_LEN: usize = 16 * 1_024;
+thread_local! {
+    /// What is read to; an idle session holds none.
+    static BUFFER: RefCell<[u8; READ_LEN]> = const { RefCell::new([0; READ_LEN]) };
+}
+
 /// A write to Asterisk that takes longer ends the session.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Packets that may come before the answer to our Login (a busy system sends its first events with it).
@@ -239,17 +245,18 @@ impl Inlet {
         }
     }
 
-    /// Feeds what has arrived to the decoder; `false` at the end of the stream. The buffer lives only while there is
-    /// something to read, so that an idle session holds none.
+    /// Feeds what has arrived to the decoder; `false` at the end of the stream.
     async fn read_some(&mut self) -> std::io::Result<bool> {
         loop {
             self.reader.readable().await?;
-            let mut buffer = [0; READ_LEN];
-            match self.reader.try_read(&mut buffer) {
-                Ok(len) => {
-                    self.decoder.feed(buffer.get(..len).unwrap_or_default());
-                    return Ok(len > 0);
-                }
+            let (reader, decoder) = (&self.reader, &mut self.decoder);
+            let read: std::io::Result<usize> = BUFFER.with_borrow_mut(|buffer| {
+                let len = reader.try_read(buffer)?;
+                decoder.feed(buffer.get(..len).unwrap_or_default());
+                Ok(len)
+            });
+            match read {
+                Ok(len) => return Ok(len > 0),
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
             }

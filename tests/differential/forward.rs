@@ -144,7 +144,7 @@ fn compare_readings(read: &[Option<Message>], is_whole: bool, bytes: &[u8]) -> R
 }
 
 fn same_headers(message: &Message, packet: &Packet) -> bool {
-    let ours = message.headers().map(|header| (header.name.as_bytes(), header.value));
+    let ours = message.headers().map(|header| (header.name_bytes(), header.value));
     ours.eq(packet.headers())
 }
 
@@ -153,13 +153,13 @@ fn same(judged: &Message, id: &str, packet: &Packet) -> Result<(), Difference> {
     let is_moved = |name: &str| name.eq_ignore_ascii_case("Action") || name.eq_ignore_ascii_case("ActionID");
     let action = judged.get("Action").unwrap_or_default();
     let first = [(&b"Action"[..], action), (b"ActionID", id.as_bytes())];
-    let rest = judged.headers().filter(|header| !is_moved(header.name));
-    let expected = first.into_iter().chain(rest.map(|header| (header.name.as_bytes(), header.value)));
+    let rest = judged.headers().filter(|header| !is_moved(header.name()));
+    let expected = first.into_iter().chain(rest.map(|header| (header.name_bytes(), header.value)));
     if !expected.eq(packet.headers()) || packet.action() != Some(action) {
         let lines = String::from_utf8_lossy(judged.lines());
         return Err(format!("judged and recorded {lines:?}, Asterisk reads {packet:?}"));
     }
     let is_found =
         |name: &str| is_moved(name) || packet.get(name) == judged.get(name).filter(|value| !value.is_empty());
-    if judged.headers().all(|header| is_found(header.name)) { Ok(()) } else { Err("a look-up differs".to_owned()) }
+    if judged.headers().all(|header| is_found(header.name())) { Ok(()) } else { Err("a look-up differs".to_owned()) }
 }

@@ -54,7 +54,7 @@ pub(crate) fn scoped_view(wall: &Wall, seed: u64, bytes: &[u8]) -> Result<Counts
         while let Some(packet) = decoder.next_message() {
             let Ok(message) = packet else { break 'stream };
             let lines: Vec<Line> =
-                message.headers().map(|header| (header.name.to_lowercase(), header.value.to_vec())).collect();
+                message.headers().map(|header| (header.name().to_lowercase(), header.value.to_vec())).collect();
             let reply = Reply::from(message);
             let is_shown = view.show(&reply, false, EventMask::ALL, &mut followed).is_some();
             let (must, may) = judge(&reply, &lines, &mut calls);

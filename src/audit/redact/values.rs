@@ -47,10 +47,18 @@ const SECRET: [&str; 12] = [
     "VMAuthenticate",
 ];
 
+/// Headers with the arguments of an application.
+const DATA: [&str; 4] = ["Data", "AppData", "ApplicationData", "LastData"];
+
+/// Whether it has the arguments of an application.
+pub(super) fn is_data(header: Header<'_>) -> bool {
+    DATA.iter().any(|name| header.is(name))
+}
+
 /// The arguments of an application as they may be shown; None: the header is something else. What a dialplan runs has its
 /// variables put in, callers' input among them; what a client asks for is its own words.
 pub(super) fn application_data<'m>(message: &'m Message, header: Header<'m>) -> Option<Cow<'m, [u8]>> {
-    let name = ["Data", "AppData", "ApplicationData", "LastData"].into_iter().find(|name| header.is(name))?;
+    let name = DATA.into_iter().find(|name| header.is(name))?;
     let application = match name {
         "LastData" => message.get("LastApplication"),
         _ => message.get("Application"),

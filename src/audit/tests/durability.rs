@@ -66,7 +66,7 @@ async fn records_are_in_the_order_of_the_calls() {
     let dir = directory();
     let audit = open(dir.path());
     for number in 0..50 {
-        let names: Vec<Draft> = (0..3).map(|part| event(&format!("{number}.{part}"))).collect();
+        let names: Vec<Draft<'static>> = (0..3).map(|part| event(&format!("{number}.{part}"))).collect();
         assert_eq!(audit.append(names).await, Ok(2 + number * 3));
     }
     audit.close().await.expect("closed");

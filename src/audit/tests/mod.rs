@@ -59,8 +59,9 @@ fn decision() -> Decision {
     Decision::Deny(Denial::of_unavailable(action(&[("Action", b"Ping")]), Reason::UpstreamLost))
 }
 
-fn event(name: &str) -> Draft {
-    Draft::reply(&session(), None, &Message::compose(&[("Event", name.as_bytes()), ("Channel", b"PJSIP/1")]), None)
+fn event(name: &str) -> Draft<'static> {
+    let message = Message::compose(&[("Event", name.as_bytes()), ("Channel", b"PJSIP/1")]);
+    Draft::reply(&session(), None, &message, None).into_owned()
 }
 
 /// The segments of a log, in order.

@@ -8,7 +8,7 @@ use super::*;
 use crate::ami::{ActionError, Decoder, Limits};
 use crate::policy::{Limited, Tripped};
 
-fn encoded(draft: &Draft) -> String {
+fn encoded(draft: &Draft<'_>) -> String {
     let mut out = Vec::new();
     draft.encode(&mut out, &Redactor::new(&AuditConfig::default_redact()));
     let text = String::from_utf8(out).expect("UTF-8");

@@ -62,7 +62,7 @@ pub(super) fn act(name: &str, headers: &[(&str, &[u8])]) -> Action {
 
 /// A log of its own.
 pub(super) struct Log {
-    drafts: Vec<audit::Draft>,
+    drafts: Vec<audit::Draft<'static>>,
     config: AuditConfig,
     directory: tempfile::TempDir,
 }
@@ -92,14 +92,14 @@ impl Log {
     /// An action, as the wide policy decides. Whether it is allowed.
     pub(super) fn action(&mut self, identity: &str, action: Action) -> bool {
         let decision = WIDE.decide(&ClientName::for_explain(identity), action, "1.2");
-        self.drafts.push(audit::Draft::action(&Self::session(identity), "1.2", &decision));
+        self.drafts.push(audit::Draft::action(&Self::session(identity), "1.2", &decision).into_owned());
         matches!(decision, Decision::Allow(_))
     }
 
     /// An action that no rule allows.
     pub(super) fn refused(&mut self, identity: &str, name: &str) {
         let decision = Policy::default().decide(&ClientName::for_explain(identity), act(name, &[]), "1.2");
-        self.drafts.push(audit::Draft::action(&Self::session(identity), "1.2", &decision));
+        self.drafts.push(audit::Draft::action(&Self::session(identity), "1.2", &decision).into_owned());
     }
 
     #[track_caller]
@@ -110,7 +110,7 @@ impl Log {
 
     pub(super) fn event(&mut self, identity: &str, name: &str, id: Option<&str>) {
         let event = Message::compose(&[("Event", name.as_bytes()), ("Privilege", b"call,all")]);
-        self.drafts.push(audit::Draft::reply(&Self::session(identity), id, &event, None));
+        self.drafts.push(audit::Draft::reply(&Self::session(identity), id, &event, None).into_owned());
     }
 
     /// Writes everything to the directory.

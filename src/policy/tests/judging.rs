@@ -117,7 +117,7 @@ fn what_is_judged_is_what_is_sent() {
     call.extend([("id", "7"), ("Channel2", "x"), ("Data", ""), ("Timeout", "30000")]);
     let Decision::Allow(permit) = decide(&dialer(), act("Originate", &call)) else { panic!("denied") };
     assert_eq!(permit.dropped(), ["id", "Channel2", "Data"]);
-    let names: Vec<&str> = permit.action().message().headers().map(|header| header.name).collect();
+    let names: Vec<&str> = permit.action().message().headers().map(|header| header.name()).collect();
     assert_eq!(names, ["Action", "ActionID", "Channel", "Context", "Exten", "Priority", "Timeout"]);
     assert_eq!((permit.rule().to_string().as_str(), permit.rule().line), ("roles.dial.allow[0]", 7));
 }

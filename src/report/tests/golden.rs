@@ -41,12 +41,12 @@ async fn write_log(dir: &Path) {
     let late = log_in(&audit, "bob", "[2001:db8::2]:2").await;
     let limited = || Reason::Limits { what: Limited::Rate, limit: "limits.actions.Ping".to_owned(), retry: None };
     let drafts = vec![
-        Draft::action(&alice, "a.1", &denial("Originate", Reason::ActionsUnlisted)),
-        Draft::action(&alice, "a.2", &denial("originate", Reason::ActionsUnlisted)),
-        Draft::action(&bob, "b.1", &denial("Ping", limited())),
+        Draft::action(&alice, "a.1", &denial("Originate", Reason::ActionsUnlisted)).into_owned(),
+        Draft::action(&alice, "a.2", &denial("originate", Reason::ActionsUnlisted)).into_owned(),
+        Draft::action(&bob, "b.1", &denial("Ping", limited())).into_owned(),
         // The policy changed while it was written: the last one counts.
-        Draft::action(&bob, "b.2", &denial("Ping", limited())),
-        Draft::action(&bob, "b.2", &denial("Command", Reason::ActionsDenied)),
+        Draft::action(&bob, "b.2", &denial("Ping", limited())).into_owned(),
+        Draft::action(&bob, "b.2", &denial("Command", Reason::ActionsDenied)).into_owned(),
         Draft::end(&alice, "client-closed", &SessionCounts::default()),
         Draft::end(&late, "logged-off", &SessionCounts::default()),
         Draft::admin("bob", "resume", "resumed", 0),
