@@ -25,8 +25,9 @@ pub mod report;
 pub mod upstream;
 
 pub mod admission;
-pub mod listener;
 pub mod session;
+
+pub mod listener;
 
 pub mod config;
 

@@ -30,9 +30,16 @@ impl FromStr for Network {
 
     fn from_str(text: &str) -> Result<Self, NetworkError> {
         let syntax = || NetworkError::Syntax(text.to_owned());
-        let net = match text.parse::<IpNet>() {
-            Ok(net) => net,
-            Err(_) => IpNet::from(text.parse::<IpAddr>().map_err(|_| syntax())?),
+        // By the standard library, which takes no zero before a digit: elsewhere `010.0.0.0` is 8.0.0.0.
+        let address = |text: &str| text.parse::<IpAddr>().map_err(|_| syntax());
+        let net = match text.split_once('/') {
+            None => IpNet::from(address(text)?),
+            Some((base, prefix)) => {
+                let is_number =
+                    prefix.bytes().all(|b| b.is_ascii_digit()) && (prefix == "0" || !prefix.starts_with('0'));
+                let prefix = prefix.parse().ok().filter(|_| is_number).ok_or_else(syntax)?;
+                IpNet::new(address(base)?, prefix).map_err(|_| syntax())?
+            }
         };
         if net != net.trunc() {
             return Err(NetworkError::HostBits(text.to_owned(), net.trunc().to_string()));
@@ -140,7 +147,9 @@ mod tests {
         let error = |text: &str| text.parse::<Network>().expect_err("refused");
         assert_eq!(error("10.0.0.1/8"), NetworkError::HostBits("10.0.0.1/8".into(), "10.0.0.0/8".into()));
         assert!(matches!(error("::ffff:0:0/95"), NetworkError::HostBits(..) | NetworkError::MappedTooWide(_)));
-        for text in ["", "office", "10.0.0", "10.0.0.0/33", "1.2.3.4/"] {
+        // A zero before a digit means octal to some.
+        let zeros = ["010.0.0.0/8", "09.0.0.0/8", "010.0.0.1", "10.0.0.0/08", "10.0.0.0/+8", "::/00"];
+        for text in ["", "office", "10.0.0", "10.0.0.0/33", "1.2.3.4/"].into_iter().chain(zeros) {
             assert_eq!(error(text), NetworkError::Syntax(text.into()));
         }
     }

@@ -227,8 +227,9 @@ impl Decoder {
     fn cut_overlong_line(&mut self) {
         if self.skipping || self.input.len() - self.start > self.limits.line_len_max + 1 {
             if !self.skipping {
-                self.lines += 1;
-                self.note(Violation::LineTooLong);
+                if self.counts_line() {
+                    self.note(Violation::LineTooLong);
+                }
                 self.skipping = true;
             }
             self.input.clear();
@@ -250,12 +251,20 @@ impl Decoder {
         self.fault.get_or_insert((violation, self.lines));
     }
 
+    /// Counts a line; false if there are too many.
+    fn counts_line(&mut self) -> bool {
+        if self.lines >= self.limits.lines_max {
+            self.lines = self.limits.lines_max + 1;
+            self.note(Violation::TooManyLines);
+            return false;
+        }
+        self.lines += 1;
+        true
+    }
+
     /// Takes one non-empty line; a packet ends early only for an HTTP request, which has no reason to go on.
     fn take_line(&mut self, line: &[u8]) -> Option<Result<Message, Malformed>> {
-        self.lines += 1;
-        if self.lines > self.limits.lines_max {
-            self.note(Violation::TooManyLines);
-            self.lines = self.limits.lines_max + 1;
+        if !self.counts_line() {
             return None;
         }
         if line.len() > self.limits.line_len_max {

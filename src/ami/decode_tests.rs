@@ -199,3 +199,11 @@ fn a_blank_line_from_asterisk_ends_no_packet_for_a_client_that_trims() {
         assert!(decoder.next_message().is_none());
     }
 }
+
+#[test]
+fn a_line_that_is_both_too_many_and_too_long_is_the_same_in_pieces() {
+    let many = b"A: 1\r\n".repeat(Limits::CLIENT.lines_max);
+    let long = vec![b'x'; 2 * Limits::CLIENT.line_len_max];
+    assert_eq!(violation(&[&many, &long[..], b"\r\n\r\n"].concat()), Violation::TooManyLines);
+    assert_eq!(violation(&[&many[6..], &long[..], b"\r\n\r\n"].concat()), Violation::LineTooLong);
+}

@@ -10,82 +10,38 @@ mod local;
 mod login;
 mod outbound;
 mod queue;
+mod snapshot;
+mod watch;
 
-use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::{HashSlots, Ticket};
 use crate::ami::{EventMask, Message};
 use crate::audit::{Audit, Draft, SessionContext, SessionCounts, best_effort};
-use crate::identity::{ClientName, Identities, LoginMemory, Now, SessionGuard};
-use crate::networks::NetworkAcl;
-use crate::policy::{Buckets, Policy};
-use crate::tls::{ClientCertificates, PeerCertificate};
+use crate::identity::{ClientName, LoginMemory, SessionGuard};
+use crate::policy::Buckets;
+use crate::tls::PeerCertificate;
 use crate::upstream::{ActionIds, Connector, Correlation, IdPrefix, Inlet, Outlet};
+
+pub use snapshot::{Entrance, Snapshot};
 
 use client_io::ClientIo;
 use queue::{Held, Outgoing, OutgoingRecord, Queue, QueueFull, Source};
 
 /// What outstanding actions and queued packets get before a session that has to end is closed.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often a session is looked at when nothing happens: the wall clock may be set.
-const RECHECK: Duration = Duration::from_secs(30);
-
-/// Everything that a reload changes, as one value.
-#[derive(Debug)]
-pub struct Snapshot {
-    /// Counts reloads.
-    pub generation: u64,
-    /// What may be done.
-    pub policy: Arc<Policy>,
-    /// Who may do it.
-    pub identities: Arc<Identities>,
-    /// `sha256:…` of the policy file.
-    pub digest: String,
-    /// What each listener asks of a connection, by its address in the policy file. A listener that is gone is not here.
-    pub listeners: HashMap<String, Entrance>,
-    /// From accept to a successful login.
-    pub login_timeout: Duration,
-    /// From the first byte of a packet to its end, after login.
-    pub packet_timeout: Duration,
-}
-
-/// What a listener asks of a connection before the login, and as long as it lasts.
-#[derive(Clone, Debug)]
-pub struct Entrance {
-    /// Who may connect.
-    pub networks: NetworkAcl,
-    /// Whom it believes who the peer is.
-    pub proxies: Option<NetworkAcl>,
-    /// Which client certificates it lets in; None: it asks for none.
-    pub certificates: Option<ClientCertificates>,
-}
-
-impl Entrance {
-    fn allows(&self, peer: IpAddr, proxy: Option<IpAddr>) -> bool {
-        let is_believed = |proxy| self.proxies.as_ref().is_some_and(|proxies| proxies.allows(proxy));
-        self.networks.allows(peer) && proxy.is_none_or(is_believed)
-    }
-
-    /// Verifies what the handshake verified once more.
-    fn check(&self, certificate: &PeerCertificate) -> Result<(), &'static str> {
-        let certificates = self.certificates.as_ref().ok_or("tls.certificate-unknown-ca")?;
-        certificates.check(certificate)
-    }
-}
 
 /// What all sessions share.
 #[derive(Debug)]
 pub struct Shared {
     /// The policy in force.
-    pub snapshot: watch::Receiver<Arc<Snapshot>>,
+    pub snapshot: tokio::sync::watch::Receiver<Arc<Snapshot>>,
     /// The audit log.
     pub audit: Audit,
     /// Remembered secrets, failed logins, session counts.
@@ -387,7 +343,7 @@ async fn run_live<S: AsyncRead + AsyncWrite + Unpin + Send>(
         end = inbound::run(&live, reader, &outlet) => end,
         end = outbound::read_upstream(&live, inlet) => end,
         end = outbound.run(&live) => end,
-        end = watch_over(&live, certificate.as_ref(), &outlet) => end,
+        end = watch::watch_over(&live, certificate.as_ref(), &outlet) => end,
     };
     // Both at once: whichever of them does not read, the end is on record within a second.
     let log_off = async { outlet.lock().await.log_off().await };
@@ -398,71 +354,4 @@ async fn run_live<S: AsyncRead + AsyncWrite + Unpin + Send>(
     let draft = Draft::end(&live.context(), end.code(), &counts);
     best_effort(shared.audit.append(vec![draft]).await);
     drop(guard);
-}
-
-/// Ends the session when the policy no longer allows it, or when the process ends.
-async fn watch_over(
-    live: &Live,
-    certificate: Option<&PeerCertificate>,
-    outlet: &tokio::sync::Mutex<Outlet>,
-) -> SessionEnd {
-    let mut snapshots = live.shared.snapshot.clone();
-    // What changed since the login was judged is seen too.
-    snapshots.mark_changed();
-    let mut locks = live.shared.memory.locks().watch();
-    let mut is_to_subscribe = false;
-    let mut verified = None;
-    loop {
-        let recheck = until_recheck(&snapshots.borrow(), &live.client, certificate);
-        tokio::select! {
-            () = live.shared.shutdown.cancelled() => {
-                live.finish().await;
-                return SessionEnd::Shutdown;
-            }
-            changed = snapshots.changed() => {
-                if changed.is_err() {
-                    std::future::pending::<()>().await;
-                }
-            }
-            // Asterisk may not read: neither a revocation nor the end of the process waits for that.
-            subscribed = local::subscribe(live, outlet), if is_to_subscribe => match subscribed {
-                Ok(()) => is_to_subscribe = false,
-                Err(_) => return SessionEnd::UpstreamLost,
-            },
-            changed = locks.changed() => {
-                if changed.is_err() {
-                    std::future::pending::<()>().await;
-                }
-            }
-            () = tokio::time::sleep(recheck) => {}
-        }
-        let snapshot = snapshots.borrow_and_update().clone();
-        let context = live.context();
-        let Some(peer) = context.peer else { return SessionEnd::PolicyRevoked };
-        let proxy = context.proxy.map(|proxy| proxy.ip());
-        let Some(listener) = snapshot.listeners.get(&context.listener) else { return SessionEnd::PolicyRevoked };
-        if let Some(certificate) = certificate
-            && verified.replace(snapshot.generation) != Some(snapshot.generation)
-            && let Err(reason) = listener.check(certificate)
-        {
-            return SessionEnd::Certificate(reason);
-        }
-        let is_valid = snapshot.identities.recheck(&live.client, peer.ip(), certificate, Now::read()).is_ok();
-        if !listener.allows(peer.ip(), proxy) || !is_valid {
-            return SessionEnd::PolicyRevoked;
-        }
-        if live.shared.memory.locks().has(live.client.as_str()) {
-            return SessionEnd::LockedByAdmin;
-        }
-        if context.policy != snapshot.digest {
-            *lock(&live.context) = Arc::new(SessionContext { policy: snapshot.digest.clone(), ..(*context).clone() });
-            is_to_subscribe = true;
-        }
-    }
-}
-
-/// Validity and certificates end without a reload: then is the next look, at the latest.
-fn until_recheck(snapshot: &Snapshot, client: &ClientName, certificate: Option<&PeerCertificate>) -> Duration {
-    let left = |until: i64| Duration::from_secs(u64::try_from(until.saturating_sub(Now::read().wall)).unwrap_or(0));
-    snapshot.identities.valid_until(client, certificate).map_or(RECHECK, |until| RECHECK.min(left(until)))
 }

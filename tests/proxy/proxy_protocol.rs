@@ -116,7 +116,8 @@ async fn a_connection_of_the_proxy_itself_is_judged_by_its_own_address() {
 
 #[tokio::test]
 async fn networks_and_connections_per_address_are_about_the_client_in_the_header() {
-    let bench = bench("    networks: { allow: [203.0.113.0/24, 127.0.0.1] }\n", "  connections_per_address: 1\n").await;
+    let bench =
+        bench("    networks: { allow: [203.0.113.0/24, 127.0.0.1] }\n", "  unauthenticated_per_address: 1\n").await;
     let elsewhere = CLIENT.replace("203.0.113.7", "198.51.100.1");
     assert_eq!(answer(&bench, elsewhere.as_bytes()).await, "");
     let mut first = Client::connect(bench.address).await;
@@ -133,7 +134,7 @@ async fn networks_and_connections_per_address_are_about_the_client_in_the_header
     let refused: Vec<_> = records.iter().filter(|one| one["kind"] == "refuse").collect();
     let reason = |peer: &str| member(refused.iter().find(|one| member(one, "peer") == peer).expect(peer), "reason");
     assert_eq!(reason("198.51.100.1:51234"), "networks.listener");
-    assert_eq!(reason("203.0.113.7:51234"), "limits.connections_per_address");
+    assert_eq!(reason("203.0.113.7:51234"), "limits.unauthenticated_per_address");
     assert!(refused.iter().take(2).all(|one| member(one, "proxy").starts_with("127.0.0.1:")), "{refused:?}");
 }
 
