@@ -314,7 +314,8 @@ impl Audit {
 
     /// Without a thread there is no log, though it could be written to.
     fn append_inline(&self, members: &[u8], ends: &[(usize, Kind)]) -> Option<u64> {
-        let can_write = !self.shared.requests.is_closed() && !self.shared.progress.hangs();
+        let progress = &self.shared.progress;
+        let can_write = !self.shared.requests.is_closed() && !progress.has_panicked() && !progress.hangs();
         if can_write { self.shared.inline.append(members, ends) } else { None }
     }
 

@@ -1,6 +1,6 @@
 //! [`Progress`]: what callers know of the writer without asking it, because it may hang.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a record may take. Longer, and it counts as one that could not be written.
@@ -14,11 +14,13 @@ pub(super) struct Progress {
     busy_since: AtomicU64,
     /// Records that callers gave up before the writer has seen them.
     lost: AtomicU64,
+    /// The writer has panicked.
+    has_panicked: AtomicBool,
 }
 
 impl Default for Progress {
     fn default() -> Self {
-        Self { base: Instant::now(), busy_since: AtomicU64::new(0), lost: AtomicU64::new(0) }
+        Self { base: Instant::now(), busy_since: AtomicU64::new(0), lost: AtomicU64::new(0), has_panicked: AtomicBool::new(false) }
     }
 }
 
@@ -27,6 +29,16 @@ impl Progress {
     pub(super) fn busy(&self, now: Instant) -> Busy<'_> {
         self.busy_since.store(self.millis(now) + 1, Ordering::Relaxed);
         Busy(self)
+    }
+
+    /// Notes it if the thread panics while this is there: nothing may be written behind its back.
+    pub(super) const fn watch(&self) -> Watch<'_> {
+        Watch(self)
+    }
+
+    /// Whether it has panicked.
+    pub(super) fn has_panicked(&self) -> bool {
+        self.has_panicked.load(Ordering::Acquire)
     }
 
     /// Whether it has been at one batch for too long, so that nobody need begin to wait.
@@ -48,6 +60,18 @@ impl Progress {
 
     fn millis(&self, at: Instant) -> u64 {
         u64::try_from(at.saturating_duration_since(self.base).as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// See [`Progress::watch`].
+#[derive(Debug)]
+pub(super) struct Watch<'p>(&'p Progress);
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.has_panicked.store(true, Ordering::Release);
+        }
     }
 }
 

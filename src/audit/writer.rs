@@ -129,7 +129,11 @@ pub(super) fn run<S: Storage>(writer: &Mutex<Writer<S>>, progress: &Progress, mu
         let Ok(mut locked) = writer.lock() else { return };
         let begun = locked.begin(&mut batch, Now::read());
         drop(locked);
-        let outcome = begun.syncing.as_ref().map(Syncing::run);
+        let outcome = {
+            // Before anybody hears that his request is gone.
+            let _watch = progress.watch();
+            begun.syncing.as_ref().map(Syncing::run)
+        };
         let Ok(mut locked) = writer.lock() else { return };
         if let Some(answer) = locked.finish(begun, outcome, Now::read()) {
             // A caller that has gone does not want to know.
