@@ -148,14 +148,11 @@ impl Message {
     /// with a blank is left to others: it may be one of blanks.
     pub(super) fn of_lines(lines: &[u8]) -> Option<Self> {
         // No early end, so that it is done many bytes at a time.
-        let (mut ends, mut is_clean) = (0_usize, true);
-        for &byte in lines {
-            ends += usize::from(byte == b'\r');
-            is_clean &= is_value_byte(byte) | (byte == b'\r') | (byte == b'\n');
-        }
-        if !is_clean || !lines.ends_with(b"\r\n") {
+        let is_bad = |byte: u8| !is_value_byte(byte) & (byte != b'\r') & (byte != b'\n');
+        if lines.iter().fold(false, |any, &byte| any | is_bad(byte)) || !lines.ends_with(b"\r\n") {
             return None;
         }
+        let ends = memchr::memchr_iter(b'\r', lines).count();
         let (mut start, mut len) = (0, 0);
         for end in memchr::memchr_iter(b'\n', lines) {
             let line = lines.get(start..end)?.strip_suffix(b"\r")?;

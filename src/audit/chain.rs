@@ -34,11 +34,11 @@ impl Head {
         let start = out.len();
         self.seq += 1;
         out.extend_from_slice(b"{\"seq\":");
-        json::display(out, self.seq);
+        json::digits(out, self.seq);
         out.extend_from_slice(b",\"time\":\"");
         out.extend_from_slice(stamp.time.as_bytes());
         out.extend_from_slice(b"\",\"mono\":");
-        json::display(out, stamp.mono);
+        json::digits(out, stamp.mono);
         for part in members {
             out.extend_from_slice(part);
         }

@@ -71,7 +71,7 @@ impl<'m> Draft<'m> {
     #[must_use]
     pub fn refuse(peer: SocketAddr, proxy: Option<SocketAddr>, listener: &str, reason: &str) -> Self {
         let mut draft = Self::new(Kind::Refuse);
-        json::plain(&mut draft.members, "peer", peer);
+        json::address(&mut draft.members, "peer", peer);
         json::text(&mut draft.members, "listener", listener);
         draft.proxy(proxy);
         json::plain(&mut draft.members, "decision", "deny");
@@ -319,7 +319,7 @@ impl<'m> Draft<'m> {
     fn peers(&mut self, context: &SessionContext) {
         json::text_if_any(&mut self.members, "identity", context.identity.as_deref().unwrap_or_default());
         if let Some(peer) = context.peer {
-            json::plain(&mut self.members, "peer", peer);
+            json::address(&mut self.members, "peer", peer);
         }
         json::text_if_any(&mut self.members, "listener", &context.listener);
         json::text_if_any(&mut self.members, "upstream", &context.upstream);

@@ -5,6 +5,7 @@
 
 use std::fmt::Display;
 use std::io::Write as _;
+use std::net::SocketAddr;
 
 /// Appends `,"key":`.
 pub(super) fn key(out: &mut Vec<u8>, key: &'static str) {
@@ -37,9 +38,29 @@ pub(super) fn bytes(out: &mut Vec<u8>, name: &'static str, value: &[u8]) {
 }
 
 /// Appends a member with a number.
-pub(super) fn number(out: &mut Vec<u8>, name: &'static str, value: impl Display) {
+pub(super) fn number(out: &mut Vec<u8>, name: &'static str, value: impl itoa::Integer) {
     key(out, name);
-    display(out, value);
+    digits(out, value);
+}
+
+/// Appends a number.
+pub(super) fn digits(out: &mut Vec<u8>, value: impl itoa::Integer) {
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+/// Appends a member with an address.
+pub(super) fn address(out: &mut Vec<u8>, name: &'static str, address: SocketAddr) {
+    let SocketAddr::V4(v4) = address else { return plain(out, name, address) };
+    key(out, name);
+    let mut before = b'"';
+    for byte in v4.ip().octets() {
+        out.push(before);
+        digits(out, byte);
+        before = b'.';
+    }
+    out.push(b':');
+    digits(out, v4.port());
+    out.push(b'"');
 }
 
 /// Appends a member with a text whose `Display` needs no escape: addresses, digests.
@@ -90,6 +111,9 @@ pub(super) fn plain_string(out: &mut Vec<u8>, text: &[u8]) {
 
 /// Appends a JSON string.
 pub(super) fn string(out: &mut Vec<u8>, value: &str) {
+    if is_plain(value.as_bytes()) {
+        return plain_string(out, value.as_bytes());
+    }
     out.push(b'"');
     let mut rest = value.as_bytes();
     while let Some((clear, tail)) =
@@ -158,6 +182,15 @@ mod tests {
         let mut out = Vec::new();
         string(&mut out, value);
         String::from_utf8(out).expect("UTF-8")
+    }
+
+    #[test]
+    fn addresses_are_what_they_are_elsewhere() {
+        for text in ["203.0.113.7:51234", "0.0.0.0:0", "255.255.255.255:65535", "[2001:db8::7]:5039"] {
+            let mut out = Vec::new();
+            address(&mut out, "peer", text.parse().expect("an address"));
+            assert_eq!(out, format!(",\"peer\":\"{text}\"").into_bytes());
+        }
     }
 
     #[test]

@@ -47,7 +47,7 @@ fn recovery_record(recovered: &Recovered) -> Option<Draft<'static>> {
         if let Some((torn, len)) = &recovered.set_aside {
             json::text(out, "reason", "audit.torn");
             json::text(out, "file", torn);
-            json::number(out, "bytes", len);
+            json::number(out, "bytes", *len);
         }
         if let Some(copied) = &recovered.copied {
             json::text(out, "reason", "audit.set-aside");

@@ -20,7 +20,12 @@ pub(super) struct Progress {
 
 impl Default for Progress {
     fn default() -> Self {
-        Self { base: Instant::now(), busy_since: AtomicU64::new(0), lost: AtomicU64::new(0), has_panicked: AtomicBool::new(false) }
+        Self {
+            base: Instant::now(),
+            busy_since: AtomicU64::new(0),
+            lost: AtomicU64::new(0),
+            has_panicked: AtomicBool::new(false),
+        }
     }
 }
 

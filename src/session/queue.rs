@@ -111,7 +111,7 @@ struct Inner {
     len: usize,
     /// A batch was taken out and is not yet written.
     is_writing: bool,
-    /// When the client last took a batch.
+    /// When the client last took a batch, or the first packet began to wait for it.
     progress_at: Option<Instant>,
 }
 
@@ -134,6 +134,9 @@ impl Queue {
         let len = outgoing.message.lines().len();
         if inner.len > 0 && inner.len + len > QUEUE_LEN_MAX {
             return Err(QueueFull);
+        }
+        if inner.len == 0 && !inner.is_writing {
+            inner.progress_at = Some(Instant::now());
         }
         inner.len += len;
         inner.waiting.push_back(outgoing);
@@ -247,6 +250,19 @@ mod tests {
         queue.written();
         drained.await;
         drop(batch);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_has_not_had_a_moment_yet_is_given_one() {
+        let queue = Queue::default();
+        queue.push(outgoing(QUEUE_LEN_HIGH + 1)).expect("room");
+        let begun = Instant::now();
+        queue.pause().await;
+        assert_eq!(begun.elapsed().as_millis() / 10, PAUSE_MAX.as_millis() / 10);
+        tokio::time::advance(STALLED_AFTER + PAUSE_MAX).await;
+        let begun = Instant::now();
+        queue.pause().await;
+        assert_eq!(begun.elapsed(), Duration::ZERO, "it does not keep reading");
     }
 
     async fn futures_pending(future: &mut (impl Future<Output = ()> + Unpin)) -> bool {
