@@ -39,6 +39,8 @@ pub struct SessionCounts {
     pub refused: u64,
     /// Packets that were sent to the client.
     pub sent: u64,
+    /// Actions that were forwarded, and whose answers the client has not got: what came of them it does not know.
+    pub unanswered: u64,
 }
 
 /// A record before it has its seq, time and hash.
@@ -195,6 +197,9 @@ impl Draft {
         json::number(&mut draft.members, "forwarded", counts.forwarded);
         json::number(&mut draft.members, "refused", counts.refused);
         json::number(&mut draft.members, "sent", counts.sent);
+        if counts.unanswered > 0 {
+            json::number(&mut draft.members, "unanswered", counts.unanswered);
+        }
         draft.under(context)
     }
 

@@ -2,7 +2,7 @@
 //! they are, the rest is counted; both are capped over all addresses, so the Internet cannot fill the disk.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -11,6 +11,7 @@ use super::draft::Draft;
 use super::gate::{Counts, encode_counts};
 use super::json;
 use super::kind::Kind;
+use crate::networks::host_network;
 
 /// The time after which counts are written and begin anew.
 pub(super) const WINDOW: Duration = Duration::from_secs(60);
@@ -22,22 +23,6 @@ const EXACT_TOTAL_MAX: u32 = 600;
 const BYTES_MAX: usize = 256 * 1_024;
 /// Addresses that are told apart in a window.
 const ADDRESSES_MAX: usize = 512;
-
-/// What counts as one peer: an IPv4 address, or a /64 of IPv6, which one host has for itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Source(IpAddr);
-
-impl Source {
-    pub(super) fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V6(v6) => {
-                let network = u128::from(v6) & !u128::from(u64::MAX);
-                Self(Ipv6Addr::from(network).into())
-            }
-            v4 @ IpAddr::V4(_) => Self(v4),
-        }
-    }
-}
 
 #[derive(Debug, Default)]
 struct Seen {
@@ -51,7 +36,7 @@ pub(super) struct Flood {
     window_end: Option<Instant>,
     exact_total: u32,
     bytes: usize,
-    sources: HashMap<Source, Seen>,
+    sources: HashMap<IpAddr, Seen>,
     /// Counts of addresses for which there was no room.
     others: Counts,
     has_counted: bool,
@@ -70,7 +55,7 @@ impl Flood {
     /// Decides on a record of that kind.
     pub(super) fn admit(&mut self, peer: IpAddr, kind: Kind, now: Instant) -> Admission {
         let window_end = *self.window_end.get_or_insert(now + WINDOW);
-        let source = Source::of(peer);
+        let source = host_network(peer);
         let has_room = self.sources.len() < ADDRESSES_MAX || self.sources.contains_key(&source);
         let counted = if has_room {
             let seen = self.sources.entry(source).or_default();
@@ -108,11 +93,11 @@ impl Flood {
     }
 }
 
-fn count_record(source: Option<Source>, counts: &Counts) -> Draft {
+fn count_record(source: Option<IpAddr>, counts: &Counts) -> Draft {
     Draft::new(Kind::Refuse).with(|out| {
         match source {
-            Some(Source(IpAddr::V6(network))) => json::plain(out, "peer", format_args!("{network}/64")),
-            Some(Source(v4 @ IpAddr::V4(_))) => json::plain(out, "peer", v4),
+            Some(IpAddr::V6(network)) => json::plain(out, "peer", format_args!("{network}/64")),
+            Some(v4 @ IpAddr::V4(_)) => json::plain(out, "peer", v4),
             None => {}
         }
         json::plain(out, "reason", "limits.unauthenticated");

@@ -107,6 +107,7 @@ pub struct LoggedRecord {
     pub forwarded: Option<u64>,
     pub refused: Option<u64>,
     pub sent: Option<u64>,
+    pub unanswered: Option<u64>,
     pub count: Option<u64>,
     pub counts: BTreeMap<String, u64>,
     pub seconds: Option<u64>,

@@ -1,6 +1,6 @@
 //! What an identity's secret is stored as, and the work that a plain login costs: the same for everybody.
 
-use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher as _, PasswordVerifier as _, Version};
+use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher as _, Version};
 
 use super::Identity;
 use crate::secret::Secret;
@@ -18,6 +18,9 @@ const HASH_LEN_MIN: usize = 16;
 pub struct Argon2idLine {
     text: String,
     costs: Costs,
+    lanes: u32,
+    salt: Vec<u8>,
+    hash: Vec<u8>,
 }
 
 impl std::fmt::Debug for Argon2idLine {
@@ -62,26 +65,31 @@ impl StoredSecret {
     /// If it is none of argon2id, or would cost too much to verify.
     pub fn argon2id(text: &str) -> Result<Self, HashError> {
         let hash = PasswordHash::new(text).map_err(|_| HashError::NotArgon2id)?;
-        let lengths = (hash.salt.map_or(0, |salt| salt.len()), hash.hash.map_or(0, |hash| hash.len()));
+        let salt = hash.salt.as_ref().map_or(&[][..], |salt| salt.as_ref()).to_vec();
+        let expected = hash.hash.as_ref().map_or(&[][..], |hash| hash.as_ref()).to_vec();
         let params = Params::try_from(&hash).map_err(|_| HashError::NotArgon2id)?;
         let is_plain = params.keyid().is_empty() && params.data().is_empty();
         if hash.algorithm.as_str() != "argon2id" || hash.version != Some(Version::V0x13.into()) || !is_plain {
             return Err(HashError::NotArgon2id);
         }
-        if lengths.0 < SALT_LEN_MIN || lengths.1 < HASH_LEN_MIN {
+        if salt.len() < SALT_LEN_MIN || expected.len() < HASH_LEN_MIN {
             return Err(HashError::TooShort);
         }
         let costs = Costs { memory_kib: params.m_cost(), passes: params.t_cost() };
         if costs.memory_kib > MEMORY_KIB_MAX || costs.passes > PASSES_MAX || params.p_cost() > LANES_MAX {
             return Err(HashError::TooCostly);
         }
-        Ok(Self::Argon2id(Argon2idLine { text: text.to_owned(), costs }))
+        let lanes = params.p_cost();
+        Ok(Self::Argon2id(Argon2idLine { text: text.to_owned(), costs, lanes, salt, hash: expected }))
     }
 
     /// Whether the secret is this one; an empty one never is. Hashes for [`StoredSecret::Argon2id`].
     pub(super) fn is(&self, secret: &[u8]) -> bool {
         let is_it = match self {
-            Self::Argon2id(line) => Argon2::default().verify_password(secret, line.text.as_str()).is_ok(),
+            Self::Argon2id(line) => {
+                let hash = line.costs.hash(line.lanes, secret, &line.salt, line.hash.len());
+                hash.is_some_and(|hash| hash.matches(&line.hash))
+            }
             Self::Recoverable(own) => own.matches(secret),
         };
         is_it && !secret.is_empty()
@@ -116,6 +124,17 @@ impl Costs {
 
     fn total(self) -> u64 {
         u64::from(self.memory_kib) * u64::from(self.passes)
+    }
+
+    /// One way to hash, for secrets that there are and for names that there are not.
+    fn hash(self, lanes: u32, secret: &[u8], salt: &[u8], len: usize) -> Option<Secret> {
+        #[cfg(test)]
+        HASHED_KIB.set(HASHED_KIB.get() + self.total());
+        let params = Params::new(self.memory_kib, self.passes, lanes, Some(len)).ok()?;
+        let mut hash = vec![0; len];
+        // Out of memory, it is out of memory for every name.
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password_into(secret, salt, &mut hash).ok()?;
+        Some(Secret::new(hash))
     }
 }
 
@@ -152,6 +171,10 @@ pub(super) struct Work {
     total: u64,
     /// The memory of the dearest hash.
     memory_kib: u32,
+    /// Keys of challenge logins: as many as the identity with the most recoverable secrets has.
+    keys: usize,
+    /// Secrets that are looked for in the memory, likewise.
+    secrets: usize,
 }
 
 impl Default for Work {
@@ -169,18 +192,27 @@ impl Work {
             StoredSecret::Recoverable(_) => None,
         });
         let memory_kib = memory.max().unwrap_or(Costs::DEFAULT.memory_kib);
-        Self { total: total.unwrap_or_else(|| Costs::DEFAULT.total()), memory_kib }
+        let keys = identities.iter().filter(|identity| identity.challenge).map(|identity| {
+            identity.secrets.iter().filter(|secret| matches!(secret, StoredSecret::Recoverable(_))).count()
+        });
+        let (total, keys) = (total.unwrap_or_else(|| Costs::DEFAULT.total()), keys.max().unwrap_or_default());
+        let secrets = identities.iter().map(|identity| identity.secrets.len()).max().unwrap_or_default();
+        Self { total, memory_kib, keys, secrets }
+    }
+
+    pub(super) const fn secrets(self) -> usize {
+        self.secrets
+    }
+
+    pub(super) const fn keys(self) -> usize {
+        self.keys
     }
 
     /// Does what is left of the work after hashes that cost `done`.
     pub(super) fn complete(self, done: u64, secret: &[u8]) {
         for costs in self.rest(done) {
-            let Ok(params) = Params::new(costs.memory_kib, costs.passes, 1, None) else { continue };
-            let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-            let mut hash = [0; Params::DEFAULT_OUTPUT_LEN];
-            // Out of memory, it is out of memory for known names too.
-            argon2.hash_password_into(secret, b"amiwall-dummy-sa", &mut hash).ok();
-            std::hint::black_box(hash);
+            let hash = costs.hash(1, secret, b"amiwall-dummy-sa", Params::DEFAULT_OUTPUT_LEN);
+            std::hint::black_box(hash.is_some_and(|hash| hash.matches(&[0; Params::DEFAULT_OUTPUT_LEN])));
         }
     }
 
@@ -198,4 +230,10 @@ impl Work {
             Some(costs)
         })
     }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// KiB that this thread has hashed.
+    pub(super) static HASHED_KIB: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }

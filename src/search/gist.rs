@@ -95,6 +95,7 @@ pub fn gist(record: &LoggedRecord) -> String {
         ("forwarded", record.forwarded),
         ("refused", record.refused),
         ("sent", record.sent),
+        ("unanswered", record.unanswered),
         ("identities", record.identities),
     ];
     let numbers = numbers.into_iter().filter_map(|(key, value)| Some(format!("{key}={}", value?)));

@@ -155,6 +155,8 @@ struct Live {
     refused: AtomicU64,
     /// Packets from Asterisk that were passed on.
     sent: AtomicU64,
+    /// Actions that were given up when Asterisk was lost.
+    abandoned: AtomicU64,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -232,6 +234,7 @@ impl Live {
         let abandoned = lock(&self.correlation).abandon();
         for (sent, behind) in abandoned {
             let error = sent.map(|sent| {
+                self.abandoned.fetch_add(1, Ordering::Relaxed);
                 let message = local::error(sent.client_id.as_deref(), "Asterisk is not reachable");
                 let record = OutgoingRecord::new(self.context(), Source::Amiwall);
                 Outgoing { message, record: Some(record.answering(sent.record_id, sent.key)) }
@@ -335,6 +338,7 @@ async fn run_live<S: AsyncRead + AsyncWrite + Unpin + Send>(
         forwarded: AtomicU64::new(0),
         refused: AtomicU64::new(0),
         sent: AtomicU64::new(0),
+        abandoned: AtomicU64::new(0),
     };
     let (reader, writer) = client.split();
     let outlet = tokio::sync::Mutex::new(outlet);
@@ -349,8 +353,12 @@ async fn run_live<S: AsyncRead + AsyncWrite + Unpin + Send>(
     let log_off = async { outlet.lock().await.log_off().await };
     drop(tokio::join!(outbound.close(), tokio::time::timeout(Duration::from_secs(1), log_off)));
     let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    let counts =
-        SessionCounts { forwarded: load(&live.forwarded), refused: load(&live.refused), sent: load(&live.sent) };
+    let counts = SessionCounts {
+        forwarded: load(&live.forwarded),
+        refused: load(&live.refused),
+        sent: load(&live.sent),
+        unanswered: load(&live.abandoned) + lock(&live.correlation).outstanding() as u64,
+    };
     let draft = Draft::end(&live.context(), end.code(), &counts);
     best_effort(shared.audit.append(vec![draft]).await);
     drop(guard);

@@ -79,6 +79,25 @@ async fn a_lock_ends_the_sessions_and_looks_like_a_wrong_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_a_locked_session_says_what_was_not_answered() {
+    let bench = Bench::new().await;
+    let mut client = bench.login().await;
+    assert!(is_pong(&client.ask(PING).await));
+    bench.sim.stop_answering();
+    client.send(PING).await;
+    let is_ping = |action: &&amiwall::sim::ExecutedAction| action.is("Ping");
+    bench.sim.wait_for(|executed| executed.iter().filter(is_ping).count() == 2).await;
+    tell(&bench, Verb::Lock, "tester").await;
+    assert_eq!(client.rest().await, "");
+    let records = bench.records().await;
+    let end = records.iter().find(|record| record["kind"] == "end").expect("its end");
+    assert_eq!(
+        (&end["reason"], &end["forwarded"], &end["unanswered"]),
+        (&"locked-by-admin".into(), &2.into(), &1.into())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lock_holds_over_restarts_and_reloads_until_it_is_taken_off() {
     let mut bench = Bench::new().await;
     tell(&bench, Verb::Lock, "tester").await;

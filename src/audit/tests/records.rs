@@ -114,10 +114,12 @@ fn the_records_of_a_session_name_their_cause() {
     let unknown =
         encoded(&Draft::login(&session, Claimed::Unknown(b"hunter2"), "plain", Err("login.unknown-identity")));
     assert!(unknown.contains(r#""claimed_length":7,"method":"plain""#) && !unknown.contains("hunter2"), "{unknown}");
-    let counts = SessionCounts { forwarded: 3, refused: 1, sent: 9 };
+    let counts = SessionCounts { forwarded: 3, refused: 1, sent: 9, unanswered: 2 };
     let end = encoded(&Draft::end(&session, "client-closed", &counts));
     assert!(
-        end.contains(r#""reason":"client-closed","forwarded":3,"refused":1,"sent":9,"policy":"sha256:abc""#),
+        end.contains(
+            r#""reason":"client-closed","forwarded":3,"refused":1,"sent":9,"unanswered":2,"policy":"sha256:abc""#
+        ),
         "{end}"
     );
     let tripped = Tripped { limit: "roles.x.trip".to_owned(), count: 20, seconds: Some(7_200), first_call: None };
