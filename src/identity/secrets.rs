@@ -1,6 +1,6 @@
 //! What an identity's secret is stored as, and the work that a plain login costs: the same for everybody.
 
-use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher as _, PasswordVerifier as _, Version};
+use argon2::{Algorithm, Argon2, Block, Params, PasswordHash, PasswordHasher as _, Version};
 
 use super::Identity;
 use crate::secret::Secret;
@@ -9,6 +9,10 @@ use crate::secret::Secret;
 const MEMORY_KIB_MAX: u32 = 256 * 1_024;
 const PASSES_MAX: u32 = 10;
 const LANES_MAX: u32 = 8;
+/// What is asked for at least, of which no more is touched than is needed: so much, glibc's `malloc` always takes from the
+/// kernel and gives back at once. Less it would come to keep in each of its arenas, as often as there are any: logins
+/// would leave the process with a gigabyte.
+const MEMORY_BLOCKS_MIN: usize = 33 * 1_024;
 /// Fewer bytes of salt or hash make a secret easier to find than it needs to be.
 const SALT_LEN_MIN: usize = 8;
 const HASH_LEN_MIN: usize = 16;
@@ -24,6 +28,29 @@ impl std::fmt::Debug for Argon2idLine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Argon2idLine").field("costs", &self.costs).finish_non_exhaustive()
     }
+}
+
+impl Argon2idLine {
+    fn is_of(&self, secret: &[u8]) -> bool {
+        let Ok(line) = PasswordHash::new(&self.text) else { return false };
+        let (Ok(params), Some(salt), Some(hash)) = (Params::try_from(&line), line.salt, line.hash) else {
+            return false;
+        };
+        let mut computed = vec![0; hash.len()];
+        compute(params, secret, salt.as_ref(), &mut computed) && Secret::new(computed).matches(hash.as_ref())
+    }
+}
+
+/// Computes argon2id; false when there is no memory for it.
+fn compute(params: Params, secret: &[u8], salt: &[u8], hash: &mut [u8]) -> bool {
+    let count = params.block_count();
+    let mut memory = Vec::new();
+    if memory.try_reserve_exact(count.max(MEMORY_BLOCKS_MIN)).is_err() {
+        return false;
+    }
+    memory.resize(count, Block::new());
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    argon2.hash_password_into_with_memory(secret, salt, hash, &mut memory).is_ok()
 }
 
 /// One secret of an identity.
@@ -81,7 +108,7 @@ impl StoredSecret {
     /// Whether the secret is this one; an empty one never is. Hashes for [`StoredSecret::Argon2id`].
     pub(super) fn is(&self, secret: &[u8]) -> bool {
         let is_it = match self {
-            Self::Argon2id(line) => Argon2::default().verify_password(secret, line.text.as_str()).is_ok(),
+            Self::Argon2id(line) => line.is_of(secret),
             Self::Recoverable(own) => own.matches(secret),
         };
         is_it && !secret.is_empty()
@@ -176,10 +203,9 @@ impl Work {
     pub(super) fn complete(self, done: u64, secret: &[u8]) {
         for costs in self.rest(done) {
             let Ok(params) = Params::new(costs.memory_kib, costs.passes, 1, None) else { continue };
-            let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
             let mut hash = [0; Params::DEFAULT_OUTPUT_LEN];
             // Out of memory, it is out of memory for known names too.
-            argon2.hash_password_into(secret, b"amiwall-dummy-sa", &mut hash).ok();
+            compute(params, secret, b"amiwall-dummy-sa", &mut hash);
             std::hint::black_box(hash);
         }
     }

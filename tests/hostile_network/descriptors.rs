@@ -6,7 +6,7 @@ use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
 
-use crate::wall::{BANNER, PATIENCE, Peer, connect, lay_out};
+use crate::wall::{BANNER, PATIENCE, Peer, WRONG, connect, lay_out};
 
 /// A running `amiwall`, its first listener and what it tells.
 struct Process {
@@ -118,4 +118,24 @@ async fn memory_per_connection() {
         assert!(each <= most, "{state}: {each} KiB");
         before = after;
     }
+}
+
+/// Each computes argon2 with 19 MiB, on whichever thread: what it took is not kept.
+#[tokio::test]
+async fn logins_leave_no_memory_behind() {
+    let process = Process::start("  failed_logins: { rate: 100000/minute, lockout: 1s }\n").await;
+    let before = memory(&process);
+    for _ in 0..4 {
+        let mut guessers = Vec::new();
+        for host in 20..80 {
+            let mut peer = Peer::new(connect(process.address, host).await);
+            peer.send(WRONG).await;
+            guessers.push(peer);
+        }
+        for peer in &mut guessers {
+            peer.rest().await;
+        }
+    }
+    let after = memory(&process);
+    assert!(after < before + 32 * 1_024, "from {before} to {after} KiB");
 }
