@@ -1,9 +1,11 @@
 //! Room for connections. Who is not logged in has a place in a pool of its own, so that strangers can never use up the
-//! places of clients: when the pool is full the newcomer is let in and the oldest stranger gives way. Whoever holds
-//! connections open, from however many addresses, cannot keep out a client that logs in at once.
+//! places of clients: when the pool is full the newcomer is let in, and of the address with most of them the oldest stranger
+//! gives way. Whoever holds connections open, from however many addresses, cannot keep out a client that logs in at once;
+//! and whoever opens new ones all the time takes the places of his own, unless he has as many networks as there are places.
 
 mod slots;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +13,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::networks::host_network;
+use crate::networks::{host_network, neighbourhood};
 
 pub use slots::{HashSlot, HashSlots, Turn};
 
@@ -100,6 +102,8 @@ struct State {
     arrivals: u64,
     strangers: BTreeMap<u64, Stranger>,
     strangers_of: Counts,
+    /// The same by the network around.
+    strangers_near: Counts,
     clients: u32,
     clients_of: Counts,
 }
@@ -146,14 +150,28 @@ impl State {
         let stranger = self.strangers.remove(&number)?;
         if let Some(network) = stranger.network {
             self.strangers_of.remove(network);
+            self.strangers_near.remove(neighbourhood(network));
         }
         Some(stranger)
     }
 
-    /// Takes the oldest stranger out of the pool, whose secret is not being verified.
+    fn count(&mut self, network: IpAddr) {
+        self.strangers_of.add(network);
+        self.strangers_near.add(neighbourhood(network));
+    }
+
+    /// Takes a stranger out of the pool, whose secret is not being verified: the oldest one of the address that has most,
+    /// and among equals of the network that has most. The oldest of all would be the client that is about to log in, if
+    /// somebody opens connections faster than it can.
     fn displace(&mut self) -> Option<CancellationToken> {
-        let oldest = self.strangers.iter().find(|(_, stranger)| !stranger.is_verified).map(|(number, _)| *number);
-        self.forget(oldest?).map(|stranger| stranger.gives_way)
+        let share = |stranger: &Stranger| {
+            let network = stranger.network;
+            network.map_or((1, 1), |of| (self.strangers_of.of(of), self.strangers_near.of(neighbourhood(of))))
+        };
+        let may_go = self.strangers.iter().filter(|(_, stranger)| !stranger.is_verified);
+        let chosen = may_go.max_by_key(|(number, stranger)| (share(stranger), Reverse(**number)));
+        let number = chosen.map(|(number, _)| *number);
+        self.forget(number?).map(|stranger| stranger.gives_way)
     }
 }
 
@@ -166,6 +184,7 @@ impl Admission {
             arrivals: 0,
             strangers: BTreeMap::new(),
             strangers_of: Counts::default(),
+            strangers_near: Counts::default(),
             clients: 0,
             clients_of: Counts::default(),
         };
@@ -199,7 +218,7 @@ impl Admission {
         }
     }
 
-    /// A place for a connection that was accepted; the oldest stranger may have to give way for it. Where a proxy has not
+    /// A place for a connection that was accepted; another stranger may have to give way for it. Where a proxy has not
     /// said yet whose it is, [`Ticket::count_for`] has to follow.
     ///
     /// # Errors
@@ -216,7 +235,7 @@ impl Admission {
         state.arrivals += 1;
         let gives_way = CancellationToken::new();
         if let Some(network) = network {
-            state.strangers_of.add(network);
+            state.count(network);
         }
         state.strangers.insert(number, Stranger { network, is_verified: false, gives_way: gives_way.clone() });
         drop(state);
@@ -226,7 +245,7 @@ impl Admission {
         Ok(Ticket { admission: self.clone(), network, number, is_client: false, gives_way })
     }
 
-    /// Lets the oldest stranger go: the process has run out of descriptors.
+    /// Lets a stranger go: the process has run out of descriptors.
     pub fn make_room(&self) {
         let displaced = self.state().displace();
         if let Some(displaced) = displaced {
@@ -263,7 +282,7 @@ impl Ticket {
             return Err(NoRoom::UnauthenticatedPerAddress);
         }
         state.strangers.get_mut(&self.number).ok_or(NoRoom::Unauthenticated)?.network = Some(network);
-        state.strangers_of.add(network);
+        state.count(network);
         self.network = Some(network);
         Ok(())
     }

@@ -50,6 +50,26 @@ fn the_oldest_gives_way_unless_its_secret_is_being_verified() {
 }
 
 #[test]
+fn who_has_most_gives_way_and_not_who_came_first() {
+    let admission = Admission::new(ConnectionLimits { unauthenticated: 6, ..limits() });
+    let client = admission.enter(Some(ip("192.0.2.1"))).expect("room");
+    let unnamed = admission.enter(None).expect("room");
+    // Two at once of each address, again and again; who gave way is not waited for.
+    let few: Vec<_> = (0..100).map(|n| admission.enter(Some(ip(&format!("198.51.100.{}", n / 2 % 3))))).collect();
+    assert!(few.iter().filter_map(|ticket| ticket.as_ref().ok()).any(|ticket| ticket.gives_way().is_cancelled()));
+    // One of each address, of one network.
+    for network in ["203.0.113.", "2001:db8:1:"] {
+        let address = |n| if network.ends_with('.') { format!("{network}{n}") } else { format!("{network}{n:x}::1") };
+        let near: Vec<_> = (1..=200).map(|n| admission.enter(Some(ip(&address(n)))).expect("room")).collect();
+        assert_eq!(admission.occupancy().unauthenticated, 6);
+        drop(near);
+    }
+    assert!(!client.gives_way().is_cancelled() && !unnamed.gives_way().is_cancelled());
+    drop((client, unnamed, few));
+    assert_eq!(admission.occupancy(), Occupancy::default());
+}
+
+#[test]
 fn no_more_than_half_the_pool_waits_to_be_verified() {
     let admission = Admission::new(limits());
     let held: Vec<Ticket> =

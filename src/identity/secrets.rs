@@ -1,6 +1,6 @@
 //! What an identity's secret is stored as, and the work that a plain login costs: the same for everybody.
 
-use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher as _, Version};
+use argon2::{Algorithm, Argon2, Block, Params, PasswordHash, PasswordHasher as _, Version};
 
 use super::Identity;
 use crate::secret::Secret;
@@ -9,6 +9,10 @@ use crate::secret::Secret;
 const MEMORY_KIB_MAX: u32 = 256 * 1_024;
 const PASSES_MAX: u32 = 10;
 const LANES_MAX: u32 = 8;
+/// What is asked for at least, of which no more is touched than is needed: so much, glibc's `malloc` always takes from the
+/// kernel and gives back at once. Less it would come to keep in each of its arenas, as often as there are any: logins
+/// would leave the process with a gigabyte.
+const MEMORY_BLOCKS_MIN: usize = 33 * 1_024;
 /// Fewer bytes of salt or hash make a secret easier to find than it needs to be.
 const SALT_LEN_MIN: usize = 8;
 const HASH_LEN_MIN: usize = 16;
@@ -132,8 +136,12 @@ impl Costs {
         HASHED_KIB.set(HASHED_KIB.get() + self.total());
         let params = Params::new(self.memory_kib, self.passes, lanes, Some(len)).ok()?;
         let mut hash = vec![0; len];
+        let (mut memory, count) = (Vec::new(), params.block_count());
         // Out of memory, it is out of memory for every name.
-        Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password_into(secret, salt, &mut hash).ok()?;
+        memory.try_reserve_exact(count.max(MEMORY_BLOCKS_MIN)).ok()?;
+        memory.resize(count, Block::new());
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        argon2.hash_password_into_with_memory(secret, salt, &mut hash, &mut memory).ok()?;
         Some(Secret::new(hash))
     }
 }

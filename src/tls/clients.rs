@@ -3,6 +3,7 @@
 //! With revocation lists, every certificate of a chain but the authority's own needs a list that says it is not revoked,
 //! and the list has to be of today: who can keep a list away must not be able to bring a revoked certificate back.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Once};
 
@@ -15,6 +16,8 @@ use x509_parser::revocation_list::CertificateRevocationList;
 
 use super::{PeerCertificate, ServerTlsFiles, TlsError, certificates, now, pem_error, provider, read_pem, roots};
 
+/// The extension that says for which part of an authority's certificates a list is (`issuingDistributionPoint`).
+const ISSUED_FOR: &str = "2.5.29.28";
 /// When the end of a revocation list is worth a warning.
 const WARN_BEFORE: i64 = 7 * 24 * 3_600;
 
@@ -114,7 +117,37 @@ fn revocation_lists(path: &Path) -> Result<Vec<CertificateRevocationListDer<'sta
     if lists.is_empty() {
         return Err(failed(rustls::pki_types::pem::Error::NoItemsFound));
     }
-    Ok(lists)
+    newest(path, lists)
+}
+
+fn parsed<'l>(
+    path: &Path,
+    list: &'l CertificateRevocationListDer<'_>,
+) -> Result<CertificateRevocationList<'l>, TlsError> {
+    let parsed = CertificateRevocationList::from_der(list);
+    let failed = |error| TlsError::Pem { path: path.to_owned(), why: format!("is not a revocation list: {error}") };
+    parsed.map(|(_, list)| list).map_err(failed)
+}
+
+/// Of several lists of one authority for the same part of its certificates the newest one. The verifier takes the first
+/// that it finds, so that an older one before it would bring back what was revoked since.
+fn newest(
+    path: &Path,
+    lists: Vec<CertificateRevocationListDer<'static>>,
+) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
+    let mut newest = BTreeMap::new();
+    for list in lists {
+        let (part, age) = {
+            let list = parsed(path, &list)?;
+            let scope = list.extensions().iter().find(|extension| extension.oid.to_id_string() == ISSUED_FOR);
+            let part = (list.issuer().as_raw().to_vec(), scope.map(|scope| scope.value.to_vec()));
+            (part, (list.last_update().timestamp(), list.crl_number().cloned()))
+        };
+        if newest.get(&part).is_none_or(|(kept, _)| *kept <= age) {
+            newest.insert(part, (age, list));
+        }
+    }
+    Ok(newest.into_values().map(|(_, list)| list).collect())
 }
 
 /// Lists that have expired or soon will, and authorities without one.
@@ -123,15 +156,14 @@ fn warnings(
     lists: &[CertificateRevocationListDer<'_>],
     authority: &Path,
 ) -> Result<Vec<String>, TlsError> {
-    let unusable = |error: String| TlsError::Pem { path: path.to_owned(), why: error };
     let mut warnings = Vec::new();
     let mut issuers = Vec::new();
     for list in lists {
-        let (_, list) = CertificateRevocationList::from_der(list)
-            .map_err(|error| unusable(format!("is not a revocation list: {error}")))?;
+        let list = parsed(path, list)?;
         let issuer = list.issuer().to_string();
         let Some(end) = list.next_update() else {
-            return Err(unusable(format!("the revocation list of `{issuer}` does not say when it ends (nextUpdate)")));
+            let why = format!("the revocation list of `{issuer}` does not say when it ends (nextUpdate)");
+            return Err(TlsError::Pem { path: path.to_owned(), why });
         };
         issuers.push(list.issuer().as_raw().to_vec());
         let left = end.timestamp() - now();

@@ -12,7 +12,7 @@ use tokio::process::{Child, ChildStderr, Command};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::wall::{BANNER, PATIENCE, Peer, connect, lay_out};
+use crate::wall::{BANNER, PATIENCE, Peer, WRONG, connect, lay_out};
 
 const PLAIN: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const LISTENERS: &str = r#"  - { address: "127.0.0.1:0", plaintext: true }
@@ -159,4 +159,24 @@ async fn settle<S: AsyncRead + AsyncWrite + Unpin>(peer: &mut Peer<S>, state: &s
     } else {
         peer.until("\r\n").await;
     }
+}
+
+/// Each computes argon2 with 19 MiB, on whichever thread: what it took is not kept.
+#[tokio::test]
+async fn logins_leave_no_memory_behind() {
+    let process = Process::start("  failed_logins: { rate: 100000/minute, lockout: 1s }\n").await;
+    let before = memory(&process);
+    for _ in 0..4 {
+        let mut guessers = Vec::new();
+        for host in 20..80 {
+            let mut peer = Peer::new(connect(process.address, host).await);
+            peer.send(WRONG).await;
+            guessers.push(peer);
+        }
+        for peer in &mut guessers {
+            peer.rest().await;
+        }
+    }
+    let after = memory(&process);
+    assert!(after < before + 32 * 1_024, "from {before} to {after} KiB");
 }

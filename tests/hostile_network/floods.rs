@@ -25,6 +25,24 @@ async fn handshake_flood() {
 }
 
 #[tokio::test]
+async fn who_connects_all_the_time_from_few_addresses_displaces_his_own() {
+    let wall = Wall::new("  unauthenticated: 30\n  unauthenticated_per_address: 15\n").await;
+    // A client that takes its time to log in.
+    let mut good = wall.connect(8).await;
+    good.until("\r\n").await;
+    let mut held = Vec::new();
+    for n in 0..240 {
+        held.push(connect(wall.tls(), 10 + n % 3).await);
+    }
+    wall.until(|occupancy, _| occupancy.unauthenticated == 30).await;
+    good.send(LOGIN).await;
+    good.until("Authentication accepted\r\n\r\n").await;
+    good.ping().await;
+    drop((good, held));
+    wall.until(|occupancy, _| occupancy.unauthenticated == 0 && occupancy.connections == 0).await;
+}
+
+#[tokio::test]
 async fn one_address_has_so_many_and_others_are_not_touched() {
     let wall = Wall::new("  unauthenticated_per_address: 3\n").await;
     let mut held = Vec::new();

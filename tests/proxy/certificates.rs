@@ -49,6 +49,11 @@ impl Authority {
 
     /// A list of revoked serial numbers.
     fn list(&self, serials: &[u64], next_update: SystemTime) -> String {
+        self.numbered_list(1, serials, next_update)
+    }
+
+    /// As [`Authority::list`], of that number.
+    fn numbered_list(&self, number: u64, serials: &[u64], next_update: SystemTime) -> String {
         let revoked = serials.iter().map(|serial| rcgen::RevokedCertParams {
             serial_number: SerialNumber::from(*serial),
             revocation_time: SystemTime::now().into(),
@@ -58,7 +63,7 @@ impl Authority {
         let list = CertificateRevocationListParams {
             this_update: (SystemTime::now() - 5 * DAY).into(),
             next_update: next_update.into(),
-            crl_number: SerialNumber::from(1),
+            crl_number: SerialNumber::from(number),
             issuing_distribution_point: None,
             revoked_certs: revoked.collect(),
             key_identifier_method: rcgen::KeyIdMethod::Sha256,
@@ -217,6 +222,22 @@ async fn without_a_list_of_its_authority_no_certificate_is_let_in() {
     bench.reload(&Authority::new("clients").list(&[], in_days(30))).await;
     assert!(!bench.connect(Some("one")).await.until("Asterisk").await);
     assert_eq!(bench.reasons("refuse").await, ["tls.crl-unusable", "tls.crl-unusable"]);
+}
+
+#[tokio::test]
+async fn of_several_lists_of_an_authority_the_newest_counts_wherever_it_stands() {
+    for is_first in [true, false] {
+        let bench = Bench::new(|authority| {
+            let (old, new) = ([], [2]);
+            let old = authority.numbered_list(7, &old, SystemTime::now() - DAY);
+            let new = authority.numbered_list(8, &new, in_days(10));
+            if is_first { new + &old } else { old + &new }
+        });
+        let bench = bench.await;
+        assert!(bench.connect(Some("one")).await.until("Asterisk").await, "the old list does not count");
+        assert!(!bench.connect(Some("two")).await.until("Asterisk").await, "it is revoked");
+        assert_eq!(bench.reasons("refuse").await, ["tls.certificate-revoked"]);
+    }
 }
 
 #[tokio::test]
