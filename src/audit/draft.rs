@@ -2,7 +2,6 @@
 //! kept, because only the log knows what it must hide of them.
 
 use std::net::SocketAddr;
-use std::path::Path;
 
 use super::kind::Kind;
 use super::packet::{Packet, Shown};
@@ -230,33 +229,6 @@ impl Draft {
         let mut draft = Self::new(Kind::Admin);
         json::plain(&mut draft.members, "name", "drain");
         json::number(&mut draft.members, "sessions", sessions);
-        draft
-    }
-
-    /// A policy is in force from here on. `trigger` is `start` or `reload`; `changes` says what is another in it.
-    #[must_use]
-    pub fn policy(digest: &str, file: &Path, identities: usize, trigger: &str, changes: &[String]) -> Self {
-        let mut draft = Self::new(Kind::Policy);
-        json::text(&mut draft.members, "file", &file.to_string_lossy());
-        json::number(&mut draft.members, "identities", identities);
-        json::text(&mut draft.members, "trigger", trigger);
-        json::plain(&mut draft.members, "outcome", "loaded");
-        if !changes.is_empty() {
-            json::list(&mut draft.members, "changes", changes.iter().map(String::as_str));
-        }
-        json::text(&mut draft.members, "policy", digest);
-        draft
-    }
-
-    /// A policy was not taken; `policy` is the digest of the one that stays.
-    #[must_use]
-    pub fn policy_refused(policy: &str, file: &Path, problem: &str) -> Self {
-        let mut draft = Self::new(Kind::Policy);
-        json::text(&mut draft.members, "file", &file.to_string_lossy());
-        json::plain(&mut draft.members, "trigger", "reload");
-        json::plain(&mut draft.members, "outcome", "refused");
-        json::text(&mut draft.members, "problem", problem);
-        json::text(&mut draft.members, "policy", policy);
         draft
     }
 

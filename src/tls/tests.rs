@@ -83,7 +83,9 @@ async fn both_versions_are_offered_unless_the_older_one_is_refused() {
     let mut old = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS12])
         .expect("a version")
-        .with_root_certificates(roots(&folder.file("ca.crt")).expect("roots"))
+        .with_root_certificates(
+            roots(&folder.file("ca.crt"), certificates(&folder.file("ca.crt")).expect("certificates")).expect("roots"),
+        )
         .with_no_client_auth();
     old.resumption = rustls::client::Resumption::in_memory_sessions(8);
     let old = Arc::new(old);

@@ -49,6 +49,10 @@ impl Authority {
 
     /// A list of revoked serial numbers.
     fn list(&self, serials: &[u64], next_update: SystemTime) -> String {
+        self.numbered_list(1, serials, next_update)
+    }
+
+    fn numbered_list(&self, number: u64, serials: &[u64], next_update: SystemTime) -> String {
         let revoked = serials.iter().map(|serial| rcgen::RevokedCertParams {
             serial_number: SerialNumber::from(*serial),
             revocation_time: SystemTime::now().into(),
@@ -58,7 +62,7 @@ impl Authority {
         let list = CertificateRevocationListParams {
             this_update: (SystemTime::now() - 5 * DAY).into(),
             next_update: next_update.into(),
-            crl_number: SerialNumber::from(1),
+            crl_number: SerialNumber::from(number),
             issuing_distribution_point: None,
             revoked_certs: revoked.collect(),
             key_identifier_method: rcgen::KeyIdMethod::Sha256,
@@ -261,4 +265,45 @@ async fn a_broken_list_is_no_policy_and_the_old_one_stays_in_force() {
     }
     assert!(one.is_served().await && bench.login("one").await.is_served().await);
     assert!(!bench.connect(Some("two")).await.until("Asterisk").await, "it is still revoked");
+}
+
+#[tokio::test]
+async fn an_older_list_is_not_taken_and_each_that_is_stands_in_the_record() {
+    let (first, second) = ([1], [1, 2]);
+    let mut bench = Bench::new(|authority| authority.numbered_list(0xff, &first, in_days(30))).await;
+    let list = |number, serials: &[u64]| bench.authority.numbered_list(number, serials, in_days(30));
+    let (old, new) = (list(0xff, &first), list(0x100, &second));
+    bench.reload(&new).await;
+    // The older one first, where a verifier looks first.
+    for back in [old.clone(), list(2, &[])] {
+        std::fs::write(bench.file("crl.pem"), &back).expect("written");
+        let config = bench.load().expect("a policy");
+        let error = bench.daemon.reload(&config).await.expect_err("an older list").to_string();
+        assert!(error.contains("crl.pem: an older list") && error.contains("number 100, 2 entries"), "{error}");
+        assert!(!bench.connect(Some("two")).await.until("Asterisk").await, "it is still revoked");
+    }
+    bench.reload(&format!("{old}{new}")).await;
+    assert!(!bench.connect(Some("two")).await.until("Asterisk").await, "the newest of the file counts");
+    // A start knows of no list before.
+    let directory = bench.directory;
+    bench.daemon.stop().await;
+    std::fs::write(directory.path().join("crl.pem"), &old).expect("written");
+    let config = Config::load(&directory.path().join("policy.yaml")).expect("a policy");
+    Daemon::start(&config).await.expect("it starts").stop().await;
+    let records = records_in(&directory.path().join("audit"));
+    let records: Vec<_> = records.iter().filter(|record| record["kind"] == "policy").collect();
+    let crl = |index: usize| {
+        let files = records[index]["files"].as_array().expect("files");
+        files.iter().find(|file| file["key"] == "client_crl").expect("the list").clone()
+    };
+    assert_eq!(
+        (crl(0)["lists"][0]["number"].as_str(), crl(1)["lists"][0]["number"].as_str()),
+        (Some("ff"), Some("100"))
+    );
+    assert_eq!((&crl(0)["path"], &crl(1)["lists"][0]["entries"]), (&"crl.pem".into(), &2.into()));
+    assert_eq!(records[1]["changes"][0], "changed client_crl of 127.0.0.1:0: 2 entries, was 1");
+    assert!(crl(0)["sha256"] == crl(3)["sha256"] && crl(0)["sha256"] != crl(1)["sha256"]);
+    assert!(crl(0)["lists"][0]["next_update"].as_str().is_some_and(|date| date.len() == 20 && date.ends_with('Z')));
+    let secret = records[0]["files"].as_array().and_then(|files| files.last()).expect("files");
+    assert_eq!(secret, &serde_json::json!({ "path": "upstream.secret" }));
 }
