@@ -9,6 +9,7 @@ use super::redact::Redactor;
 use super::{json, packet};
 use crate::ami::Message;
 use crate::policy::{Decision, Denial, Reason, Refused, RuleId, Tripped};
+use crate::tls::PeerCertificate;
 
 /// What every record of a session repeats.
 #[derive(Clone, Debug, Default)]
@@ -237,6 +238,16 @@ impl Draft {
         let mut members = Vec::with_capacity(512);
         json::plain(&mut members, "kind", kind.name());
         Self { kind, members, gap: 0, packet: None }
+    }
+
+    /// Of a session with a client certificate: which one. Nothing in it is of the client's choice.
+    #[must_use]
+    pub fn with_certificate(self, certificate: Option<&PeerCertificate>) -> Self {
+        let Some(certificate) = certificate else { return self };
+        self.with(|out| {
+            json::text(out, "certificate_serial", &certificate.serial);
+            json::text(out, "certificate_spki_sha256", &certificate.spki_sha256);
+        })
     }
 
     /// Lets the log's own records write their members.

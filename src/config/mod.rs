@@ -48,7 +48,7 @@ use hidden::Hidden;
 use node::{Node, Value};
 pub use outline::Outline;
 use source::Source;
-pub use trust::{file_changes, older_list};
+pub use trust::{fewer_entries, file_changes, older_list};
 
 /// Everything a policy file says.
 #[derive(Debug)]

@@ -48,6 +48,16 @@ pub fn file_changes(old: &[PolicyFile], new: &[PolicyFile]) -> Vec<String> {
     changed.collect()
 }
 
+/// Files of revocation lists that name fewer certificates than before, in words: they may be right, if their authority
+/// drops what has expired, or made after the old ones were lost.
+pub fn fewer_entries(old: &[PolicyFile], new: &[PolicyFile]) -> impl Iterator<Item = String> {
+    of_listeners(new).filter_map(|(listener, file)| {
+        let before = same(old, listener, file.key).filter(|before| file.entries() < before.entries())?;
+        let (path, now, before) = (file.path.display(), entries(file.entries()), before.entries());
+        Some(format!("{path}: the revocation list of {listener} has {now}, the one before had {before}: who is not in it any more is let in again"))
+    })
+}
+
 /// A revocation list that is older than the one of the same authority that the listener has: who is revoked would not be
 /// any more. In words, if there is one.
 #[must_use]

@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::admission::{Admission, HashSlots, Occupancy};
 use crate::audit::{Audit, Draft, PolicyFile, StartOptions, best_effort};
-use crate::config::{Config, Outline, file_changes, older_list};
+use crate::config::{Config, Outline, fewer_entries, file_changes, older_list};
 use crate::identity::LoginMemory;
 use crate::listener::{Listener, ListenerConfig, Transport};
 use crate::policy::Buckets;
@@ -237,6 +237,9 @@ impl Daemon {
         }
         self.add_connectors(&config.upstreams);
         let bound = self.bind_new(config).await?;
+        for fewer in fewer_entries(&self.files, &config.files) {
+            tracing::warn!("{fewer}");
+        }
         let mut changes = self.outline.changes_to(&config.outline);
         changes.extend(file_changes(&self.files, &config.files));
         let record = Draft::policy(config.facts(), "reload", &changes);

@@ -351,7 +351,7 @@ async fn run_live<S: AsyncRead + AsyncWrite + Unpin + Send>(
     let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let counts =
         SessionCounts { forwarded: load(&live.forwarded), refused: load(&live.refused), sent: load(&live.sent) };
-    let draft = Draft::end(&live.context(), end.code(), &counts);
+    let draft = Draft::end(&live.context(), end.code(), &counts).with_certificate(certificate.as_ref());
     best_effort(shared.audit.append(vec![draft]).await);
     drop(guard);
 }

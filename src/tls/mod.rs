@@ -22,8 +22,8 @@ use zeroize::Zeroizing;
 
 use clients::Verifiers;
 pub use clients::{ClientCertificates, refusal_of};
-pub use issue::{IssueOptions, Issued, issue};
-pub use revoke::revoke;
+pub use issue::{IssueOptions, Issued, issue, issue_client, names_in};
+pub use revoke::{Revoked, RevokedCertificate, revoke};
 pub use trust::{RevocationList, TrustFile};
 
 /// What identities may be bound to in a client's certificate. The chain was verified by the handshake.
@@ -87,7 +87,9 @@ pub enum TlsError {
     #[error("the certificate cannot be parsed: {0}")]
     Certificate(String),
     /// A file that is to be written is there already.
-    #[error("{0} is there already; choose another folder, or give --force to replace it")]
+    #[error(
+        "{0} is there already; choose another folder, give --force to replace it, or --client NAME for one more client"
+    )]
     Exists(PathBuf),
     /// The certificate is not valid now.
     #[error("{path}: the certificate {why}; issue a new one (`amiwall certs`)")]
@@ -101,7 +103,7 @@ pub enum TlsError {
     #[error("cannot be a TLS client: {0}")]
     Client(String),
     /// The authority that is there cannot be used again.
-    #[error("{path} is there and cannot be used: {why} (choose another folder, or move it and `ca.key` away)")]
+    #[error("{path} is there and cannot be used: {why}")]
     Kept {
         /// The file.
         path: PathBuf,

@@ -193,7 +193,7 @@ async fn reload_with_a_broken_certificate() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn reload_with_a_revocation_list_that_ends_soon_or_is_older() {
+async fn reload_with_an_older_revocation_list() {
     let upstream = simulator().await;
     let tls = "tls: { certificate: certs/server.crt, key: certs/server.key, client_ca: certs/ca.crt, client_crl: certs/crl.pem }";
     let policy =
