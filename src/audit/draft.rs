@@ -2,7 +2,6 @@
 //! kept, because only the log knows what it must hide of them.
 
 use std::net::SocketAddr;
-use std::path::Path;
 
 use super::kind::Kind;
 use super::packet::{Packet, Shown};
@@ -10,6 +9,7 @@ use super::redact::Redactor;
 use super::{json, packet};
 use crate::ami::Message;
 use crate::policy::{Decision, Denial, Reason, Refused, RuleId, Tripped};
+use crate::tls::PeerCertificate;
 
 /// What every record of a session repeats.
 #[derive(Clone, Debug, Default)]
@@ -238,38 +238,21 @@ impl Draft {
         draft
     }
 
-    /// A policy is in force from here on. `trigger` is `start` or `reload`; `changes` says what is another in it.
-    #[must_use]
-    pub fn policy(digest: &str, file: &Path, identities: usize, trigger: &str, changes: &[String]) -> Self {
-        let mut draft = Self::new(Kind::Policy);
-        json::text(&mut draft.members, "file", &file.to_string_lossy());
-        json::number(&mut draft.members, "identities", identities);
-        json::text(&mut draft.members, "trigger", trigger);
-        json::plain(&mut draft.members, "outcome", "loaded");
-        if !changes.is_empty() {
-            json::list(&mut draft.members, "changes", changes.iter().map(String::as_str));
-        }
-        json::text(&mut draft.members, "policy", digest);
-        draft
-    }
-
-    /// A policy was not taken; `policy` is the digest of the one that stays.
-    #[must_use]
-    pub fn policy_refused(policy: &str, file: &Path, problem: &str) -> Self {
-        let mut draft = Self::new(Kind::Policy);
-        json::text(&mut draft.members, "file", &file.to_string_lossy());
-        json::plain(&mut draft.members, "trigger", "reload");
-        json::plain(&mut draft.members, "outcome", "refused");
-        json::text(&mut draft.members, "problem", problem);
-        json::text(&mut draft.members, "policy", policy);
-        draft
-    }
-
     /// A record with nothing but its kind.
     pub(super) fn new(kind: Kind) -> Self {
         let mut members = Vec::with_capacity(512);
         json::plain(&mut members, "kind", kind.name());
         Self { kind, members, gap: 0, packet: None }
+    }
+
+    /// Of a session with a client certificate: which one. Nothing in it is of the client's choice.
+    #[must_use]
+    pub fn with_certificate(self, certificate: Option<&PeerCertificate>) -> Self {
+        let Some(certificate) = certificate else { return self };
+        self.with(|out| {
+            json::text(out, "certificate_serial", &certificate.serial);
+            json::text(out, "certificate_spki_sha256", &certificate.spki_sha256);
+        })
     }
 
     /// Lets the log's own records write their members.

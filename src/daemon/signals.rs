@@ -47,7 +47,12 @@ async fn reload(daemon: &mut Daemon, path: &Path, is_held: bool) {
     let outcome = match tokio::task::spawn_blocking(move || Config::load(&read)).await {
         Err(error) => Err(error.to_string()),
         Ok(Err(diagnostics)) => Err(with_hint(diagnostics.to_string(), is_held)),
-        Ok(Ok(config)) => daemon.reload(&config).await.map_err(|error| error.to_string()),
+        Ok(Ok(config)) => {
+            if !config.warnings.is_empty() {
+                tracing::warn!("the policy {} can be read, with warnings:\n{}", path.display(), config.warnings);
+            }
+            daemon.reload(&config).await.map_err(|error| error.to_string())
+        }
     };
     match outcome {
         Ok(()) => tracing::info!("the policy {} is in force", path.display()),

@@ -206,6 +206,7 @@ fn certificates_alone_and_together_with_a_secret() {
     let now = Now::read().wall;
     let certificate = |name: &str, not_after| PeerCertificate {
         names: vec![name.to_owned()],
+        serial: "1".to_owned(),
         spki_sha256: "ab".repeat(32),
         not_after,
         chain: Vec::new(),
@@ -355,6 +356,7 @@ fn a_certificate_that_is_enough_is_no_guess() {
     let now = Now::read().wall;
     let certificate = PeerCertificate {
         names: vec!["a.example".into()],
+        serial: "1".to_owned(),
         spki_sha256: String::new(),
         not_after: now,
         chain: Vec::new(),

@@ -178,7 +178,10 @@ impl PreAuth<'_> {
         let username = action.get("Username").unwrap_or_default();
         let is_known = self.shared.snapshot().identities.has(username);
         let claimed = if is_known { Claimed::Known(username) } else { Claimed::Unknown(username) };
-        let draft = |context: &SessionContext, outcome| Draft::login(context, claimed, method(&action), outcome);
+        let certificate = self.certificate.clone();
+        let draft = |context: &SessionContext, outcome| {
+            Draft::login(context, claimed, method(&action), outcome).with_certificate(certificate.as_ref())
+        };
         match judged {
             Ok((name, guard)) => {
                 self.context.identity = Some(name.as_str().to_owned());

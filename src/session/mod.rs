@@ -359,7 +359,7 @@ async fn run_live<S: AsyncRead + AsyncWrite + Unpin + Send>(
         sent: load(&live.sent),
         unanswered: load(&live.abandoned) + lock(&live.correlation).outstanding() as u64,
     };
-    let draft = Draft::end(&live.context(), end.code(), &counts);
+    let draft = Draft::end(&live.context(), end.code(), &counts).with_certificate(certificate.as_ref());
     best_effort(shared.audit.append(vec![draft]).await);
     drop(guard);
 }
