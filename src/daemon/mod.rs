@@ -192,6 +192,7 @@ impl Daemon {
         quotas::keep(&shared.audit, shared.buckets.clone(), shared.memory.clone()).await;
         // Until the writer ends, and not only until the process is told to: sessions finish first.
         tokio::spawn(daemon.shared.audit.keep());
+        daemon.run(daemon.admission.clone().tell_of_crowds());
         daemon.start_listeners(bound);
         Ok(daemon)
     }
