@@ -100,6 +100,10 @@ fn count_record(source: Option<IpAddr>, counts: &Counts) -> Draft {
             Some(v4 @ IpAddr::V4(_)) => json::plain(out, "peer", v4),
             None => {}
         }
+        // Who only connected was refused nothing; a login that was right is never counted.
+        if counts.keys().any(|kind| matches!(kind, Kind::Refuse | Kind::Login | Kind::Action)) {
+            json::plain(out, "decision", "deny");
+        }
         json::plain(out, "reason", "limits.unauthenticated");
         json::number(out, "count", counts.values().sum::<u64>());
         encode_counts(out, counts);
@@ -153,6 +157,24 @@ mod tests {
             "{text}"
         );
         assert_eq!(exact(&mut flood, "192.0.2.1"), 10);
+    }
+
+    #[test]
+    fn counts_of_refusals_are_found_among_what_was_denied() {
+        let count = |kinds: &[Kind]| {
+            let mut flood = Flood::default();
+            for kind in kinds {
+                for _ in 0..50 {
+                    let _ = flood.admit(ip("192.0.2.1"), *kind, Instant::now());
+                }
+            }
+            let mut text = Vec::new();
+            flood.take().iter().for_each(|draft| draft.encode(&mut text, &super::super::redact::Redactor::new(&[])));
+            String::from_utf8(text).expect("UTF-8")
+        };
+        assert!(count(&[Kind::Refuse]).contains(r#""decision":"deny","reason":"limits.unauthenticated","count":40"#));
+        assert!(count(&[Kind::Connect, Kind::Login]).contains(r#""decision":"deny""#));
+        assert!(!count(&[Kind::Connect, Kind::End]).contains("decision"));
     }
 
     #[test]

@@ -63,9 +63,9 @@ fn create(args: &Args) -> Result<String, Failure> {
     let hash = hash.map_err(|error| Failure::incomplete(error.to_string()))?;
     certificates(&place, &answers)?;
     let snippet = files::manager_conf(&answers, &upstream_secret);
-    place.write(&place.secret, &format!("{upstream_secret}\n"), files::Mode::Private)?;
-    place.write(&place.snippet, &snippet, files::Mode::Private)?;
-    place.write(&place.policy, &files::policy(&answers, &hash), files::Mode::Public)?;
+    place.write(&place.secret, &format!("{upstream_secret}\n"))?;
+    place.write(&place.snippet, &snippet)?;
+    place.write(&place.policy, &files::policy(&answers, &hash))?;
     check(&place.policy)?;
     Ok(next_steps(&place, &answers, &client_secret))
 }

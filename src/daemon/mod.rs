@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -29,7 +29,7 @@ use crate::sandbox::Sandbox;
 use crate::session::{Entrance, Shared, Snapshot};
 use crate::upstream::{ActionIds, Connector, UpstreamConfig, track};
 
-use admin::AdminSocket;
+use admin::{AdminSocket, ReloadAnswer};
 pub use admin::{Answer, Request, Verb, ask};
 pub use signals::run;
 
@@ -105,6 +105,8 @@ pub struct Daemon {
     admin_socket: std::path::PathBuf,
     /// Who serves it.
     admin: Option<JoinHandle<()>>,
+    /// Who asks there for a reload; with a sender, so that it is never closed.
+    reloads: (mpsc::Sender<ReloadAnswer>, Option<mpsc::Receiver<ReloadAnswer>>),
     /// What holds this process, if something does.
     sandbox: Option<Sandbox>,
     /// What the policy in force has.
@@ -153,7 +155,7 @@ impl Daemon {
         // The log has one writer, so this socket has one owner.
         let socket = AdminSocket::bind(&config.admin_socket)?;
         let mut daemon = Self::start_with(config, audit, restored).await?;
-        daemon.admin = Some(daemon.run(socket.serve(daemon.shared.clone())));
+        daemon.admin = Some(daemon.run(socket.serve(daemon.shared.clone(), daemon.reloads.0.clone())));
         Ok(daemon)
     }
 
@@ -175,9 +177,11 @@ impl Daemon {
             hash_slots: HashSlots::new(hash_slots),
             shutdown: CancellationToken::new(),
         });
+        let reloads = mpsc::channel(1);
         let mut daemon = Self {
             shared,
             snapshot,
+            reloads: (reloads.0, Some(reloads.1)),
             admission: Admission::new(config.limits),
             connectors: BTreeMap::new(),
             listeners: BTreeMap::new(),
@@ -197,6 +201,7 @@ impl Daemon {
         quotas::keep(&shared.audit, shared.buckets.clone(), shared.memory.clone()).await;
         // Until the writer ends, and not only until the process is told to: sessions finish first.
         tokio::spawn(daemon.shared.audit.keep());
+        daemon.run(daemon.admission.clone().tell_of_crowds());
         daemon.start_listeners(bound);
         Ok(daemon)
     }
@@ -263,6 +268,11 @@ impl Daemon {
         self.change_listeners(config);
         self.start_listeners(bound);
         Ok(())
+    }
+
+    /// Who asks at the admin socket for a reload. To be asked for once: without it nobody there can reload.
+    fn reload_requests(&mut self) -> mpsc::Receiver<ReloadAnswer> {
+        self.reloads.1.take().unwrap_or_else(|| mpsc::channel(1).1)
     }
 
     /// Records that a new policy was not taken, and why.

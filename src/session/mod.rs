@@ -21,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::admission::{HashSlots, Ticket};
+use crate::admission::{HashSlots, NoRoom, Ticket};
 use crate::ami::{EventMask, Message};
 use crate::audit::{Audit, Draft, SessionContext, SessionCounts, best_effort};
 use crate::identity::{ClientName, LoginMemory, SessionGuard};
@@ -91,7 +91,8 @@ pub(crate) enum SessionEnd {
     Certificate(&'static str),
     ClientClosed,
     ClientViolation,
-    GaveWay,
+    /// To a newcomer, for that limit.
+    GaveWay(NoRoom),
     LockedByAdmin,
     LoginFailed,
     LoginTimeout,
@@ -112,7 +113,7 @@ impl SessionEnd {
             Self::Certificate(reason) => reason,
             Self::ClientClosed => "client-closed",
             Self::ClientViolation => "client-violation",
-            Self::GaveWay => "limits.unauthenticated",
+            Self::GaveWay(why) => why.code(),
             Self::LockedByAdmin => "locked-by-admin",
             Self::LoginFailed => "login-failed",
             Self::LoginTimeout => "login-timeout",
@@ -285,7 +286,7 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin + Send>(accepted: Accepted<S>
         }
         Err(end) => {
             // Who gave way is not waited for, or it would go on holding what somebody else needs.
-            if end != SessionEnd::GaveWay {
+            if !matches!(end, SessionEnd::GaveWay(_)) {
                 client.close().await;
             }
             drop(client);

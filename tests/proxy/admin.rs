@@ -101,6 +101,8 @@ async fn the_end_of_a_locked_session_says_what_was_not_answered() {
 async fn a_lock_holds_over_restarts_and_reloads_until_it_is_taken_off() {
     let mut bench = Bench::new().await;
     tell(&bench, Verb::Lock, "tester").await;
+    let locked = Answer::Status { locked: vec!["tester".to_owned()], suspended: vec![] };
+    assert_eq!(tell(&bench, Verb::Status, "").await, locked);
     bench.reload(|extra| extra.identity = "    sessions: 5\n".to_owned()).await;
     // Twice: from the record, and from the checkpoint behind it.
     for _ in 0..2 {
@@ -131,6 +133,8 @@ async fn the_socket_is_its_owners_alone_and_survives_nonsense() {
         assert!(answer.contains("this is no request") || nonsense.len() > 4096, "{answer}");
     }
     assert_eq!(raw(&bench, b"").await, "");
+    let nobody = Answer::Status { locked: vec![], suspended: vec![] };
+    assert_eq!(tell(&bench, Verb::Status, "").await, nobody);
     let Answer::Refused { message } = tell(&bench, Verb::Lock, "nobody").await else { panic!("nobody is locked") };
     assert!(message.contains("there is no identity `nobody`"), "{message}");
     let mut client = bench.login().await;
