@@ -18,7 +18,7 @@ pub(crate) struct Program {
     pub(crate) addresses: Vec<SocketAddr>,
     directory: tempfile::TempDir,
     /// What it says on standard error, once it listens.
-    said: mpsc::UnboundedReceiver<String>,
+    said: mpsc::Receiver<String>,
 }
 
 /// Two upstreams, a listener for each, and one identity.
@@ -61,11 +61,11 @@ impl Program {
             }
         }
         addresses.sort();
-        let (says, said) = mpsc::unbounded_channel();
+        let (says, said) = mpsc::channel(10_000);
         tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
                 // Not every test listens.
-                drop(says.send(line));
+                drop(says.try_send(line));
             }
         });
         Self { child, addresses, directory, said }

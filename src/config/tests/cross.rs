@@ -132,7 +132,7 @@ fn what_says_who_is_let_in_is_not_for_others_to_change() {
     crate::tls::issue(&certs, &crate::tls::IssueOptions::default()).expect("certificates");
     crate::tls::revoke(&certs, &[]).expect("a list");
     let tls = "  - address: \"127.0.0.1:5039\"\n    tls:\n      certificate: certs/server.crt\n      key: certs/server.key\n      client_ca: certs/ca.crt\n      client_crl: certs/crl.pem\n";
-    let path = folder.write("policy.yaml", &with(LISTENER, tls));
+    let path = folder.write("policy.yaml", with(LISTENER, tls));
     let warnings = || Config::load(&path).expect("valid").warnings.to_string();
     assert_eq!(warnings(), "");
     for (name, mode) in [("server.crt", 0o664), ("ca.crt", 0o646), ("crl.pem", 0o666)] {
