@@ -95,7 +95,7 @@ fn who_has_most_gives_way_and_not_who_came_first() {
         assert_eq!(admission.occupancy().unauthenticated, 6);
         drop(near);
     }
-    assert!(!client.gives_way().why().is_some() && !unnamed.gives_way().why().is_some());
+    assert!(client.gives_way().why().is_none() && unnamed.gives_way().why().is_none());
     drop((client, unnamed, few));
     assert_eq!(admission.occupancy(), Occupancy::default());
 }
