@@ -16,7 +16,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::DaemonError;
@@ -34,6 +35,8 @@ const LINE_MAX: u64 = 4096;
 const ANSWER_MAX: u64 = 1 << 20;
 /// What is waited for when no connection can be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+/// Peers at once.
+const CONNECTIONS_MAX: usize = 64;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,11 +133,21 @@ impl AdminSocket {
         bind().map_err(|source| DaemonError::Admin { path: path.to_owned(), source })
     }
 
-    /// Serves one after the other.
+    /// Serves until it is dropped.
     pub(super) async fn serve(self, shared: Arc<Shared>, reloads: mpsc::Sender<ReloadAnswer>) {
+        let (places, turn) = (Arc::new(Semaphore::new(CONNECTIONS_MAX)), Arc::new(Mutex::new(())));
+        let mut connections = JoinSet::new();
         loop {
+            while connections.try_join_next().is_some() {}
+            let Ok(place) = places.clone().acquire_owned().await else { return };
             match self.listener.accept().await {
-                Ok((stream, _)) => serve_one(stream, &shared, &reloads).await,
+                Ok((stream, _)) => {
+                    let (shared, reloads, turn) = (shared.clone(), reloads.clone(), turn.clone());
+                    connections.spawn(async move {
+                        serve_one(stream, &shared, &reloads, &turn).await;
+                        drop(place);
+                    });
+                }
                 Err(error) => {
                     tracing::warn!(%error, "the admin socket cannot accept");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -144,7 +157,8 @@ impl AdminSocket {
     }
 }
 
-async fn serve_one(mut stream: UnixStream, shared: &Shared, reloads: &mpsc::Sender<ReloadAnswer>) {
+/// Who says nothing holds up nobody; what is asked is done one after the other.
+async fn serve_one(mut stream: UnixStream, shared: &Shared, reloads: &mpsc::Sender<ReloadAnswer>, turn: &Mutex<()>) {
     let Ok(uid) = stream.peer_cred().map(|peer| peer.uid()) else { return };
     let answer = if uid != 0 && uid != rustix::process::geteuid().as_raw() {
         tracing::warn!(uid, "a request of another user at the admin socket is refused");
@@ -155,6 +169,7 @@ async fn serve_one(mut stream: UnixStream, shared: &Shared, reloads: &mpsc::Send
         if !matches!(timeout(PATIENCE, reader.read_until(b'\n', &mut line)).await, Ok(Ok(1..))) {
             return;
         }
+        let _turn = turn.lock().await;
         match serde_json::from_slice(&line) {
             Ok(Request { request: Verb::Reload, .. }) => reload(uid, reloads).await,
             Ok(Request { request: Verb::Status, .. }) => status(shared),

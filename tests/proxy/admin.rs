@@ -144,6 +144,16 @@ async fn the_socket_is_its_owners_alone_and_survives_nonsense() {
     assert!(!path.exists());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_says_nothing_at_the_socket_does_not_hold_up_a_lock() {
+    let bench = Bench::new().await;
+    let socket = bench.audit_directory().join("admin.sock");
+    let silent: Vec<UnixStream> = (0..30).map(|_| UnixStream::connect(&socket).expect("it listens")).collect();
+    // One after the other they would be given a minute, and an administrator gives up before that.
+    assert_eq!(tell(&bench, Verb::Lock, "tester").await, done("tester", "locked", 0));
+    drop(silent);
+}
+
 #[tokio::test]
 async fn a_session_ends_when_its_time_is_over() {
     let mut bench = Bench::new().await;
