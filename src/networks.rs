@@ -68,6 +68,15 @@ pub fn host_network(address: IpAddr) -> IpAddr {
     }
 }
 
+/// The network around an address: /24 of IPv4, /48 of IPv6, which many who need one only have for themselves.
+#[must_use]
+pub fn neighbourhood(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => IpAddr::V4((u32::from(v4) & !0xFF).into()),
+        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) >> 80 << 80).into()),
+    }
+}
+
 /// Who may connect: in `allow` (everybody, when it is absent) and not in `except`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NetworkAcl {

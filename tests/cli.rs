@@ -328,3 +328,25 @@ fn check_tells_what_a_policy_amounts_to() {
     let value: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");
     assert_eq!(value["valid"], false);
 }
+
+#[test]
+fn certs_renews_with_the_same_names_and_says_what_a_list_has() {
+    let folder = folder(&[]);
+    let certs = |args: &[&str]| amiwall(folder.path(), &[&["certs", "wall/certs"], args].concat(), "");
+    let first = certs(&["--name", "pbx.example.net", "--client", "crm.example"]);
+    assert!(first.stdout.contains("in the policy in wall: tls: { certificate: certs/server.crt"), "{}", first.stdout);
+    let renewed = certs(&["--force"]);
+    assert!(renewed.stdout.contains("is for pbx.example.net, localhost, 127.0.0.1, ::1."), "{}", renewed.stdout);
+    assert!(renewed.stdout.contains("san: crm.example"), "{}", renewed.stdout);
+    let second = certs(&["--client", "lobby.example"]);
+    assert!(second.stdout.starts_with("wrote wall/certs/client-lobby.example.crt\n"), "{}", second.stdout);
+    assert!(!second.stdout.contains("server.crt") && certs(&["--client", "lobby.example"]).code == Some(1));
+    assert_eq!(certs(&["--client", "x.example", "--name", "pbx.example.net"]).code, Some(2));
+    let list = certs(&["--revoke", "wall/certs/client-lobby.example.crt"]);
+    assert!(list.stderr.contains("there was no wall/certs/crl.pem: this list begins empty"), "{}", list.stderr);
+    assert!(list.stdout.contains("1 certificate revoked\n  added: serial "), "{}", list.stdout);
+    assert!(list.stdout.contains("CN=lobby.example") && list.stdout.contains("client_crl: certs/crl.pem }"));
+    let again = certs(&["--revoke", "wall/certs/client-lobby.example.crt", "--revoke", "wall/certs/client.crt"]);
+    assert!(again.stdout.contains("2 certificates revoked\n  was there before: serial "), "{}", again.stdout);
+    assert_eq!(again.stderr, "");
+}

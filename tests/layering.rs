@@ -16,7 +16,7 @@ const TABLE: [(&str, &[&str]); 21] = [
     ("sim", &["ami"]),
     ("identity", &["ami", "networks", "secret", "tls"]),
     ("policy", &["ami", "catalogue", "identity"]),
-    ("audit", &["ami", "identity", "policy"]),
+    ("audit", &["ami", "networks", "identity", "policy", "tls"]),
     ("learn", &["ami", "catalogue", "identity", "policy", "audit"]),
     ("search", &["catalogue", "networks", "audit"]),
     ("report", &["audit"]),

@@ -168,7 +168,7 @@ async fn a_suspension_holds_until_somebody_resumes_the_identity() {
     let (_amiwall, address) = start(folder.path()).await;
     assert!(ask(address, PING).await.contains("Message: Permission denied"), "it survives a kill");
     let (code, text) = tell(folder.path(), "resume", "nobody").await;
-    assert!(code == Some(2) && text.contains("there is no identity `nobody`"), "{code:?}: {text}");
+    assert!(code == Some(1) && text.contains("there is no identity `nobody`"), "{code:?}: {text}");
     let (code, text) = tell(folder.path(), "resume", "Dialer").await;
     assert!(code == Some(0) && text.contains("`dialer` is not suspended any more"), "{code:?}: {text}");
     assert!(ask(address, PING).await.contains("Pong"));

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use amiwall::config::Config;
-use amiwall::daemon::{Daemon, DaemonError};
+use amiwall::daemon::{Answer, Daemon, DaemonError, Request, Verb, ask};
 use amiwall::sandbox::Sandbox;
 use amiwall::sim::{Sim, SimConfig};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
@@ -224,6 +224,14 @@ async fn a_reload_that_reads_elsewhere_needs_a_restart() {
     let reload = || rustix::process::kill_process(id, rustix::process::Signal::HUP).expect("it is told");
     reload();
     told.until("is in force").await;
+    let socket = folder.path().join("log/audit/admin.sock");
+    let asked = || {
+        let socket = socket.clone();
+        let ask = move || ask(&socket, &Request { request: Verb::Reload, identity: String::new() });
+        async { tokio::task::spawn_blocking(ask).await.expect("no panic").expect("an answer") }
+    };
+    assert_eq!(asked().await, Answer::Reloaded { policy: policy.display().to_string() });
+    told.until("is in force").await;
     // As an editor does it: another file takes the place of the policy.
     let text = fs::read_to_string(&policy).expect("the policy").replace("../secrets/client", "../elsewhere/file");
     write(&policy.with_extension("new"), &text);
@@ -232,6 +240,12 @@ async fn a_reload_that_reads_elsewhere_needs_a_restart() {
     if level.contains("files") {
         told.until("the old policy stays in force").await;
         told.until("another one needs a restart").await;
+        // What comes first says the cause, and is on record.
+        let Answer::Refused { message } = asked().await else { panic!("it was taken") };
+        assert!(message.starts_with("the sandbox lets amiwall read"), "{message}");
+        let log = fs::read_dir(folder.path().join("log/audit")).expect("the log").filter_map(Result::ok);
+        let log = log.filter_map(|entry| fs::read_to_string(entry.path()).ok()).collect::<String>();
+        assert_eq!(log.matches(r#""outcome":"refused","problem":"the sandbox lets amiwall read"#).count(), 2, "{log}");
     } else {
         told.until("is in force").await;
     }

@@ -1,19 +1,25 @@
 //! Room for connections. Who is not logged in has a place in a pool of its own, so that strangers can never use up the
-//! places of clients: when the pool is full the newcomer is let in and the oldest stranger gives way. Whoever holds
-//! connections open, from however many addresses, cannot keep out a client that logs in at once.
+//! places of clients: when the pool is full the newcomer is let in, and of the address with most of them the oldest stranger
+//! gives way; when one address has as many as it may, the oldest of that address. Whoever holds connections open, from
+//! however many addresses or from the client's own, cannot keep out a client that logs in at once; and whoever opens new
+//! ones all the time takes the places of his own, unless he has as many networks as there are places.
 
+mod crowd;
 mod slots;
+mod way;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-
-use crate::networks::host_network;
+use crate::networks::{host_network, neighbourhood};
+use crowd::Crowd;
+use way::{Telling, way};
 
 pub use slots::{HashSlot, HashSlots, Turn};
+pub use way::GivesWay;
 
 /// `limits:` of the whole proxy, but for rates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +63,8 @@ pub enum NoRoom {
     ConnectionsPerAddress,
     /// The pool of those who are not logged in is full, or this one gave way to a newcomer.
     Unauthenticated,
-    /// As many of this address are not logged in as may be.
+    /// As many of this address are not logged in as may be, and this one gave way to a newcomer of it, or every secret of
+    /// the others is being verified.
     UnauthenticatedPerAddress,
 }
 
@@ -91,6 +98,7 @@ pub struct Occupancy {
 #[derive(Debug)]
 pub struct Admission {
     state: Mutex<State>,
+    crowd: Crowd,
 }
 
 #[derive(Debug)]
@@ -100,6 +108,8 @@ struct State {
     arrivals: u64,
     strangers: BTreeMap<u64, Stranger>,
     strangers_of: Counts,
+    /// The same by the network around.
+    strangers_near: Counts,
     clients: u32,
     clients_of: Counts,
 }
@@ -111,7 +121,13 @@ struct Stranger {
     network: Option<IpAddr>,
     /// Its secret is being verified: work that was begun is finished.
     is_verified: bool,
-    gives_way: CancellationToken,
+    telling: Telling,
+}
+
+/// A stranger who is to be told that it gives way.
+struct Displaced {
+    stranger: Stranger,
+    why: NoRoom,
 }
 
 /// How many of each address.
@@ -146,14 +162,47 @@ impl State {
         let stranger = self.strangers.remove(&number)?;
         if let Some(network) = stranger.network {
             self.strangers_of.remove(network);
+            self.strangers_near.remove(neighbourhood(network));
         }
         Some(stranger)
     }
 
-    /// Takes the oldest stranger out of the pool, whose secret is not being verified.
-    fn displace(&mut self) -> Option<CancellationToken> {
-        let oldest = self.strangers.iter().find(|(_, stranger)| !stranger.is_verified).map(|(number, _)| *number);
-        self.forget(oldest?).map(|stranger| stranger.gives_way)
+    fn count(&mut self, network: IpAddr) {
+        self.strangers_of.add(network);
+        self.strangers_near.add(neighbourhood(network));
+    }
+
+    /// Takes a stranger out of the pool, whose secret is not being verified: the oldest one of `network`, or of the address
+    /// that has most, and among equals of the network that has most. The oldest of all would be the client that is about to
+    /// log in, if somebody opens connections faster than it can.
+    fn displace(&mut self, network: Option<IpAddr>) -> Option<Stranger> {
+        let share = |stranger: &Stranger| {
+            let network = stranger.network;
+            network.map_or((1, 1), |of| (self.strangers_of.of(of), self.strangers_near.of(neighbourhood(of))))
+        };
+        let may_go = |stranger: &Stranger| !stranger.is_verified && (network.is_none() || stranger.network == network);
+        let may_go = self.strangers.iter().filter(|(_, stranger)| may_go(stranger));
+        let chosen = may_go.max_by_key(|(number, stranger)| (share(stranger), Reverse(**number)));
+        let number = chosen.map(|(number, _)| *number);
+        self.forget(number?)
+    }
+
+    /// Makes room for one of that network, if it has as many as it may: its own oldest goes.
+    fn make_room_in(&mut self, network: IpAddr) -> Result<Option<Displaced>, NoRoom> {
+        if self.has_room_for(network) {
+            return Ok(None);
+        }
+        let stranger = self.displace(Some(network)).ok_or(NoRoom::UnauthenticatedPerAddress)?;
+        Ok(Some(Displaced { stranger, why: NoRoom::UnauthenticatedPerAddress }))
+    }
+
+    /// Makes room for one more, if the pool is full.
+    fn make_room(&mut self) -> Result<Option<Displaced>, NoRoom> {
+        if self.strangers.len() < usize::try_from(self.limits.unauthenticated).unwrap_or(usize::MAX) {
+            return Ok(None);
+        }
+        let stranger = self.displace(None).ok_or(NoRoom::Unauthenticated)?;
+        Ok(Some(Displaced { stranger, why: NoRoom::Unauthenticated }))
     }
 }
 
@@ -166,10 +215,11 @@ impl Admission {
             arrivals: 0,
             strangers: BTreeMap::new(),
             strangers_of: Counts::default(),
+            strangers_near: Counts::default(),
             clients: 0,
             clients_of: Counts::default(),
         };
-        Arc::new(Self { state: Mutex::new(state) })
+        Arc::new(Self { state: Mutex::new(state), crowd: Crowd::default() })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -199,39 +249,45 @@ impl Admission {
         }
     }
 
-    /// A place for a connection that was accepted; the oldest stranger may have to give way for it. Where a proxy has not
+    /// A place for a connection that was accepted; another stranger may have to give way for it. Where a proxy has not
     /// said yet whose it is, [`Ticket::count_for`] has to follow.
     ///
     /// # Errors
-    /// If its address has as many as it may, or every secret in the pool is being verified.
+    /// If every secret in the pool, or of as many of its address as it may have, is being verified.
     pub fn enter(self: &Arc<Self>, peer: Option<IpAddr>) -> Result<Ticket, NoRoom> {
         let network = peer.map(host_network);
         let mut state = self.state();
-        if network.is_some_and(|network| !state.has_room_for(network)) {
-            return Err(NoRoom::UnauthenticatedPerAddress);
-        }
-        let has_room = state.strangers.len() < usize::try_from(state.limits.unauthenticated).unwrap_or(usize::MAX);
-        let displaced = if has_room { None } else { Some(state.displace().ok_or(NoRoom::Unauthenticated)?) };
+        let own = network.map_or(Ok(None), |network| state.make_room_in(network));
+        let displaced = own.and_then(|own| if own.is_some() { Ok(own) } else { state.make_room() });
+        let displaced = displaced.inspect_err(|why| self.crowd.count(*why, network))?;
         let number = state.arrivals;
         state.arrivals += 1;
-        let gives_way = CancellationToken::new();
+        let (telling, gives_way) = way();
         if let Some(network) = network {
-            state.strangers_of.add(network);
+            state.count(network);
         }
-        state.strangers.insert(number, Stranger { network, is_verified: false, gives_way: gives_way.clone() });
+        state.strangers.insert(number, Stranger { network, is_verified: false, telling });
         drop(state);
-        if let Some(displaced) = displaced {
-            displaced.cancel();
-        }
+        self.tell_displaced(displaced);
         Ok(Ticket { admission: self.clone(), network, number, is_client: false, gives_way })
     }
 
-    /// Lets the oldest stranger go: the process has run out of descriptors.
+    /// Lets a stranger go: the process has run out of descriptors.
     pub fn make_room(&self) {
-        let displaced = self.state().displace();
-        if let Some(displaced) = displaced {
-            displaced.cancel();
+        let stranger = self.state().displace(None);
+        self.tell_displaced(stranger.map(|stranger| Displaced { stranger, why: NoRoom::Unauthenticated }));
+    }
+
+    fn tell_displaced(&self, displaced: Option<Displaced>) {
+        if let Some(Displaced { stranger, why }) = displaced {
+            self.crowd.count(why, stranger.network);
+            stranger.telling.tell(why);
         }
+    }
+
+    /// Says on standard error when strangers begin to crowd each other out, and when that is over; never ends.
+    pub async fn tell_of_crowds(self: Arc<Self>) {
+        self.crowd.tell().await;
     }
 }
 
@@ -242,38 +298,49 @@ pub struct Ticket {
     network: Option<IpAddr>,
     number: u64,
     is_client: bool,
-    gives_way: CancellationToken,
+    gives_way: GivesWay,
 }
 
 impl Ticket {
-    /// Cancelled when this connection has to give way to a newcomer; never after [`Ticket::promote`].
+    /// Told when this connection has to give way to a newcomer; never after [`Ticket::promote`].
     #[must_use]
-    pub fn gives_way(&self) -> CancellationToken {
+    pub fn gives_way(&self) -> GivesWay {
         self.gives_way.clone()
     }
 
-    /// It is now known whose connection it is.
+    /// It is now known whose connection it is; the oldest of that address may have to give way for it.
     ///
     /// # Errors
-    /// If that address has as many as it may, or this connection has given way.
+    /// If every secret of as many of that address as it may have is being verified, or this connection has given way.
     pub fn count_for(&mut self, peer: IpAddr) -> Result<(), NoRoom> {
         let network = host_network(peer);
         let mut state = self.admission.state();
-        if !state.has_room_for(network) {
-            return Err(NoRoom::UnauthenticatedPerAddress);
+        if !state.strangers.contains_key(&self.number) {
+            return Err(NoRoom::Unauthenticated);
         }
-        state.strangers.get_mut(&self.number).ok_or(NoRoom::Unauthenticated)?.network = Some(network);
-        state.strangers_of.add(network);
+        let displaced = state.make_room_in(network);
+        let displaced = displaced.inspect_err(|why| self.admission.crowd.count(*why, Some(network)))?;
+        if let Some(stranger) = state.strangers.get_mut(&self.number) {
+            stranger.network = Some(network);
+        }
+        state.count(network);
+        drop(state);
         self.network = Some(network);
+        self.admission.tell_displaced(displaced);
         Ok(())
     }
 
-    /// The secret waits to be verified: this connection does not give way, unless half the pool is in that state. Else
-    /// strangers who log in could close the pool to everybody.
+    /// The secret waits to be verified: this connection does not give way, unless half the pool, or half of its address,
+    /// is in that state. Else strangers who log in could close the pool, or their address, to everybody.
     pub fn await_verification(&self) {
         let mut state = self.admission.state();
-        let waiting = state.strangers.values().filter(|stranger| stranger.is_verified).count();
-        if waiting < state.strangers.len().div_ceil(2) {
+        let is_half_free = |network: Option<IpAddr>| {
+            let those = state.strangers.values().filter(|stranger| network.is_none() || stranger.network == network);
+            let count = |(waiting, all), stranger: &Stranger| (waiting + usize::from(stranger.is_verified), all + 1);
+            let (waiting, all) = those.fold((0, 0_usize), count);
+            waiting < all.div_ceil(2)
+        };
+        if is_half_free(None) && is_half_free(self.network) {
             self.set_verified(&mut state, true);
         }
     }

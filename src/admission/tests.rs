@@ -18,15 +18,46 @@ fn ip(text: &str) -> IpAddr {
 fn strangers_are_counted_by_address_and_by_ipv6_network() {
     let admission = Admission::new(ConnectionLimits { unauthenticated: 100, ..limits() });
     let enter = |address: &str| admission.enter(Some(ip(address)));
-    let first = enter("2001:db8::1").expect("room");
-    let _second = enter("2001:db8::2").expect("room");
-    assert_eq!(enter("2001:db8::3").err(), Some(NoRoom::UnauthenticatedPerAddress));
-    assert!(enter("2001:db8:0:1::3").is_ok());
-    let _mapped = (enter("::ffff:192.0.2.1").expect("room"), enter("192.0.2.1").expect("room"));
-    assert!(enter("192.0.2.1").is_err());
-    drop(first);
+    let held = ["2001:db8::1", "2001:db8::2", "2001:db8:0:1::3"].map(|address| enter(address).expect("room"));
+    let _third = enter("2001:db8::3").expect("the oldest of that network gives way");
+    let full = Some(NoRoom::UnauthenticatedPerAddress);
+    assert_eq!(held.each_ref().map(|ticket| ticket.gives_way().why()), [full, None, None]);
+    let mapped = ["::ffff:192.0.2.1", "192.0.2.1", "192.0.2.1"].map(|address| enter(address).expect("room"));
+    assert_eq!(mapped.each_ref().map(|ticket| ticket.gives_way().why()), [full, None, None]);
+    assert_eq!(admission.occupancy().unauthenticated, 5);
+    drop((held, mapped));
     assert!(enter("2001:db8::3").is_ok());
-    assert_eq!(admission.occupancy().unauthenticated, 3);
+    assert_eq!(admission.occupancy().unauthenticated, 1);
+}
+
+#[test]
+fn who_is_silent_keeps_nobody_of_its_address_out() {
+    let admission = Admission::new(limits());
+    let enter = || admission.enter(Some(ip("192.0.2.1")));
+    let elsewhere = admission.enter(Some(ip("192.0.2.2"))).expect("room");
+    let mut held: Vec<Ticket> = (0..30).map(|_| enter().expect("room")).collect();
+    assert_eq!((elsewhere.gives_way().why(), admission.occupancy().unauthenticated), (None, 3));
+    // Whose secret is verified stays, and the next goes in its place.
+    held[28].verifies(true);
+    let good = enter().expect("room");
+    let full = Some(NoRoom::UnauthenticatedPerAddress);
+    assert_eq!((held[28].gives_way().why(), held[29].gives_way().why()), (None, full));
+    good.verifies(true);
+    assert_eq!(enter().err(), full);
+    assert_eq!(held[28].promote(), Ok(()));
+    assert!(enter().is_ok());
+}
+
+#[test]
+fn who_waits_to_be_verified_does_not_close_its_address() {
+    let admission = Admission::new(ConnectionLimits { unauthenticated: 100, ..limits() });
+    let enter = |host| admission.enter(Some(ip(&format!("192.0.2.{host}")))).expect("room");
+    let _others: Vec<Ticket> = (10..30).map(enter).collect();
+    let held: Vec<Ticket> = (0..2).map(|_| enter(1)).collect();
+    held.iter().for_each(Ticket::await_verification);
+    let _newcomer = enter(1);
+    let full = Some(NoRoom::UnauthenticatedPerAddress);
+    assert_eq!((held[0].gives_way().why(), held[1].gives_way().why()), (None, full));
 }
 
 #[test]
@@ -34,7 +65,7 @@ fn the_oldest_gives_way_unless_its_secret_is_being_verified() {
     let admission = Admission::new(limits());
     let held: Vec<Ticket> =
         (1..=4).map(|n| admission.enter(Some(ip(&format!("192.0.2.{n}")))).expect("room")).collect();
-    let has_given_way = |n: usize| held[n].gives_way().is_cancelled();
+    let has_given_way = |n: usize| held[n].gives_way().why() == Some(NoRoom::Unauthenticated);
     held[0].verifies(true);
     let newcomer = admission.enter(Some(ip("198.51.100.1"))).expect("the oldest gives way");
     assert_eq!((0..4).map(has_given_way).collect::<Vec<_>>(), [false, true, false, false]);
@@ -50,6 +81,26 @@ fn the_oldest_gives_way_unless_its_secret_is_being_verified() {
 }
 
 #[test]
+fn who_has_most_gives_way_and_not_who_came_first() {
+    let admission = Admission::new(ConnectionLimits { unauthenticated: 6, ..limits() });
+    let client = admission.enter(Some(ip("192.0.2.1"))).expect("room");
+    let unnamed = admission.enter(None).expect("room");
+    // Two at once of each address, again and again; who gave way is not waited for.
+    let few: Vec<_> = (0..100).map(|n| admission.enter(Some(ip(&format!("198.51.100.{}", n / 2 % 3))))).collect();
+    assert!(few.iter().filter_map(|ticket| ticket.as_ref().ok()).any(|ticket| ticket.gives_way().why().is_some()));
+    // One of each address, of one network.
+    for network in ["203.0.113.", "2001:db8:1:"] {
+        let address = |n| if network.ends_with('.') { format!("{network}{n}") } else { format!("{network}{n:x}::1") };
+        let near: Vec<_> = (1..=200).map(|n| admission.enter(Some(ip(&address(n)))).expect("room")).collect();
+        assert_eq!(admission.occupancy().unauthenticated, 6);
+        drop(near);
+    }
+    assert!(client.gives_way().why().is_none() && unnamed.gives_way().why().is_none());
+    drop((client, unnamed, few));
+    assert_eq!(admission.occupancy(), Occupancy::default());
+}
+
+#[test]
 fn no_more_than_half_the_pool_waits_to_be_verified() {
     let admission = Admission::new(limits());
     let held: Vec<Ticket> =
@@ -58,7 +109,7 @@ fn no_more_than_half_the_pool_waits_to_be_verified() {
     assert_eq!(admission.occupancy().verifying, 2);
     assert!(admission.enter(Some(ip("198.51.100.1"))).is_ok(), "somebody could still give way");
     held.iter().for_each(|ticket| ticket.verifies(true));
-    assert!(held[2].gives_way().is_cancelled());
+    assert_eq!(held[2].gives_way().why(), Some(NoRoom::Unauthenticated));
 }
 
 #[test]
@@ -77,7 +128,7 @@ fn strangers_take_no_place_of_a_client() {
     assert_eq!(last.promote(), Err(NoRoom::Connections));
     drop(client);
     assert_eq!(last.promote(), Ok(()));
-    assert!(!last.gives_way().is_cancelled());
+    assert_eq!(last.gives_way().why(), None);
     drop((_strangers, second, third, other, last));
     assert_eq!(admission.occupancy(), Occupancy::default());
 }
@@ -119,12 +170,31 @@ mod futures_like {
 fn behind_a_proxy_a_connection_counts_for_nobody_until_its_header_is_read() {
     let admission = Admission::new(ConnectionLimits { unauthenticated: 100, ..limits() });
     let mut unnamed: Vec<Ticket> = (0..5).map(|_| admission.enter(None).expect("room")).collect();
-    let counted: Vec<_> = unnamed.iter_mut().map(|ticket| ticket.count_for(ip("192.0.2.1"))).collect();
-    let full = Err(NoRoom::UnauthenticatedPerAddress);
-    assert_eq!(counted, [Ok(()), Ok(()), full, full, full]);
-    assert_eq!(unnamed[2].count_for(ip("192.0.2.2")), Ok(()));
-    assert_eq!(unnamed[0].promote(), Ok(()));
+    for ticket in &mut unnamed[..3] {
+        assert_eq!(ticket.count_for(ip("192.0.2.1")), Ok(()));
+    }
+    let full = NoRoom::UnauthenticatedPerAddress;
+    let why: Vec<_> = unnamed.iter().map(|ticket| ticket.gives_way().why()).collect();
+    assert_eq!(why, [Some(full), None, None, None, None]);
+    unnamed[1].verifies(true);
+    unnamed[2].verifies(true);
+    assert_eq!(unnamed[3].count_for(ip("192.0.2.1")), Err(full));
+    assert_eq!(unnamed[3].count_for(ip("192.0.2.2")), Ok(()));
+    assert_eq!(unnamed[0].count_for(ip("192.0.2.2")), Err(NoRoom::Unauthenticated));
+    assert_eq!(unnamed[1].promote(), Ok(()));
     assert_eq!(admission.occupancy().connections, 1);
     drop(unnamed);
     assert_eq!(admission.occupancy(), Occupancy::default());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_gives_way_is_told_why_and_a_client_never_is() {
+    let admission = Admission::new(limits());
+    let enter = || admission.enter(Some(ip("192.0.2.1"))).expect("room");
+    let (first, mut client) = (enter(), enter());
+    let _third = enter();
+    assert_eq!(first.gives_way().told().await, NoRoom::UnauthenticatedPerAddress);
+    assert_eq!(client.promote(), Ok(()));
+    let told = tokio::time::timeout(Duration::from_secs(600), async { client.gives_way().told().await });
+    assert!(told.await.is_err());
 }

@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
-use std::path::Path;
 
 use super::kind::Kind;
 use super::packet::{Packet, Shown};
@@ -11,6 +10,7 @@ use super::redact::Redactor;
 use super::{json, packet};
 use crate::ami::Message;
 use crate::policy::{Decision, Denial, Reason, Refused, RuleId, Tripped};
+use crate::tls::PeerCertificate;
 
 /// What every record of a session repeats.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +40,8 @@ pub struct SessionCounts {
     pub refused: u64,
     /// Packets that were sent to the client.
     pub sent: u64,
+    /// Actions that were forwarded, and whose answers the client has not got: what came of them it does not know.
+    pub unanswered: u64,
 }
 
 /// A record before it has its seq, time and hash.
@@ -196,6 +198,9 @@ impl<'m> Draft<'m> {
         json::number(&mut draft.members, "forwarded", counts.forwarded);
         json::number(&mut draft.members, "refused", counts.refused);
         json::number(&mut draft.members, "sent", counts.sent);
+        if counts.unanswered > 0 {
+            json::number(&mut draft.members, "unanswered", counts.unanswered);
+        }
         draft.under(context)
     }
 
@@ -234,38 +239,21 @@ impl<'m> Draft<'m> {
         draft
     }
 
-    /// A policy is in force from here on. `trigger` is `start` or `reload`; `changes` says what is another in it.
-    #[must_use]
-    pub fn policy(digest: &str, file: &Path, identities: usize, trigger: &str, changes: &[String]) -> Self {
-        let mut draft = Self::new(Kind::Policy);
-        json::text(&mut draft.members, "file", &file.to_string_lossy());
-        json::number(&mut draft.members, "identities", identities);
-        json::text(&mut draft.members, "trigger", trigger);
-        json::plain(&mut draft.members, "outcome", "loaded");
-        if !changes.is_empty() {
-            json::list(&mut draft.members, "changes", changes.iter().map(String::as_str));
-        }
-        json::text(&mut draft.members, "policy", digest);
-        draft
-    }
-
-    /// A policy was not taken; `policy` is the digest of the one that stays.
-    #[must_use]
-    pub fn policy_refused(policy: &str, file: &Path, problem: &str) -> Self {
-        let mut draft = Self::new(Kind::Policy);
-        json::text(&mut draft.members, "file", &file.to_string_lossy());
-        json::plain(&mut draft.members, "trigger", "reload");
-        json::plain(&mut draft.members, "outcome", "refused");
-        json::text(&mut draft.members, "problem", problem);
-        json::text(&mut draft.members, "policy", policy);
-        draft
-    }
-
     /// A record with nothing but its kind.
     pub(super) fn new(kind: Kind) -> Self {
         let mut members = Vec::with_capacity(512);
         json::plain(&mut members, "kind", kind.name());
         Self { kind, members, gap: 0, packet: None }
+    }
+
+    /// Of a session with a client certificate: which one. Nothing in it is of the client's choice.
+    #[must_use]
+    pub fn with_certificate(self, certificate: Option<&PeerCertificate>) -> Self {
+        let Some(certificate) = certificate else { return self };
+        self.with(|out| {
+            json::text(out, "certificate_serial", &certificate.serial);
+            json::text(out, "certificate_spki_sha256", &certificate.spki_sha256);
+        })
     }
 
     /// Lets the log's own records write their members.

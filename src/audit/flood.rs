@@ -2,7 +2,7 @@
 //! they are, the rest is counted; both are capped over all addresses, so the Internet cannot fill the disk.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -11,6 +11,7 @@ use super::draft::Draft;
 use super::gate::{Counts, encode_counts};
 use super::json;
 use super::kind::Kind;
+use crate::networks::host_network;
 
 /// The time after which counts are written and begin anew.
 pub(super) const WINDOW: Duration = Duration::from_secs(60);
@@ -22,22 +23,6 @@ const EXACT_TOTAL_MAX: u32 = 600;
 const BYTES_MAX: usize = 256 * 1_024;
 /// Addresses that are told apart in a window.
 const ADDRESSES_MAX: usize = 512;
-
-/// What counts as one peer: an IPv4 address, or a /64 of IPv6, which one host has for itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Source(IpAddr);
-
-impl Source {
-    pub(super) fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V6(v6) => {
-                let network = u128::from(v6) & !u128::from(u64::MAX);
-                Self(Ipv6Addr::from(network).into())
-            }
-            v4 @ IpAddr::V4(_) => Self(v4),
-        }
-    }
-}
 
 #[derive(Debug, Default)]
 struct Seen {
@@ -51,7 +36,7 @@ pub(super) struct Flood {
     window_end: Option<Instant>,
     exact_total: u32,
     bytes: usize,
-    sources: HashMap<Source, Seen>,
+    sources: HashMap<IpAddr, Seen>,
     /// Counts of addresses for which there was no room.
     others: Counts,
     has_counted: bool,
@@ -70,7 +55,7 @@ impl Flood {
     /// Decides on a record of that kind.
     pub(super) fn admit(&mut self, peer: IpAddr, kind: Kind, now: Instant) -> Admission {
         let window_end = *self.window_end.get_or_insert(now + WINDOW);
-        let source = Source::of(peer);
+        let source = host_network(peer);
         let has_room = self.sources.len() < ADDRESSES_MAX || self.sources.contains_key(&source);
         let counted = if has_room {
             let seen = self.sources.entry(source).or_default();
@@ -108,12 +93,16 @@ impl Flood {
     }
 }
 
-fn count_record(source: Option<Source>, counts: &Counts) -> Draft<'static> {
+fn count_record(source: Option<IpAddr>, counts: &Counts) -> Draft<'static> {
     Draft::new(Kind::Refuse).with(|out| {
         match source {
-            Some(Source(IpAddr::V6(network))) => json::plain(out, "peer", format_args!("{network}/64")),
-            Some(Source(v4 @ IpAddr::V4(_))) => json::plain(out, "peer", v4),
+            Some(IpAddr::V6(network)) => json::plain(out, "peer", format_args!("{network}/64")),
+            Some(v4 @ IpAddr::V4(_)) => json::plain(out, "peer", v4),
             None => {}
+        }
+        // Who only connected was refused nothing; a login that was right is never counted.
+        if counts.keys().any(|kind| matches!(kind, Kind::Refuse | Kind::Login | Kind::Action)) {
+            json::plain(out, "decision", "deny");
         }
         json::plain(out, "reason", "limits.unauthenticated");
         json::number(out, "count", counts.values().sum::<u64>());
@@ -168,6 +157,24 @@ mod tests {
             "{text}"
         );
         assert_eq!(exact(&mut flood, "192.0.2.1"), 10);
+    }
+
+    #[test]
+    fn counts_of_refusals_are_found_among_what_was_denied() {
+        let count = |kinds: &[Kind]| {
+            let mut flood = Flood::default();
+            for kind in kinds {
+                for _ in 0..50 {
+                    let _ = flood.admit(ip("192.0.2.1"), *kind, Instant::now());
+                }
+            }
+            let mut text = Vec::new();
+            flood.take().iter().for_each(|draft| draft.encode(&mut text, &super::super::redact::Redactor::new(&[])));
+            String::from_utf8(text).expect("UTF-8")
+        };
+        assert!(count(&[Kind::Refuse]).contains(r#""decision":"deny","reason":"limits.unauthenticated","count":40"#));
+        assert!(count(&[Kind::Connect, Kind::Login]).contains(r#""decision":"deny""#));
+        assert!(!count(&[Kind::Connect, Kind::End]).contains("decision"));
     }
 
     #[test]

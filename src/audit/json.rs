@@ -85,6 +85,29 @@ pub(super) fn list<'t>(out: &mut Vec<u8>, name: &'static str, values: impl IntoI
     out.push(b']');
 }
 
+/// Appends a member with a list of objects, each with the members that `members` writes.
+pub(super) fn objects<T>(
+    out: &mut Vec<u8>,
+    name: &'static str,
+    values: impl IntoIterator<Item = T>,
+    members: impl Fn(&mut Vec<u8>, T),
+) {
+    key(out, name);
+    out.push(b'[');
+    for (index, value) in values.into_iter().enumerate() {
+        let mut object = Vec::new();
+        members(&mut object, value);
+        if index > 0 {
+            out.push(b',');
+        }
+        out.push(b'{');
+        // Each member begins with a comma.
+        out.extend_from_slice(object.get(1..).unwrap_or_default());
+        out.push(b'}');
+    }
+    out.push(b']');
+}
+
 /// Appends the value's text as it is.
 pub(super) fn display(out: &mut Vec<u8>, value: impl Display) {
     // Writing to a Vec cannot fail.

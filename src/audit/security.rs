@@ -14,14 +14,19 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::flood::Source;
+use crate::networks::host_network;
 
 /// Lines that may wait to be written; what comes then is counted.
 const WAITING_MAX: usize = 4_096;
 /// Lines about one address (of IPv6, a /64) in a minute: more than any program needs to shut it out. And about all together:
 /// who is not logged in must not be able to fill the disk.
-const ADDRESS_LINES_MAX: u32 = 60;
-const LINES_MAX: u32 = 3_000;
+const ADDRESS_LINES_MAX: u32 = 10;
+const BYTES_MAX: usize = 256 * 1_024;
+/// From here on an address has two lines: the first of an address are worth more than the tenth of another.
+const BYTES_SCARCE: usize = BYTES_MAX / 2;
+const SCARCE_LINES_MAX: u32 = 2;
+/// Addresses that are told apart in a minute: more have no room for a line each.
+const ADDRESSES_MAX: usize = 4_096;
 const WINDOW: Duration = Duration::from_secs(60);
 /// A longer name is cut.
 const ACCOUNT_LEN_MAX: usize = 64;
@@ -127,24 +132,46 @@ pub(super) struct SecurityLog {
 #[derive(Debug, Default)]
 struct Told {
     since: Option<Instant>,
-    all: u32,
-    addresses: HashMap<Source, u32>,
+    bytes: usize,
+    addresses: HashMap<IpAddr, u32>,
+    /// Lines that were left out.
+    left_out: u64,
+}
+
+/// What becomes of a line.
+#[derive(Debug, PartialEq, Eq)]
+struct Admission {
+    is_told: bool,
+    /// How many lines of the minute before were left out, if this is the first one after it.
+    left_out: u64,
 }
 
 impl Told {
-    /// Whether there may be another line about this address.
-    fn admits(&mut self, address: IpAddr, now: Instant) -> bool {
+    /// Whether there may be another line of that length about this address.
+    fn admits(&mut self, address: IpAddr, len: usize, now: Instant) -> Admission {
+        let mut left_out = 0;
         if self.since.is_none_or(|since| now.saturating_duration_since(since) >= WINDOW) {
-            *self = Self { since: Some(now), ..Self::default() };
+            left_out = std::mem::replace(self, Self { since: Some(now), ..Self::default() }).left_out;
         }
-        if self.all >= LINES_MAX {
+        let is_told = self.has_room(host_network(address), len);
+        if is_told {
+            self.bytes += len;
+        } else {
+            self.left_out += 1;
+        }
+        Admission { is_told, left_out }
+    }
+
+    fn has_room(&mut self, address: IpAddr, len: usize) -> bool {
+        let is_known = self.addresses.contains_key(&address);
+        if self.bytes + len > BYTES_MAX || (!is_known && self.addresses.len() >= ADDRESSES_MAX) {
             return false;
         }
-        let of_address = self.addresses.entry(Source::of(address)).or_default();
-        *of_address += 1;
-        let is_admitted = *of_address <= ADDRESS_LINES_MAX;
-        self.all += u32::from(is_admitted);
-        is_admitted
+        let of_address = self.addresses.entry(address).or_default();
+        let most = if self.bytes < BYTES_SCARCE { ADDRESS_LINES_MAX } else { SCARCE_LINES_MAX };
+        let has_room = *of_address < most;
+        *of_address += u32::from(has_room);
+        has_room
     }
 }
 
@@ -159,11 +186,16 @@ impl SecurityLog {
     }
 
     pub(super) fn tell(&self, event: &SecurityEvent<'_>) {
-        let now = Instant::now();
-        if !self.told.lock().unwrap_or_else(PoisonError::into_inner).admits(event.peer.ip(), now) {
-            return;
+        let line = event.line(jiff::Timestamp::now());
+        let admission = {
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            told.admits(event.peer.ip(), line.len(), Instant::now())
+        };
+        if admission.left_out > 0 {
+            // On standard error: in the file every line is one that a program knows.
+            tracing::warn!("the security log has {} lines less than there were events in a minute", admission.left_out);
         }
-        if self.lines.try_send(event.line(jiff::Timestamp::now())).is_err() {
+        if admission.is_told && self.lines.try_send(line).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -237,14 +269,18 @@ mod tests {
         let now = Instant::now();
         let count = |told: &mut Told, address: &str, times: u32| {
             let address = address.parse().expect("an address");
-            (0..times).filter(|_| told.admits(address, now)).count()
+            (0..times).filter(|_| told.admits(address, 400, now).is_told).count()
         };
-        assert_eq!(count(&mut told, "203.0.113.7", 1_000), 60);
-        assert_eq!(count(&mut told, "2001:db8::1", 50) + count(&mut told, "2001:db8::2", 50), 60, "one network");
-        assert_eq!(count(&mut told, "203.0.113.8", 1), 1);
-        let all: usize = (0..250).map(|n| count(&mut told, &format!("198.51.100.{n}"), 60)).sum();
-        assert_eq!(all, 3_000 - 121);
-        assert!(told.admits("203.0.113.7".parse().expect("an address"), now + WINDOW));
+        assert_eq!(count(&mut told, "203.0.113.7", 1_000), 10);
+        assert_eq!(count(&mut told, "2001:db8::1", 6) + count(&mut told, "2001:db8::2", 6), 10, "one network");
+        let all: usize = (0..100).map(|n| count(&mut told, &format!("198.51.100.{n}"), 60)).sum();
+        assert!((400..600).contains(&all), "{all}");
+        assert_eq!(count(&mut told, "203.0.113.8", 9), 2, "there is less for each, but there is some");
+        let lines: usize = (0..20_000).map(|n| count(&mut told, &format!("10.1.{}.{}", n / 250, n % 250), 1)).sum();
+        assert!(lines > 50 && told.bytes <= BYTES_MAX && told.addresses.len() <= ADDRESSES_MAX, "{lines}");
+        let left_out = told.left_out;
+        let next = told.admits("203.0.113.7".parse().expect("an address"), 400, now + WINDOW);
+        assert_eq!(next, Admission { is_told: true, left_out });
     }
 
     #[test]

@@ -1,6 +1,8 @@
-//! `amiwall lock`, `unlock`, `resume`: tell the running amiwall something about an identity.
+//! `amiwall lock`, `unlock`, `resume`: tell the running amiwall something about an identity. `reload`, `status`: about
+//! itself.
 
-use std::path::PathBuf;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use super::{Exit, Failure, out};
 use crate::config::{Files, check};
@@ -10,6 +12,13 @@ use crate::daemon::{Answer, Request, Verb, ask};
 pub(super) struct Args {
     /// The identity.
     identity: String,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Where amiwall is asked.
+#[derive(Debug, clap::Args)]
+pub(super) struct Place {
     /// The policy file, which says where amiwall is asked.
     #[arg(required_unless_present = "socket")]
     policy: Option<PathBuf>,
@@ -19,31 +28,62 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(verb: Verb, args: &Args) -> Result<Exit, Failure> {
-    let socket = match (&args.socket, &args.policy) {
-        (Some(socket), _) => socket.clone(),
-        (None, policy) => {
-            let policy = policy.as_deref().unwrap_or_else(|| std::path::Path::new(""));
-            let checked = check(policy, Files::Skip).map_err(|problems| {
-                let help = "without the policy: --socket PATH, which is `admin.sock` in the audit directory by default";
-                let failure = Failure::of_policy(&problems);
-                Failure { message: format!("{}\n{help}", failure.message), ..failure }
-            })?;
-            checked.admin_socket
-        }
-    };
-    let request = Request { request: verb, identity: args.identity.clone() };
+    tell(verb, &args.identity, &args.place)
+}
+
+/// What is about no identity.
+pub(super) fn tell_itself(verb: Verb, place: &Place) -> Result<Exit, Failure> {
+    tell(verb, "", place)
+}
+
+fn tell(request: Verb, identity: &str, place: &Place) -> Result<Exit, Failure> {
+    let socket = place.socket()?;
+    let request = Request { request, identity: identity.to_owned() };
     let answer = ask(&socket, &request).map_err(|error| {
-        let help = "does amiwall run? Ask as the user that it runs as, or as root";
+        let kind = error.kind();
+        let help = if matches!(kind, ErrorKind::NotFound | ErrorKind::ConnectionRefused) {
+            "does amiwall run?"
+        } else if matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut) {
+            "it has not answered in time"
+        } else {
+            "only the user that amiwall runs as, and root, may ask"
+        };
         Failure::incomplete(format!("cannot ask amiwall at {}: {error}; {help}", socket.display()))
     })?;
     match answer {
-        Answer::Done { identity, outcome, sessions } => {
-            out(&told(&identity, &outcome, sessions));
-            Ok(Exit::Ok)
+        Answer::Done { identity, outcome, sessions } => out(&told(&identity, &outcome, sessions)),
+        Answer::Reloaded { policy } => out(&format!("the policy {policy} is in force")),
+        Answer::Status { locked, suspended } => out(&table(&locked, &suspended)),
+        Answer::Refused { message } if request.request == Verb::Reload => {
+            let message = format!("the old policy stays in force, the new one cannot be taken:\n{message}");
+            return Err(Failure::incomplete(message));
         }
-        Answer::Refused { message } => Err(Failure { exit: Exit::Usage, message }),
-        Answer::Failed { message } => Err(Failure::incomplete(message)),
+        Answer::Refused { message } | Answer::Failed { message } => return Err(Failure::incomplete(message)),
     }
+    Ok(Exit::Ok)
+}
+
+impl Place {
+    fn socket(&self) -> Result<PathBuf, Failure> {
+        if let Some(socket) = &self.socket {
+            return Ok(socket.clone());
+        }
+        let policy = self.policy.as_deref().unwrap_or_else(|| Path::new(""));
+        let checked = check(policy, Files::Skip).map_err(|problems| {
+            let help = "without the policy: --socket PATH, which is `admin.sock` in the audit directory by default";
+            let failure = Failure::of_policy(&problems);
+            Failure { message: format!("{}\n{help}", failure.message), ..failure }
+        })?;
+        Ok(checked.admin_socket)
+    }
+}
+
+/// Who cannot act now, one a line.
+fn table(locked: &[String], suspended: &[String]) -> String {
+    let rows = locked.iter().map(|name| (name, "locked")).chain(suspended.iter().map(|name| (name, "suspended")));
+    let width = locked.iter().chain(suspended).map(|name| name.chars().count()).max().unwrap_or_default();
+    let lines: Vec<String> = rows.map(|(name, state)| format!("{name:<width$}  {state}")).collect();
+    if lines.is_empty() { "nobody is locked or suspended".to_owned() } else { lines.join("\n") }
 }
 
 fn told(identity: &str, outcome: &str, sessions: u32) -> String {

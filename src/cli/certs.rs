@@ -1,9 +1,9 @@
 //! `amiwall certs`: an authority, a server certificate and a client certificate, to begin with.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::{Exit, Failure, out};
-use crate::tls::{IssueOptions, issue, revoke};
+use super::{Exit, Failure, out, say};
+use crate::tls::{IssueOptions, Issued, RevokedCertificate, TlsError, issue, issue_client, names_in, revoke};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -14,14 +14,17 @@ pub(super) struct Args {
     /// the loopback addresses are always in.
     #[arg(long = "name", value_name = "HOST")]
     names: Vec<String>,
-    /// The DNS name in the client certificate (`certificate: { san: … }` in the policy).
-    #[arg(long, value_name = "NAME", default_value = "client.example")]
-    client: String,
-    /// Renew: replace the server and the client certificate that are there. An authority that is there is kept.
+    /// The DNS name in the client certificate (`certificate: { san: … }` in the policy) [default: client.example]. Where an
+    /// authority is already, all that is done is to issue this one: `client-NAME.crt` and `client-NAME.key`.
+    #[arg(long, value_name = "NAME")]
+    client: Option<String>,
+    /// Renew: replace the server certificate that is there, and `client.crt`, each with the names that it has unless others
+    /// are given; with `--client` the one of that client instead. An authority that is there is kept.
     #[arg(long)]
     force: bool,
     /// Revoke the certificate in this file, which the authority in the folder has issued; may be given several times. All
-    /// that is done is to write `crl.pem`, with what was revoked before.
+    /// that is done is to write `crl.pem`, with what was revoked before. Of the folder only `ca.crt`, `ca.key` and `crl.pem`
+    /// are needed.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["names", "client", "force"])]
     revoke: Vec<PathBuf>,
     /// Write `crl.pem` without revoking more: a first list, or a new one before the old one expires.
@@ -30,42 +33,124 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
-    if args.crl || !args.revoke.is_empty() {
-        let path = revoke(&args.directory, &args.revoke).map_err(|error| Failure::incomplete(error.to_string()))?;
-        let path = path.display();
-        out(&format!(
-            "wrote {path}\nIn the policy: tls: {{ …, client_crl: {path} }}; then reload (SIGHUP): sessions with a revoked certificate end."
-        ));
-        return Ok(Exit::Ok);
+    let folder = args.directory.as_path();
+    let text = match &args.client {
+        _ if args.crl || !args.revoke.is_empty() => new_list(folder, &args.revoke)?,
+        Some(name) if folder.join("ca.crt").exists() => one_client(args, name)?,
+        _ => all(args)?,
+    };
+    out(&text);
+    Ok(Exit::Ok)
+}
+
+fn failure(error: &TlsError) -> Failure {
+    Failure::incomplete(error.to_string())
+}
+
+fn new_list(folder: &Path, files: &[PathBuf]) -> Result<String, Failure> {
+    let list = revoke(folder, files).map_err(|error| failure(&error))?;
+    let (path, count) = (list.path.display(), list.entries);
+    if list.is_first {
+        let warning = format!(
+            "warning: there was no {path}: this list begins empty, and nothing that was revoked before is in it. If there \
+             was a list, put it there (amiwall refuses an older one at a reload) and run this once more"
+        );
+        say(&mut std::io::stderr(), &warning);
     }
-    let mut options = IssueOptions { client_name: args.client.clone(), replace: args.force, ..IssueOptions::default() };
+    let mut text = format!("wrote {path}: {count} certificate{} revoked\n", if count == 1 { "" } else { "s" });
+    for RevokedCertificate { serial, subject, was_there } in &list.certificates {
+        let how = if *was_there { "was there before" } else { "added" };
+        text += &format!("  {how}: serial {serial}, {subject}\n");
+    }
+    let shown = in_policy(folder, "crl.pem");
+    Ok(text
+        + &format!(
+            "In the policy in {}: tls: {{ …, client_crl: {shown} }}; then reload (SIGHUP): sessions with a revoked certificate end.",
+            beside(folder)
+        ))
+}
+
+fn one_client(args: &Args, name: &str) -> Result<String, Failure> {
+    if !args.names.is_empty() {
+        let why = "with the authority that is there, --client issues the certificate of that client alone; --name is of the server's";
+        return Err(Failure { exit: Exit::Usage, message: why.to_owned() });
+    }
+    let issued = issue_client(&args.directory, name, args.force).map_err(|error| failure(&error))?;
+    Ok(wrote(&issued)
+        + &format!(
+            "\nGive both files to the client, and keep the certificate for a revocation. In the policy it can be\nan identity with certificate: {{ san: {name} }}."
+        ))
+}
+
+/// The authority, unless it is there, the server's certificate and the first client's.
+fn all(args: &Args) -> Result<String, Failure> {
+    let folder = args.directory.as_path();
+    let mut options = IssueOptions { replace: args.force, ..IssueOptions::default() };
+    let old = |name: &str| {
+        let path = Some(folder.join(name)).filter(|path| args.force && path.exists());
+        path.map(|path| names_in(&path)).transpose()
+    };
+    let client = old("client.crt").map_err(|error| failure(&error))?.and_then(|names| names.into_iter().next());
+    options.client_name = args.client.clone().or(client).unwrap_or(options.client_name);
+    let mut names = args.names.clone();
+    if names.is_empty() {
+        let known = old("server.crt").map_err(|error| {
+            Failure::incomplete(format!("{error}; it has the names of the server, so give them with --name"))
+        })?;
+        names = known.unwrap_or_else(|| host_name().into_iter().collect());
+    }
     // The first name is the certificate's own; those that the operator gave come first.
-    let mut names = if args.names.is_empty() { host_name().into_iter().collect() } else { args.names.clone() };
     for name in options.server_names {
         if !names.contains(&name) {
             names.push(name);
         }
     }
     options.server_names = names;
-    let issued = issue(&args.directory, &options).map_err(|error| Failure::incomplete(error.to_string()))?;
-    for file in &issued.files {
-        out(&format!("wrote {}", file.display()));
-    }
+    let issued = issue(folder, &options).map_err(|error| failure(&error))?;
+    let mut text = wrote(&issued);
     if issued.authority_kept {
-        out("kept the authority that was there (ca.crt, ca.key)");
+        text += "kept the authority that was there (ca.crt, ca.key)\n";
     }
-    let folder = args.directory.display();
-    let names = options.server_names.join(", ");
-    out(&format!(
-        "\nThe server certificate is for {names}. Next:\n\
-         - in the policy: tls: {{ certificate: {folder}/server.crt, key: {folder}/server.key, client_ca: {folder}/ca.crt }}\n  \
+    let has_client = issued.files.iter().any(|file| file.ends_with("client.crt"));
+    let paths = ["server.crt", "server.key", "ca.crt"].map(|name| in_policy(folder, name));
+    let [certificate, key, authority] = paths;
+    text += &format!(
+        "\nThe server certificate is for {}. Next:\n\
+         - in the policy in {}: tls: {{ certificate: {certificate}, key: {key}, client_ca: {authority} }}\n  \
            (a path there begins at the policy file's folder);\n\
-         - give clients {folder}/ca.crt to verify amiwall by; the one that has client.crt and client.key can be\n  \
-           an identity with certificate: {{ san: {} }};\n\
-         - keep {folder}/ca.key elsewhere: who has it can be any client.",
-        options.client_name
-    ));
-    Ok(Exit::Ok)
+         - give clients {folder}/ca.crt to verify amiwall by;",
+        options.server_names.join(", "),
+        beside(folder),
+        folder = folder.display(),
+    );
+    if has_client {
+        text += &format!(
+            " the one that has client.crt and client.key can be\n  an identity with certificate: {{ san: {} }};",
+            options.client_name
+        );
+    }
+    text += &format!(
+        "\n- keep {0}/ca.key on another machine, with ca.crt: who has it can be any client. One more client\n  \
+           (--client NAME), and what is revoked (--revoke), are made there.",
+        folder.display()
+    );
+    Ok(text)
+}
+
+fn wrote(issued: &Issued) -> String {
+    issued.files.iter().map(|file| format!("wrote {}\n", file.display())).collect()
+}
+
+/// The path of a file as a policy has it that lies beside the folder.
+fn in_policy(folder: &Path, name: &str) -> String {
+    let folder = folder.file_name().map_or_else(|| folder.to_owned(), PathBuf::from);
+    folder.join(name).display().to_string()
+}
+
+/// The folder that the folder is in.
+fn beside(folder: &Path) -> String {
+    let parent = folder.file_name().and_then(|_| folder.parent()).filter(|parent| !parent.as_os_str().is_empty());
+    parent.map_or_else(|| "this folder".to_owned(), |parent| parent.display().to_string())
 }
 
 /// This host's name, if a certificate can have it.

@@ -63,9 +63,9 @@ fn create(args: &Args) -> Result<String, Failure> {
     let hash = hash.map_err(|error| Failure::incomplete(error.to_string()))?;
     certificates(&place, &answers)?;
     let snippet = files::manager_conf(&answers, &upstream_secret);
-    place.write(&place.secret, &format!("{upstream_secret}\n"), files::Mode::Private)?;
-    place.write(&place.snippet, &snippet, files::Mode::Private)?;
-    place.write(&place.policy, &files::policy(&answers, &hash), files::Mode::Public)?;
+    place.write(&place.secret, &format!("{upstream_secret}\n"))?;
+    place.write(&place.snippet, &snippet)?;
+    place.write(&place.policy, &files::policy(&answers, &hash))?;
     check(&place.policy)?;
     Ok(next_steps(&place, &answers, &client_secret))
 }
@@ -197,7 +197,7 @@ fn next_steps(place: &files::Place, answers: &Answers, client_secret: &str) -> S
          Action: Login\nUsername: {client}\nSecret: {client_secret}\n\n\n   \
          `Action: Ping` and an empty line are answered; `Action: CoreSettings` is refused.\n\n\
          5. Give your clients {authority}, point them to port {port} with TLS, and delete their old accounts from\n   \
-         manager.conf: an account of their own is a way past amiwall. Move {key} off this machine.\n\n\
+         manager.conf: an account of their own is a way past amiwall. Move {key} off this machine, with a copy\n   of {authority}: clients' certificates are made and revoked where both are (amiwall certs --help).\n\n\
          6. Keep {audit_key} where nobody on this machine can change it. With it the audit log can be proved whole:\n\n       \
          amiwall audit verify {log} --key {audit_key}",
         certs = quoted(&place.certs),

@@ -107,6 +107,10 @@ enum Command {
     Lock(admin::Args),
     /// Let an identity in again that was locked.
     Unlock(admin::Args),
+    /// Say which identities are locked or suspended now.
+    Status(admin::Place),
+    /// Have the running amiwall read its policy again, and say what came of it.
+    Reload(admin::Place),
     /// Print the argon2id line of a secret, read from a prompt or standard input.
     HashSecret(hash_secret::Args),
     /// Make a policy with the rights of the accounts in a manager.conf, and list what it cannot say.
@@ -134,6 +138,8 @@ pub fn run() -> Exit {
         Command::Resume(args) => admin::run(Verb::Resume, &args),
         Command::Lock(args) => admin::run(Verb::Lock, &args),
         Command::Unlock(args) => admin::run(Verb::Unlock, &args),
+        Command::Status(place) => admin::tell_itself(Verb::Status, &place),
+        Command::Reload(place) => admin::tell_itself(Verb::Reload, &place),
         Command::HashSecret(args) => hash_secret::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Certs(args) => certs::run(&args),

@@ -2,7 +2,7 @@
 
 use super::fields::{Fields, Problems};
 use super::node::Node;
-use super::{Context, Files, audit_private as private, audit_syslog, secrets, values};
+use super::{Context, Files, audit_private as private, audit_syslog, permissions, values};
 use crate::audit::{AuditConfig, Durability, KeepSpace, OnFailure, Packets, SigningKey};
 
 /// The keys of the section.
@@ -75,7 +75,7 @@ fn files(fields: &Fields<'_>, context: &Context<'_>, config: &mut AuditConfig, p
         let file = context.file(&path.text);
         if context.files == Files::Open {
             problems.take(path.at, SigningKey::load(&file));
-            secrets::check_mode(&file, path.at, problems);
+            permissions::check_secret(&file, path.at, problems);
         }
         config.signing_key = Some(file);
     }

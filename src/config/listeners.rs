@@ -1,10 +1,11 @@
 //! `listeners:`: where clients connect, how, from where, and to which Asterisk.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 
 use super::fields::{Fields, Problems};
 use super::node::{Node, Value};
-use super::{Context, Files, ListenerSummary, networks, secrets, values};
+use super::{Context, Files, ListenerSummary, networks, permissions, secrets, values};
 use crate::listener::{ListenerConfig, Transport};
 use crate::networks::NetworkAcl;
 use crate::policy::spec::{Position, Spanned};
@@ -233,7 +234,17 @@ fn tls_config(
         return Some((speaks, None));
     }
     let at = fields.take("key").map_or(node.at, |node| node.at);
-    secrets::check_mode(&key, at, problems);
+    permissions::check_secret(&key, at, problems);
+    let trusted = [
+        ("certificate", Some(certificate.as_path())),
+        ("client_ca", files.client_ca),
+        ("client_crl", files.client_crl),
+    ];
+    for (name, path) in trusted {
+        if let (Some(path), Some(node)) = (path, fields.take(name)) {
+            permissions::check_trusted(path, node.at, problems);
+        }
+    }
     match tls::server_tls(&files) {
         Ok(tls) => {
             let at = fields.take("client_crl").map_or(node.at, |node| node.at);
@@ -244,20 +255,31 @@ fn tls_config(
             Some((speaks, Some(Transport::Tls(tls))))
         }
         Err(error) => {
-            let named = if error.path() == Some(key.as_path()) {
-                "key"
-            } else if error.path().is_some() && error.path() == files.client_ca {
-                "client_ca"
-            } else if error.path().is_some() && error.path() == files.client_crl {
-                "client_crl"
-            } else {
-                "certificate"
-            };
-            let at = fields.take(named).map_or(node.at, |node| node.at);
-            let message = error.to_string();
-            let help = secrets::help_for_file(&message);
-            problems.error(at, message, help);
+            tls_problem(&error, &files, (node, &fields), problems);
             None
         }
     }
+}
+
+/// At the file that it is about.
+fn tls_problem(
+    error: &tls::TlsError,
+    files: &ServerTlsFiles<'_>,
+    (node, fields): (&Node, &Fields<'_>),
+    problems: &mut Problems,
+) {
+    let is = |path: Option<&Path>| path.is_some() && error.path() == path;
+    let named = if is(Some(files.key)) {
+        "key"
+    } else if is(files.client_ca) {
+        "client_ca"
+    } else if is(files.client_crl) {
+        "client_crl"
+    } else {
+        "certificate"
+    };
+    let at = fields.take(named).map_or(node.at, |node| node.at);
+    let message = error.to_string();
+    let help = secrets::help_for_file(&message);
+    problems.error(at, message, help);
 }

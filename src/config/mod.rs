@@ -18,9 +18,11 @@ mod listeners;
 mod networks;
 mod node;
 mod outline;
+mod permissions;
 mod roles;
 mod secrets;
 mod source;
+mod trust;
 mod upstreams;
 mod values;
 
@@ -31,12 +33,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::admission::ConnectionLimits;
-use crate::audit::AuditConfig;
+use crate::audit::{AuditConfig, PolicyFacts, PolicyFile};
 use crate::identity::{FailedLogins, Identities, Identity};
 use crate::listener::ListenerConfig;
 use crate::networks::{Network, NetworkAcl};
 use crate::policy::Policy;
-use crate::policy::spec::{ActionSpec, ClientSpec, LimitSpec, PolicySpec, Position, RoleSpec};
+use crate::policy::spec::{ActionSpec, ClientSpec, LimitSpec, PolicySpec, RoleSpec};
 use crate::upstream::UpstreamConfig;
 
 pub use cases::{Direction, Expect, TestCase, test_cases};
@@ -46,6 +48,7 @@ use hidden::Hidden;
 use node::{Node, Value};
 pub use outline::Outline;
 use source::Source;
+pub use trust::{fewer_entries, file_changes, older_list};
 
 /// Everything a policy file says.
 #[derive(Debug)]
@@ -58,6 +61,8 @@ pub struct Config {
     pub outline: Outline,
     /// The file, and the files that it names to be read.
     pub reads: BTreeSet<PathBuf>,
+    /// The files that it names: what they are, for the policy's record.
+    pub files: Vec<PolicyFile>,
     /// Where to listen.
     pub listeners: Vec<ListenerConfig>,
     /// Which Asterisks there are.
@@ -152,12 +157,14 @@ impl Config {
     /// Everything that is wrong with it.
     pub fn load(path: &Path) -> Result<Self, Diagnostics> {
         let Read { digest, outline, sections, policy, warnings, .. } = read(path, Files::Open)?;
+        let listeners: Vec<_> = sections.listeners.into_iter().filter_map(|listener| listener.config).collect();
         Ok(Self {
             path: path.to_owned(),
             digest,
             outline,
+            files: trust::files(folder_of(path), &listeners, &sections.reads),
             reads: sections.reads.into_iter().chain([path.to_owned()]).collect(),
-            listeners: sections.listeners.into_iter().filter_map(|listener| listener.config).collect(),
+            listeners,
             upstreams: sections.upstreams,
             admin_socket: admin::socket(sections.admin_socket, &sections.audit),
             audit: sections.audit,
@@ -168,6 +175,18 @@ impl Config {
             warnings,
         })
     }
+
+    /// What the record of it says.
+    #[must_use]
+    pub fn facts(&self) -> PolicyFacts<'_> {
+        let identities = self.identities.iter().count();
+        PolicyFacts { digest: &self.digest, file: &self.path, identities, files: &self.files }
+    }
+}
+
+/// Paths in a policy are relative to it.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or_else(|| Path::new("."))
 }
 
 /// Reads and validates a policy file to tell about it.
@@ -251,7 +270,7 @@ fn read(path: &Path, files: Files) -> Result<Read, Diagnostics> {
     let mut problems = Problems::default();
     let (node, hidden) = node::parse(&text, &mut problems);
     let Some(node) = node else { return Err(problems.into_diagnostics(path, &text, &hidden).0) };
-    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    let folder = folder_of(path);
     let sections = read_sections(&node, (folder, files), &mut problems);
     let spec = PolicySpec {
         roles: sections.roles.clone(),
@@ -273,7 +292,7 @@ fn read(path: &Path, files: Files) -> Result<Read, Diagnostics> {
     if problems.errors.is_empty() {
         dangers::look(&sections, &mut problems);
     }
-    check_permissions(path, &mut problems);
+    permissions::check_policy(path, &sections.reads, &mut problems);
     let (errors, warnings) = problems.into_diagnostics(path, &text, &hidden);
     let Sections { listeners, upstreams, audit, admin_socket, limits, roles, identities, clients, actions, reads } =
         sections;
@@ -359,16 +378,6 @@ fn check_version(fields: &Fields<'_>, problems: &mut Problems) {
     if let Some(text) = node.text(problems).filter(|text| text.text != "1") {
         let help = Some("version: 1".to_owned());
         problems.error(text.at, format!("version `{}` is not one that this amiwall reads", text.text), help);
-    }
-}
-
-/// A policy that others may write is not the operator's own.
-fn check_permissions(path: &Path, problems: &mut Problems) {
-    use std::os::unix::fs::PermissionsExt as _;
-    let mode = std::fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode());
-    if mode & 0o022 != 0 {
-        let help = format!("chmod go-w {}", path.display());
-        problems.warn(Position::default(), "the policy file can be changed by other users", Some(help));
     }
 }
 

@@ -1,11 +1,9 @@
 //! Secrets: `{ file: … }`, `{ env: NAME }`, an argon2id line, or a text. What a secret is never stands in a problem.
 
-use std::path::Path;
-
 use super::fields::Problems;
 use super::hidden::HASH_PREFIX;
 use super::node::{Node, Value};
-use super::{Context, Files, source};
+use super::{Context, Files, permissions, source};
 use crate::identity::StoredSecret;
 use crate::policy::spec::{Position, Spanned};
 use crate::secret::Secret;
@@ -96,7 +94,7 @@ pub(super) fn reference(node: &Node, context: &Context<'_>, problems: &mut Probl
     }
     let bytes = if kind.text == "file" {
         let path = context.file(&place.text);
-        check_mode(&path, place.at, problems);
+        permissions::check_secret(&path, place.at, problems);
         let read = source::read_file(&path, FILE_LEN_MAX).map_err(|why| format!("{} {why}", path.display()));
         match read {
             Ok(bytes) => bytes,
@@ -143,14 +141,4 @@ fn sendable(secret: Secret, at: Position, problems: &mut Problems) -> Option<Sec
     };
     problems.error(at, why, None);
     None
-}
-
-/// A file with a secret that others can read is worth a warning.
-pub(super) fn check_mode(path: &Path, at: Position, problems: &mut Problems) {
-    use std::os::unix::fs::PermissionsExt as _;
-    let mode = std::fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode());
-    if mode & 0o077 != 0 {
-        let help = Some(format!("chmod 600 {}", path.display()));
-        problems.warn(at, format!("{} can be read by other users", path.display()), help);
-    }
 }

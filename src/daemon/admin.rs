@@ -1,4 +1,5 @@
-//! The admin socket: an administrator of this machine tells the running amiwall something about an identity.
+//! The admin socket: an administrator of this machine tells the running amiwall something about an identity, has it reload
+//! its policy, or asks who is locked.
 //!
 //! One request and one answer, each one line of JSON, then the connection is closed. Who may ask is who runs amiwall, and
 //! root: the mode of the socket says so, and the kernel, which names the peer. Requests are done one after the other, each
@@ -15,6 +16,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::DaemonError;
@@ -26,10 +29,14 @@ use crate::session::Shared;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How long an administrator waits for an answer: its record may wait for the disk.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// No request is longer, and no answer.
+/// No request is longer.
 const LINE_MAX: u64 = 4096;
+/// No answer is longer: what is wrong with a policy, or the names of those who are locked.
+const ANSWER_MAX: u64 = 1 << 20;
 /// What is waited for when no connection can be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+/// Peers at once.
+const CONNECTIONS_MAX: usize = 64;
 
 /// What is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +48,10 @@ pub enum Verb {
     Unlock,
     /// A suspension by a `trip` ends.
     Resume,
+    /// The policy file is read again, as on SIGHUP.
+    Reload,
+    /// Who is locked or suspended.
+    Status,
 }
 
 /// One request.
@@ -49,7 +60,8 @@ pub enum Verb {
 pub struct Request {
     /// What is asked for.
     pub request: Verb,
-    /// Of whom.
+    /// Of whom, where it is about somebody.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub identity: String,
 }
 
@@ -66,6 +78,18 @@ pub enum Answer {
         /// How many sessions the identity had.
         sessions: u32,
     },
+    /// The policy in that file is in force now.
+    Reloaded {
+        /// The file.
+        policy: String,
+    },
+    /// Who cannot act now.
+    Status {
+        /// Identities that an administrator has locked, in lower case.
+        locked: Vec<String>,
+        /// Identities that a `trip` has suspended.
+        suspended: Vec<String>,
+    },
     /// What was asked for cannot be done.
     Refused {
         /// Why.
@@ -77,6 +101,9 @@ pub enum Answer {
         message: String,
     },
 }
+
+/// Where the answer to a reload goes: the policy file that is in force, or why it is not.
+pub(super) type ReloadAnswer = oneshot::Sender<Result<String, String>>;
 
 /// A socket that is removed when nobody listens to it any more.
 #[derive(Debug)]
@@ -106,11 +133,21 @@ impl AdminSocket {
         bind().map_err(|source| DaemonError::Admin { path: path.to_owned(), source })
     }
 
-    /// Serves one after the other.
-    pub(super) async fn serve(self, shared: Arc<Shared>) {
+    /// Serves until it is dropped.
+    pub(super) async fn serve(self, shared: Arc<Shared>, reloads: mpsc::Sender<ReloadAnswer>) {
+        let (places, turn) = (Arc::new(Semaphore::new(CONNECTIONS_MAX)), Arc::new(Mutex::new(())));
+        let mut connections = JoinSet::new();
         loop {
+            while connections.try_join_next().is_some() {}
+            let Ok(place) = places.clone().acquire_owned().await else { return };
             match self.listener.accept().await {
-                Ok((stream, _)) => serve_one(stream, &shared).await,
+                Ok((stream, _)) => {
+                    let (shared, reloads, turn) = (shared.clone(), reloads.clone(), turn.clone());
+                    connections.spawn(async move {
+                        serve_one(stream, &shared, &reloads, &turn).await;
+                        drop(place);
+                    });
+                }
                 Err(error) => {
                     tracing::warn!(%error, "the admin socket cannot accept");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -120,7 +157,8 @@ impl AdminSocket {
     }
 }
 
-async fn serve_one(mut stream: UnixStream, shared: &Shared) {
+/// Who says nothing holds up nobody; what is asked is done one after the other.
+async fn serve_one(mut stream: UnixStream, shared: &Shared, reloads: &mpsc::Sender<ReloadAnswer>, turn: &Mutex<()>) {
     let Ok(uid) = stream.peer_cred().map(|peer| peer.uid()) else { return };
     let answer = if uid != 0 && uid != rustix::process::geteuid().as_raw() {
         tracing::warn!(uid, "a request of another user at the admin socket is refused");
@@ -131,7 +169,13 @@ async fn serve_one(mut stream: UnixStream, shared: &Shared) {
         if !matches!(timeout(PATIENCE, reader.read_until(b'\n', &mut line)).await, Ok(Ok(1..))) {
             return;
         }
+        let _turn = turn.lock().await;
         match serde_json::from_slice(&line) {
+            Ok(Request { request: Verb::Reload, .. }) => reload(uid, reloads).await,
+            Ok(Request { request: Verb::Status, .. }) => status(shared),
+            Ok(Request { identity, .. }) if identity.is_empty() => {
+                Answer::Refused { message: "this is no request: it names no `identity`".to_owned() }
+            }
             Ok(request) => perform(&request, uid, shared).await,
             Err(error) => Answer::Refused { message: format!("this is no request: {error}") },
         }
@@ -140,6 +184,28 @@ async fn serve_one(mut stream: UnixStream, shared: &Shared) {
     line.push(b'\n');
     let sent = timeout(PATIENCE, stream.write_all(&line)).await;
     drop(sent);
+}
+
+/// Has the process reload its policy, as SIGHUP does, and waits for what comes of it.
+async fn reload(uid: u32, reloads: &mpsc::Sender<ReloadAnswer>) -> Answer {
+    tracing::info!(uid, "a reload is asked for at the admin socket");
+    let (sender, answer) = oneshot::channel();
+    let outcome = if reloads.send(sender).await.is_ok() { answer.await.ok() } else { None };
+    match outcome {
+        Some(Ok(policy)) => Answer::Reloaded { policy },
+        Some(Err(message)) => Answer::Refused { message },
+        None => Answer::Failed { message: "amiwall is about to end, and reloads no more".to_owned() },
+    }
+}
+
+/// Who cannot act now.
+fn status(shared: &Shared) -> Answer {
+    let snapshot = shared.snapshot.borrow();
+    let names = snapshot.identities.iter().map(|identity| identity.name.clone());
+    let mut suspended: Vec<_> =
+        names.filter(|name| shared.buckets.is_suspended(&ClientName::for_explain(name))).collect();
+    suspended.sort();
+    Answer::Status { locked: shared.memory.locks().names(), suspended }
 }
 
 /// Does what is asked for. What gives an identity more is on record first; a lock is put on in any case.
@@ -160,6 +226,7 @@ async fn perform(request: &Request, uid: u32, shared: &Shared) -> Answer {
         Verb::Lock => ("lock", if locks.has(&identity) { "locked-before" } else { "locked" }),
         Verb::Unlock => ("unlock", if locks.has(&identity) { "unlocked" } else { "not-locked" }),
         Verb::Resume => ("resume", if shared.buckets.is_suspended(&client) { "resumed" } else { "not-suspended" }),
+        Verb::Reload | Verb::Status => return Answer::Refused { message: "this is about no identity".to_owned() },
     };
     let sessions = shared.memory.sessions_of(&identity);
     let recorded = shared.audit.commit(Draft::admin(&identity, name, outcome, uid)).await;
@@ -167,7 +234,7 @@ async fn perform(request: &Request, uid: u32, shared: &Shared) -> Answer {
         Verb::Lock => _ = locks.set(&identity, true),
         Verb::Unlock if recorded.is_ok() => _ = locks.set(&identity, false),
         Verb::Resume if recorded.is_ok() => _ = shared.buckets.resume(&client),
-        Verb::Unlock | Verb::Resume => {}
+        Verb::Unlock | Verb::Resume | Verb::Reload | Verb::Status => {}
     }
     match recorded {
         Ok(_) => {
@@ -196,8 +263,39 @@ pub fn ask(socket: &Path, request: &Request) -> io::Result<Answer> {
     stream.set_write_timeout(Some(ANSWER_TIMEOUT))?;
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
-    stream.write_all(&line)?;
+    let sent = stream.write_all(&line);
     let mut answer = Vec::new();
-    BufReader::new(stream.take(LINE_MAX)).read_until(b'\n', &mut answer)?;
+    let read = BufReader::new(stream.take(ANSWER_MAX)).read_until(b'\n', &mut answer);
+    // Who may not ask is told so before he has written anything.
+    if answer.is_empty() {
+        sent?;
+        read?;
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
     Ok(serde_json::from_slice(&answer)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_not_ask_is_told_so_and_not_of_a_broken_pipe() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = folder.path().join("admin.sock");
+        let listener = std::os::unix::net::UnixListener::bind(&socket).expect("it listens");
+        let refused = Answer::Refused { message: "only some may ask".to_owned() };
+        let line = serde_json::to_vec(&refused).expect("an answer");
+        let server = std::thread::spawn(move || {
+            for _ in 0..50 {
+                let (mut stream, _) = listener.accept().expect("it connects");
+                stream.write_all(&line).and_then(|()| stream.write_all(b"\n")).expect("it is written");
+            }
+        });
+        let request = Request { request: Verb::Lock, identity: "alice".repeat(500) };
+        for _ in 0..50 {
+            assert_eq!(ask(&socket, &request).expect("an answer"), refused);
+        }
+        server.join().expect("no panic");
+    }
 }

@@ -13,15 +13,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admission::{Admission, HashSlots, Occupancy};
-use crate::audit::{Audit, Draft, StartOptions, best_effort};
-use crate::config::{Config, Outline};
+use crate::audit::{Audit, Draft, PolicyFile, StartOptions, best_effort};
+use crate::config::{Config, Outline, fewer_entries, file_changes, older_list};
 use crate::identity::LoginMemory;
 use crate::listener::{Listener, ListenerConfig, Transport};
 use crate::policy::Buckets;
@@ -29,7 +29,7 @@ use crate::sandbox::Sandbox;
 use crate::session::{Entrance, Shared, Snapshot};
 use crate::upstream::{ActionIds, Connector, UpstreamConfig, track};
 
-use admin::AdminSocket;
+use admin::{AdminSocket, ReloadAnswer};
 pub use admin::{Answer, Request, Verb, ask};
 pub use signals::run;
 
@@ -66,6 +66,11 @@ pub enum DaemonError {
     /// A reload changes what only a start can change.
     #[error("`{0}` cannot change while amiwall runs: it needs a restart; the old policy stays in force")]
     NeedsRestart(&'static str),
+    /// A reload would take revocations back.
+    #[error(
+        "{0}: what was revoked since would be let in again; the old policy stays in force. Put the newest list there and reload, or restart amiwall to take this one"
+    )]
+    OlderList(String),
     /// A reload needs what the sandbox keeps out of reach.
     #[error(
         "{0} is out of reach of the sandbox, which was made for the policy at start: it needs a restart; the old policy stays in force"
@@ -100,10 +105,14 @@ pub struct Daemon {
     admin_socket: std::path::PathBuf,
     /// Who serves it.
     admin: Option<JoinHandle<()>>,
+    /// Who asks there for a reload; with a sender, so that it is never closed.
+    reloads: (mpsc::Sender<ReloadAnswer>, Option<mpsc::Receiver<ReloadAnswer>>),
     /// What holds this process, if something does.
     sandbox: Option<Sandbox>,
     /// What the policy in force has.
     outline: Outline,
+    /// The files that it names, as they were when it was read.
+    files: Vec<PolicyFile>,
 }
 
 fn snapshot_of(config: &Config, generation: u64) -> Arc<Snapshot> {
@@ -146,7 +155,7 @@ impl Daemon {
         // The log has one writer, so this socket has one owner.
         let socket = AdminSocket::bind(&config.admin_socket)?;
         let mut daemon = Self::start_with(config, audit, restored).await?;
-        daemon.admin = Some(daemon.run(socket.serve(daemon.shared.clone())));
+        daemon.admin = Some(daemon.run(socket.serve(daemon.shared.clone(), daemon.reloads.0.clone())));
         Ok(daemon)
     }
 
@@ -156,10 +165,7 @@ impl Daemon {
         (buckets, memory): (Arc<Buckets>, Arc<LoginMemory>),
     ) -> Result<Self, DaemonError> {
         let unavailable = |error: crate::audit::AuditUnavailable| DaemonError::Audit(error.to_string());
-        audit
-            .commit(Draft::policy(&config.digest, &config.path, config.identities.iter().count(), "start", &[]))
-            .await
-            .map_err(unavailable)?;
+        audit.commit(Draft::policy(config.facts(), "start", &[])).await.map_err(unavailable)?;
         let (snapshot, receiver) = watch::channel(snapshot_of(config, 0));
         let hash_slots = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let shared = Arc::new(Shared {
@@ -171,9 +177,11 @@ impl Daemon {
             hash_slots: HashSlots::new(hash_slots),
             shutdown: CancellationToken::new(),
         });
+        let reloads = mpsc::channel(1);
         let mut daemon = Self {
             shared,
             snapshot,
+            reloads: (reloads.0, Some(reloads.1)),
             admission: Admission::new(config.limits),
             connectors: BTreeMap::new(),
             listeners: BTreeMap::new(),
@@ -184,6 +192,7 @@ impl Daemon {
             admin: None,
             sandbox: None,
             outline: config.outline.clone(),
+            files: config.files.clone(),
         };
         daemon.add_connectors(&config.upstreams);
         let bound = daemon.bind_new(config).await?;
@@ -192,6 +201,7 @@ impl Daemon {
         quotas::keep(&shared.audit, shared.buckets.clone(), shared.memory.clone()).await;
         // Until the writer ends, and not only until the process is told to: sessions finish first.
         tokio::spawn(daemon.shared.audit.keep());
+        daemon.run(daemon.admission.clone().tell_of_crowds());
         daemon.start_listeners(bound);
         Ok(daemon)
     }
@@ -227,13 +237,20 @@ impl Daemon {
         if let Some(what) = self.sandbox.as_ref().and_then(|sandbox| sandbox.out_of_reach(config)) {
             return Err(DaemonError::OutOfReach(what));
         }
+        if let Some(what) = older_list(&self.files, &config.files) {
+            return Err(DaemonError::OlderList(what));
+        }
         self.add_connectors(&config.upstreams);
         let bound = self.bind_new(config).await?;
-        let identities = config.identities.iter().count();
-        let changes = self.outline.changes_to(&config.outline);
-        let record = Draft::policy(&config.digest, &config.path, identities, "reload", &changes);
+        for fewer in fewer_entries(&self.files, &config.files) {
+            tracing::warn!("{fewer}");
+        }
+        let mut changes = self.outline.changes_to(&config.outline);
+        changes.extend(file_changes(&self.files, &config.files));
+        let record = Draft::policy(config.facts(), "reload", &changes);
         self.shared.audit.commit(record).await.map_err(|error| DaemonError::Audit(error.to_string()))?;
         self.outline = config.outline.clone();
+        self.files.clone_from(&config.files);
         self.admission.set_limits(config.limits);
         self.shared.memory.set_failed_logins(config.failed_logins);
         self.shared.memory.forget_changed(&config.identities);
@@ -251,6 +268,11 @@ impl Daemon {
         self.change_listeners(config);
         self.start_listeners(bound);
         Ok(())
+    }
+
+    /// Who asks at the admin socket for a reload. To be asked for once: without it nobody there can reload.
+    fn reload_requests(&mut self) -> mpsc::Receiver<ReloadAnswer> {
+        self.reloads.1.take().unwrap_or_else(|| mpsc::channel(1).1)
     }
 
     /// Records that a new policy was not taken, and why.

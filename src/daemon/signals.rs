@@ -1,4 +1,4 @@
-//! The life of the process between its signals: SIGHUP reloads, SIGTERM and SIGINT drain and end.
+//! The life of the process between its signals: SIGHUP reloads, as `amiwall reload` does; SIGTERM and SIGINT drain and end.
 
 use std::path::Path;
 
@@ -26,11 +26,17 @@ pub async fn run(config: Config, options: StartOptions, sandbox: Option<Sandbox>
     notify::tell("READY=1");
     let path = config.path.clone();
     drop(config);
+    let mut asked = daemon.reload_requests();
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hangup.recv() => reload(&mut daemon, &path, is_held).await,
+            _ = hangup.recv() => drop(reload(&mut daemon, &path, is_held).await),
+            Some(answer) = asked.recv() => {
+                let outcome = reload(&mut daemon, &path, is_held).await;
+                // Who asked may be gone.
+                drop(answer.send(outcome.map(|()| path.display().to_string())));
+            }
         }
     }
     notify::tell("STOPPING=1");
@@ -41,15 +47,20 @@ pub async fn run(config: Config, options: StartOptions, sandbox: Option<Sandbox>
 }
 
 /// A policy that cannot be taken changes nothing, and is on record.
-async fn reload(daemon: &mut Daemon, path: &Path, is_held: bool) {
+async fn reload(daemon: &mut Daemon, path: &Path, is_held: bool) -> Result<(), String> {
     notify::tell("RELOADING=1");
     let read = path.to_owned();
     let outcome = match tokio::task::spawn_blocking(move || Config::load(&read)).await {
         Err(error) => Err(error.to_string()),
         Ok(Err(diagnostics)) => Err(with_hint(diagnostics.to_string(), is_held)),
-        Ok(Ok(config)) => daemon.reload(&config).await.map_err(|error| error.to_string()),
+        Ok(Ok(config)) => {
+            if !config.warnings.is_empty() {
+                tracing::warn!("the policy {} can be read, with warnings:\n{}", path.display(), config.warnings);
+            }
+            daemon.reload(&config).await.map_err(|error| error.to_string())
+        }
     };
-    match outcome {
+    match &outcome {
         Ok(()) => tracing::info!("the policy {} is in force", path.display()),
         Err(why) => {
             tracing::error!("the old policy stays in force, the new one cannot be taken:\n{why}");
@@ -58,12 +69,17 @@ async fn reload(daemon: &mut Daemon, path: &Path, is_held: bool) {
         }
     }
     notify::tell("READY=1");
+    outcome
 }
 
-/// The kernel says the same of a file's mode and of the sandbox.
-fn with_hint(mut why: String, is_held: bool) -> String {
-    if is_held && why.contains("Permission denied") {
-        why.push_str("\nthe sandbox lets amiwall read in those folders only that the policy named at start: another one needs a restart");
+/// The kernel says the same of a file's mode and of the sandbox. The first line goes on record.
+fn with_hint(why: String, is_held: bool) -> String {
+    if !is_held || !why.contains("Permission denied") {
+        return why;
     }
-    why
+    let first = why.lines().next().unwrap_or_default().trim_start_matches("error: ");
+    format!(
+        "the sandbox lets amiwall read in those folders only that the policy named at start, another one needs a restart; \
+         in a folder of those it is the mode of the file: {first}\n{why}"
+    )
 }

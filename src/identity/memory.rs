@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use aws_lc_rs::hmac;
 
-use super::{ClientName, Identities, Identity, Locks, Now, StoredSecret};
+use super::{ClientName, Identities, Identity, Locks, NOBODY, Now, StoredSecret};
 use crate::networks::host_network;
 
 /// Addresses whose failures are counted; beyond it the oldest are forgotten.
@@ -133,12 +133,22 @@ impl LoginMemory {
         self.keyed_hash(&[identity.name.as_bytes(), stored.bytes(), secret])
     }
 
-    /// Which secret of the identity this one was found to be.
-    pub(super) fn remembers(&self, identity: &Identity, secret: &[u8]) -> Option<usize> {
-        identity.secrets.iter().position(|stored| {
-            let token = self.token(identity, stored, secret);
-            lock(&self.remembered).get(&self.slot(identity, stored)).is_some_and(|known| known.token == token)
-        })
+    /// Which secret of the identity this one was found to be. As much is looked up for every name: `count` secrets.
+    pub(super) fn remembers(&self, identity: Option<&Identity>, secret: &[u8], count: usize) -> Option<usize> {
+        let mut which = None;
+        let secrets = identity.map_or(&[][..], |identity| &identity.secrets);
+        for index in 0..count {
+            let (name, stored) = match (identity, secrets.get(index)) {
+                (Some(identity), Some(stored)) => (identity.name.as_bytes(), stored.bytes()),
+                // Never found: nobody was ever right.
+                _ => (NOBODY.as_bytes(), &b""[..]),
+            };
+            let (slot, token) = (self.keyed_hash(&[name, stored]), self.keyed_hash(&[name, stored, secret]));
+            if lock(&self.remembered).get(&slot).is_some_and(|known| known.token == token) {
+                which = Some(index);
+            }
+        }
+        which
     }
 
     /// Whether that secret of the identity was right before from this address.
@@ -182,17 +192,19 @@ impl LoginMemory {
     }
 
     /// Whether the address, or the identity from that address, is locked out.
-    pub(super) fn is_locked(&self, peer: IpAddr, identity: Option<&str>, now: Now) -> bool {
+    pub(super) fn is_locked(&self, peer: IpAddr, identity: &str, now: Now) -> bool {
         let failures = lock(&self.failures);
-        keys(peer, identity).any(|key| {
-            let locked = failures.get(&key).and_then(|failures| failures.locked_until);
+        let is_locked = |key: &FailureKey| {
+            let locked = failures.get(key).and_then(|failures| failures.locked_until);
             locked.is_some_and(|until| now.monotonic < until)
-        })
+        };
+        let [address, identity] = keys(peer, identity).map(|key| is_locked(&key));
+        address || identity
     }
 
     /// Counts a failure. What is tried during a lock-out is not counted, or one client that keeps trying would keep its
     /// neighbours out for ever.
-    pub(super) fn failed(&self, peer: IpAddr, identity: Option<&str>, now: Now) {
+    pub(super) fn failed(&self, peer: IpAddr, identity: &str, now: Now) {
         let settings = *lock(&self.settings);
         let mut failures = lock(&self.failures);
         if failures.len() >= FAILURES_MAX {
@@ -243,10 +255,9 @@ fn make_room(failures: &mut HashMap<FailureKey, Failures>, settings: &FailedLogi
     }
 }
 
-fn keys(peer: IpAddr, identity: Option<&str>) -> impl Iterator<Item = FailureKey> {
+fn keys(peer: IpAddr, identity: &str) -> [FailureKey; 2] {
     let address = host_network(peer);
-    let identity = identity.map(|identity| (address, Some(identity.to_ascii_lowercase())));
-    std::iter::once((address, None)).chain(identity)
+    [(address, None), (address, Some(identity.to_ascii_lowercase()))]
 }
 
 /// One counted session.

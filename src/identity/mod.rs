@@ -26,6 +26,9 @@ pub use verification::Verification;
 /// The longest name that Asterisk compares (manager.c, `username[80]`).
 const NAME_LEN_MAX: usize = 79;
 
+/// The name under which all names that nobody has are counted. No Login can carry it, and it is as long as a name.
+const NOBODY: &str = "\nnobody";
+
 /// The name of an identity that has authenticated. Minted by [`Verification::finish`] alone (and for `explain` and the
 /// policy's tests, which judge without a client), so that nothing is looked up in a policy for a peer that is nobody.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -94,6 +97,19 @@ pub struct Identity {
 }
 
 impl Identity {
+    fn nobody() -> Self {
+        Self {
+            name: NOBODY.to_owned(),
+            secrets: Vec::new(),
+            challenge: false,
+            certificate: None,
+            networks: NetworkAcl::new(None, Vec::new()),
+            valid_from: None,
+            valid_until: None,
+            sessions_max: None,
+        }
+    }
+
     /// Everything but the secret.
     fn check(&self, peer: IpAddr, certificate: Option<&PeerCertificate>, now: i64) -> Result<(), LoginRefusal> {
         if !self.networks.allows(peer) {
@@ -187,12 +203,20 @@ impl LoginRefusal {
 }
 
 /// All identities of one policy.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Identities {
     /// By name in lower case: Asterisk compares user names without case.
     by_name: HashMap<String, Arc<Identity>>,
+    /// Stands for every name that is not there, so that the same is done with it.
+    nobody: Arc<Identity>,
     /// The work that every plain login does.
     work: secrets::Work,
+}
+
+impl Default for Identities {
+    fn default() -> Self {
+        Self::new(Vec::new())
+    }
 }
 
 impl Identities {
@@ -202,7 +226,7 @@ impl Identities {
         let work = secrets::Work::of(&identities);
         let by_name =
             identities.into_iter().map(|identity| (identity.name.to_ascii_lowercase(), Arc::new(identity))).collect();
-        Self { by_name, work }
+        Self { by_name, nobody: Arc::new(Identity::nobody()), work }
     }
 
     /// The identity of that name.
@@ -259,7 +283,9 @@ impl Identities {
     /// Begins to judge a login.
     #[must_use]
     pub fn prepare(&self, memory: &Arc<LoginMemory>, attempt: &LoginAttempt<'_>, now: Now) -> Verification {
-        Verification::new(self.find(attempt.username), &self.work, memory, attempt, now)
+        let found = self.find(attempt.username);
+        let identity = (found.unwrap_or(&self.nobody), found.is_some());
+        Verification::new(identity, &self.work, memory, attempt, now)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What an identity's secret is stored as, and the work that a plain login costs: the same for everybody.
 
-use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher as _, PasswordVerifier as _, Version};
+use argon2::{Algorithm, Argon2, Block, Params, PasswordHash, PasswordHasher as _, Version};
 
 use super::Identity;
 use crate::secret::Secret;
@@ -9,6 +9,10 @@ use crate::secret::Secret;
 const MEMORY_KIB_MAX: u32 = 256 * 1_024;
 const PASSES_MAX: u32 = 10;
 const LANES_MAX: u32 = 8;
+/// What is asked for at least, of which no more is touched than is needed: so much, glibc's `malloc` always takes from the
+/// kernel and gives back at once. Less it would come to keep in each of its arenas, as often as there are any: logins
+/// would leave the process with a gigabyte.
+const MEMORY_BLOCKS_MIN: usize = 33 * 1_024;
 /// Fewer bytes of salt or hash make a secret easier to find than it needs to be.
 const SALT_LEN_MIN: usize = 8;
 const HASH_LEN_MIN: usize = 16;
@@ -18,6 +22,9 @@ const HASH_LEN_MIN: usize = 16;
 pub struct Argon2idLine {
     text: String,
     costs: Costs,
+    lanes: u32,
+    salt: Vec<u8>,
+    hash: Vec<u8>,
 }
 
 impl std::fmt::Debug for Argon2idLine {
@@ -62,26 +69,31 @@ impl StoredSecret {
     /// If it is none of argon2id, or would cost too much to verify.
     pub fn argon2id(text: &str) -> Result<Self, HashError> {
         let hash = PasswordHash::new(text).map_err(|_| HashError::NotArgon2id)?;
-        let lengths = (hash.salt.map_or(0, |salt| salt.len()), hash.hash.map_or(0, |hash| hash.len()));
+        let salt = hash.salt.as_ref().map_or(&[][..], |salt| salt.as_ref()).to_vec();
+        let expected = hash.hash.as_ref().map_or(&[][..], |hash| hash.as_ref()).to_vec();
         let params = Params::try_from(&hash).map_err(|_| HashError::NotArgon2id)?;
         let is_plain = params.keyid().is_empty() && params.data().is_empty();
         if hash.algorithm.as_str() != "argon2id" || hash.version != Some(Version::V0x13.into()) || !is_plain {
             return Err(HashError::NotArgon2id);
         }
-        if lengths.0 < SALT_LEN_MIN || lengths.1 < HASH_LEN_MIN {
+        if salt.len() < SALT_LEN_MIN || expected.len() < HASH_LEN_MIN {
             return Err(HashError::TooShort);
         }
         let costs = Costs { memory_kib: params.m_cost(), passes: params.t_cost() };
         if costs.memory_kib > MEMORY_KIB_MAX || costs.passes > PASSES_MAX || params.p_cost() > LANES_MAX {
             return Err(HashError::TooCostly);
         }
-        Ok(Self::Argon2id(Argon2idLine { text: text.to_owned(), costs }))
+        let lanes = params.p_cost();
+        Ok(Self::Argon2id(Argon2idLine { text: text.to_owned(), costs, lanes, salt, hash: expected }))
     }
 
     /// Whether the secret is this one; an empty one never is. Hashes for [`StoredSecret::Argon2id`].
     pub(super) fn is(&self, secret: &[u8]) -> bool {
         let is_it = match self {
-            Self::Argon2id(line) => Argon2::default().verify_password(secret, line.text.as_str()).is_ok(),
+            Self::Argon2id(line) => {
+                let hash = line.costs.hash(line.lanes, secret, &line.salt, line.hash.len());
+                hash.is_some_and(|hash| hash.matches(&line.hash))
+            }
             Self::Recoverable(own) => own.matches(secret),
         };
         is_it && !secret.is_empty()
@@ -116,6 +128,21 @@ impl Costs {
 
     fn total(self) -> u64 {
         u64::from(self.memory_kib) * u64::from(self.passes)
+    }
+
+    /// One way to hash, for secrets that there are and for names that there are not.
+    fn hash(self, lanes: u32, secret: &[u8], salt: &[u8], len: usize) -> Option<Secret> {
+        #[cfg(test)]
+        HASHED_KIB.set(HASHED_KIB.get() + self.total());
+        let params = Params::new(self.memory_kib, self.passes, lanes, Some(len)).ok()?;
+        let mut hash = vec![0; len];
+        let (mut memory, count) = (Vec::new(), params.block_count());
+        // Out of memory, it is out of memory for every name.
+        memory.try_reserve_exact(count.max(MEMORY_BLOCKS_MIN)).ok()?;
+        memory.resize(count, Block::new());
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        argon2.hash_password_into_with_memory(secret, salt, &mut hash, &mut memory).ok()?;
+        Some(Secret::new(hash))
     }
 }
 
@@ -152,6 +179,10 @@ pub(super) struct Work {
     total: u64,
     /// The memory of the dearest hash.
     memory_kib: u32,
+    /// Keys of challenge logins: as many as the identity with the most recoverable secrets has.
+    keys: usize,
+    /// Secrets that are looked for in the memory, likewise.
+    secrets: usize,
 }
 
 impl Default for Work {
@@ -169,18 +200,27 @@ impl Work {
             StoredSecret::Recoverable(_) => None,
         });
         let memory_kib = memory.max().unwrap_or(Costs::DEFAULT.memory_kib);
-        Self { total: total.unwrap_or_else(|| Costs::DEFAULT.total()), memory_kib }
+        let keys = identities.iter().filter(|identity| identity.challenge).map(|identity| {
+            identity.secrets.iter().filter(|secret| matches!(secret, StoredSecret::Recoverable(_))).count()
+        });
+        let (total, keys) = (total.unwrap_or_else(|| Costs::DEFAULT.total()), keys.max().unwrap_or_default());
+        let secrets = identities.iter().map(|identity| identity.secrets.len()).max().unwrap_or_default();
+        Self { total, memory_kib, keys, secrets }
+    }
+
+    pub(super) const fn secrets(self) -> usize {
+        self.secrets
+    }
+
+    pub(super) const fn keys(self) -> usize {
+        self.keys
     }
 
     /// Does what is left of the work after hashes that cost `done`.
     pub(super) fn complete(self, done: u64, secret: &[u8]) {
         for costs in self.rest(done) {
-            let Ok(params) = Params::new(costs.memory_kib, costs.passes, 1, None) else { continue };
-            let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-            let mut hash = [0; Params::DEFAULT_OUTPUT_LEN];
-            // Out of memory, it is out of memory for known names too.
-            argon2.hash_password_into(secret, b"amiwall-dummy-sa", &mut hash).ok();
-            std::hint::black_box(hash);
+            let hash = costs.hash(1, secret, b"amiwall-dummy-sa", Params::DEFAULT_OUTPUT_LEN);
+            std::hint::black_box(hash.is_some_and(|hash| hash.matches(&[0; Params::DEFAULT_OUTPUT_LEN])));
         }
     }
 
@@ -198,4 +238,10 @@ impl Work {
             Some(costs)
         })
     }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// KiB that this thread has hashed.
+    pub(super) static HASHED_KIB: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
 }

@@ -1,3 +1,5 @@
+mod timing;
+
 use super::*;
 use crate::secret::Secret;
 use std::time::Duration;
@@ -5,8 +7,12 @@ use std::time::Duration;
 const HOME: &str = "10.20.0.5";
 /// A cheap line: argon2id of `right`, m=8, t=1, p=1.
 fn cheap_hash(secret: &str) -> StoredSecret {
+    hash_of(secret, 8)
+}
+
+fn hash_of(secret: &str, memory_kib: u32) -> StoredSecret {
     use argon2::{Algorithm, Argon2, Params, PasswordHasher as _, Version};
-    let params = Params::new(8, 1, 1, None).expect("parameters");
+    let params = Params::new(memory_kib, 1, 1, None).expect("parameters");
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
     let phc = argon2.hash_password_with_salt(secret.as_bytes(), b"0123456789abcdef").expect("a hash").to_string();
     StoredSecret::argon2id(&phc).expect("a line")
@@ -154,8 +160,8 @@ fn failures_from_outside_an_identitys_networks_do_not_count_against_it() {
         assert!(gate.try_it(&outside).0.is_err());
     }
     let failures = gate.memory.clone();
-    assert!(failures.is_locked(outside.peer, None, gate.now));
-    assert!(!failures.is_locked(HOME.parse().expect("an address"), Some("alice"), gate.now));
+    assert!(failures.is_locked(outside.peer, NOBODY, gate.now));
+    assert!(!failures.is_locked(HOME.parse().expect("an address"), "alice", gate.now));
     assert!(gate.log_in("alice", "right").is_ok());
 }
 
@@ -200,6 +206,7 @@ fn certificates_alone_and_together_with_a_secret() {
     let now = Now::read().wall;
     let certificate = |name: &str, not_after| PeerCertificate {
         names: vec![name.to_owned()],
+        serial: "1".to_owned(),
         spki_sha256: "ab".repeat(32),
         not_after,
         chain: Vec::new(),
@@ -349,6 +356,7 @@ fn a_certificate_that_is_enough_is_no_guess() {
     let now = Now::read().wall;
     let certificate = PeerCertificate {
         names: vec!["a.example".into()],
+        serial: "1".to_owned(),
         spki_sha256: String::new(),
         not_after: now,
         chain: Vec::new(),

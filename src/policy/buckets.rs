@@ -223,13 +223,12 @@ impl<C: Clock + Clone> Buckets<C> {
     }
 
     /// Charges a refusal (or another packet that costs no one but us) to the client's own bucket (20/s, burst 100);
-    /// says how long to wait before its next packet is read.
+    /// says how long to wait before its next packet is read. What is too much counts too, so that sessions beside each other
+    /// get no more than one.
     pub fn charge_refusal(&self, client: &ClientName) -> Option<Duration> {
         let mut state = self.lock();
         let own = state.client(client, &self.clock);
-        let outcome = own.refusals.propose();
-        own.refusals.commit();
-        outcome.err()
+        own.refusals.charge_anyway()
     }
 
     /// Forgets what is no longer in the policy: clients that are not among `clients`, and limits that none of them has.

@@ -40,6 +40,7 @@ pub(super) fn texts(record: &LoggedRecord) -> impl Iterator<Item = (&'static str
         ("id", &record.id),
         ("identity", &record.identity),
         ("peer", &record.peer),
+        ("proxy", &record.proxy),
         ("listener", &record.listener),
         ("upstream", &record.upstream),
         ("name", &record.name),
@@ -95,7 +96,9 @@ pub fn gist(record: &LoggedRecord) -> String {
         ("forwarded", record.forwarded),
         ("refused", record.refused),
         ("sent", record.sent),
+        ("unanswered", record.unanswered),
         ("identities", record.identities),
+        ("uid", record.uid),
     ];
     let numbers = numbers.into_iter().filter_map(|(key, value)| Some(format!("{key}={}", value?)));
     own.chain(numbers).collect::<Vec<_>>().join(" ")

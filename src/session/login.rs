@@ -40,7 +40,7 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin + Send>(
 ) -> Result<LoggedIn, SessionEnd> {
     let deadline = pre_auth.at + pre_auth.shared.snapshot().login_timeout;
     pre_auth.record_connect().await?;
-    let (gives_way, shutdown) = (pre_auth.ticket.gives_way(), pre_auth.shared.shutdown.clone());
+    let (mut gives_way, shutdown) = (pre_auth.ticket.gives_way(), pre_auth.shared.shutdown.clone());
     let logging_in = async {
         let login = timeout_at(deadline, pre_auth.until_authenticated(client))
             .await
@@ -51,7 +51,7 @@ pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin + Send>(
     // Who is not logged in holds up neither a newcomer nor the end of the process.
     tokio::select! {
         biased;
-        () = gives_way.cancelled() => Err(SessionEnd::GaveWay),
+        why = gives_way.told() => Err(SessionEnd::GaveWay(why)),
         () = shutdown.cancelled() => Err(SessionEnd::Shutdown),
         outcome = logging_in => outcome,
     }
@@ -172,14 +172,20 @@ impl PreAuth<'_> {
                 Ok(()) => Ok(proved),
                 Err(NoRoom::Connections) => Err(LoginRefusal::Connections),
                 Err(NoRoom::ConnectionsPerAddress) => Err(LoginRefusal::ConnectionsPerAddress),
-                Err(NoRoom::Unauthenticated | NoRoom::UnauthenticatedPerAddress) => return Err(SessionEnd::GaveWay),
+                Err(why @ (NoRoom::Unauthenticated | NoRoom::UnauthenticatedPerAddress)) => {
+                    let why = self.ticket.gives_way().why().unwrap_or(why);
+                    return Err(SessionEnd::GaveWay(why));
+                }
             },
             Err(refusal) => Err(refusal),
         };
         let username = action.get("Username").unwrap_or_default();
         let is_known = self.shared.snapshot().identities.has(username);
         let claimed = if is_known { Claimed::Known(username) } else { Claimed::Unknown(username) };
-        let draft = |context: &SessionContext, outcome| Draft::login(context, claimed, method(&action), outcome);
+        let certificate = self.certificate.clone();
+        let draft = |context: &SessionContext, outcome| {
+            Draft::login(context, claimed, method(&action), outcome).with_certificate(certificate.as_ref())
+        };
         match judged {
             Ok((name, guard)) => {
                 self.context.identity = Some(name.as_str().to_owned());

@@ -21,7 +21,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::admission::{HashSlots, Ticket};
+use crate::admission::{HashSlots, NoRoom, Ticket};
 use crate::ami::{EventMask, Message};
 use crate::audit::{Audit, Draft, SessionContext, SessionCounts, best_effort};
 use crate::identity::{ClientName, LoginMemory, SessionGuard};
@@ -91,7 +91,8 @@ pub(crate) enum SessionEnd {
     Certificate(&'static str),
     ClientClosed,
     ClientViolation,
-    GaveWay,
+    /// To a newcomer, for that limit.
+    GaveWay(NoRoom),
     LockedByAdmin,
     LoginFailed,
     LoginTimeout,
@@ -112,7 +113,7 @@ impl SessionEnd {
             Self::Certificate(reason) => reason,
             Self::ClientClosed => "client-closed",
             Self::ClientViolation => "client-violation",
-            Self::GaveWay => "limits.unauthenticated",
+            Self::GaveWay(why) => why.code(),
             Self::LockedByAdmin => "locked-by-admin",
             Self::LoginFailed => "login-failed",
             Self::LoginTimeout => "login-timeout",
@@ -155,6 +156,8 @@ struct Live {
     refused: AtomicU64,
     /// Packets from Asterisk that were passed on.
     sent: AtomicU64,
+    /// Actions that were given up when Asterisk was lost.
+    abandoned: AtomicU64,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -232,6 +235,7 @@ impl Live {
         let abandoned = lock(&self.correlation).abandon();
         for (sent, behind) in abandoned {
             let error = sent.map(|sent| {
+                self.abandoned.fetch_add(1, Ordering::Relaxed);
                 let message = local::error(sent.client_id.as_deref(), "Asterisk is not reachable");
                 let record = OutgoingRecord::new(self.context(), Source::Amiwall);
                 Outgoing { message, record: Some(record.answering(sent)) }
@@ -282,7 +286,7 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin + Send>(accepted: Accepted<S>
         }
         Err(end) => {
             // Who gave way is not waited for, or it would go on holding what somebody else needs.
-            if end != SessionEnd::GaveWay {
+            if !matches!(end, SessionEnd::GaveWay(_)) {
                 client.close().await;
             }
             drop(client);
@@ -335,6 +339,7 @@ async fn run_live<S: AsyncRead + AsyncWrite + Unpin + Send>(
         forwarded: AtomicU64::new(0),
         refused: AtomicU64::new(0),
         sent: AtomicU64::new(0),
+        abandoned: AtomicU64::new(0),
     };
     let (reader, writer) = client.split();
     let outlet = tokio::sync::Mutex::new(outlet);
@@ -349,9 +354,13 @@ async fn run_live<S: AsyncRead + AsyncWrite + Unpin + Send>(
     let log_off = async { outlet.lock().await.log_off().await };
     drop(tokio::join!(outbound.close(), tokio::time::timeout(Duration::from_secs(1), log_off)));
     let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    let counts =
-        SessionCounts { forwarded: load(&live.forwarded), refused: load(&live.refused), sent: load(&live.sent) };
-    let draft = Draft::end(&live.context(), end.code(), &counts);
+    let counts = SessionCounts {
+        forwarded: load(&live.forwarded),
+        refused: load(&live.refused),
+        sent: load(&live.sent),
+        unanswered: load(&live.abandoned) + lock(&live.correlation).outstanding() as u64,
+    };
+    let draft = Draft::end(&live.context(), end.code(), &counts).with_certificate(certificate.as_ref());
     best_effort(shared.audit.append(vec![draft]).await);
     drop(guard);
 }

@@ -3,18 +3,24 @@
 //! With revocation lists, every certificate of a chain but the authority's own needs a list that says it is not revoked,
 //! and the list has to be of today: who can keep a list away must not be able to bring a revoked certificate back.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Once};
 
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateRevocationListDer, UnixTime};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 use x509_parser::revocation_list::CertificateRevocationList;
 
-use super::{PeerCertificate, ServerTlsFiles, TlsError, certificates, now, pem_error, provider, read_pem, roots};
+use super::{
+    PeerCertificate, RevocationList, ServerTlsFiles, TlsError, TrustFile, certificates_in, now, pem_error, provider,
+    read_pem, roots,
+};
 
+/// The extension that says for which part of an authority's certificates a list is (`issuingDistributionPoint`).
+const ISSUED_FOR: &str = "2.5.29.28";
 /// When the end of a revocation list is worth a warning.
 const WARN_BEFORE: i64 = 7 * 24 * 3_600;
 
@@ -81,16 +87,28 @@ pub(super) struct Verifiers {
     pub(super) clients: ClientCertificates,
     /// What is worth a look.
     pub(super) warnings: Vec<String>,
+    /// What was read.
+    pub(super) files: Vec<TrustFile>,
 }
 
 /// Reads the authorities in a file and the revocation lists that the listener has.
 pub(super) fn verifiers(authority: &Path, files: &ServerTlsFiles<'_>) -> Result<Verifiers, TlsError> {
-    let roots = Arc::new(roots(authority)?);
-    let lists = files.client_crl.map(revocation_lists).transpose()?.unwrap_or_default();
-    let warnings = match files.client_crl {
-        Some(path) => warnings(path, &lists, authority)?,
-        None => Vec::new(),
-    };
+    let pem = read_pem(authority)?;
+    let authorities = certificates_in(authority, &pem)?;
+    let mut read = vec![TrustFile::new("client_ca", authority, &pem)];
+    let (mut lists, mut warnings) = (Vec::new(), Vec::new());
+    if let Some(path) = files.client_crl {
+        let pem = read_pem(path)?;
+        lists = revocation_lists(path, &pem)?;
+        let mut file = TrustFile::new("client_crl", path, &pem);
+        warnings = look(&mut file, &lists, &authorities)?;
+        // Of several lists of one authority the verifier asks the first.
+        let mut dated: Vec<_> = file.lists.iter().zip(lists).collect();
+        dated.sort_by(|(a, _), (b, _)| b.age().cmp(&a.age()));
+        lists = dated.into_iter().map(|(_, list)| list).collect();
+        read.push(file);
+    }
+    let roots = Arc::new(roots(authority, authorities)?);
     let failed = |error: rustls::server::VerifierBuilderError| match (error, files.client_crl) {
         (rustls::server::VerifierBuilderError::InvalidCrl(error), Some(path)) => {
             TlsError::Pem { path: path.to_owned(), why: rustls::Error::InvalidCertRevocationList(error).to_string() }
@@ -103,36 +121,71 @@ pub(super) fn verifiers(authority: &Path, files: &ServerTlsFiles<'_>) -> Result<
     };
     let handshake = builder().enforce_revocation_expiration().build().map_err(failed)?;
     let open = builder().build().map_err(failed)?;
-    Ok(Verifiers { handshake, clients: ClientCertificates { open, told: Arc::new(Once::new()) }, warnings })
+    Ok(Verifiers {
+        handshake,
+        clients: ClientCertificates { open, told: Arc::new(Once::new()) },
+        warnings,
+        files: read,
+    })
 }
 
-fn revocation_lists(path: &Path) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
+fn revocation_lists(path: &Path, pem: &[u8]) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
     let failed = |error| pem_error(path, "revocation list", &error);
-    let pem = read_pem(path)?;
-    let lists: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(&pem).collect();
+    let lists: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(pem).collect();
     let lists = lists.map_err(failed)?;
     if lists.is_empty() {
         return Err(failed(rustls::pki_types::pem::Error::NoItemsFound));
     }
-    Ok(lists)
+    newest(path, lists)
 }
 
-/// Lists that have expired or soon will, and authorities without one.
-fn warnings(
+fn parsed<'l>(
     path: &Path,
+    list: &'l CertificateRevocationListDer<'_>,
+) -> Result<CertificateRevocationList<'l>, TlsError> {
+    let parsed = CertificateRevocationList::from_der(list);
+    let failed = |error| TlsError::Pem { path: path.to_owned(), why: format!("is not a revocation list: {error}") };
+    parsed.map(|(_, list)| list).map_err(failed)
+}
+
+/// Of several lists of one authority for the same part of its certificates the newest one. The verifier takes the first
+/// that it finds, so that an older one before it would bring back what was revoked since.
+fn newest(
+    path: &Path,
+    lists: Vec<CertificateRevocationListDer<'static>>,
+) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
+    let mut newest = BTreeMap::new();
+    for list in lists {
+        let (part, age) = {
+            let list = parsed(path, &list)?;
+            let scope = list.extensions().iter().find(|extension| extension.oid.to_id_string() == ISSUED_FOR);
+            let part = (list.issuer().as_raw().to_vec(), scope.map(|scope| scope.value.to_vec()));
+            (part, (list.last_update().timestamp(), list.crl_number().cloned()))
+        };
+        if newest.get(&part).is_none_or(|(kept, _)| *kept <= age) {
+            newest.insert(part, (age, list));
+        }
+    }
+    Ok(newest.into_values().map(|(_, list)| list).collect())
+}
+
+/// What the lists of a file are. Warns of those that have expired or soon will, and of authorities without one.
+fn look(
+    file: &mut TrustFile,
     lists: &[CertificateRevocationListDer<'_>],
-    authority: &Path,
+    authorities: &[CertificateDer<'_>],
 ) -> Result<Vec<String>, TlsError> {
-    let unusable = |error: String| TlsError::Pem { path: path.to_owned(), why: error };
+    let TrustFile { path, lists: known, .. } = file;
     let mut warnings = Vec::new();
     let mut issuers = Vec::new();
     for list in lists {
-        let (_, list) = CertificateRevocationList::from_der(list)
-            .map_err(|error| unusable(format!("is not a revocation list: {error}")))?;
+        let list = parsed(path, list)?;
         let issuer = list.issuer().to_string();
         let Some(end) = list.next_update() else {
-            return Err(unusable(format!("the revocation list of `{issuer}` does not say when it ends (nextUpdate)")));
+            let why = format!("the revocation list of `{issuer}` does not say when it ends (nextUpdate)");
+            return Err(TlsError::Pem { path: path.to_owned(), why });
         };
+        known.push(RevocationList::of(&list));
         issuers.push(list.issuer().as_raw().to_vec());
         let left = end.timestamp() - now();
         let shown = path.display();
@@ -146,8 +199,8 @@ fn warnings(
             ));
         }
     }
-    for certificate in certificates(authority)? {
-        let Ok((_, certificate)) = X509Certificate::from_der(&certificate) else { continue };
+    for certificate in authorities {
+        let Ok((_, certificate)) = X509Certificate::from_der(certificate) else { continue };
         if !issuers.iter().any(|issuer| issuer == certificate.subject().as_raw()) {
             let subject = certificate.subject();
             let shown = path.display();

@@ -13,6 +13,7 @@ use rcgen::{
     PublicKeyData as _,
 };
 use rustls::pki_types::{IpAddr, ServerName};
+use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::{TlsError, certificates, check_validity};
@@ -55,9 +56,10 @@ pub struct Issued {
 }
 
 /// A file to be: its name, its text, its mode.
-type File = (&'static str, String, u32);
+type File = (String, String, u32);
 
-/// Writes `ca`, `server` and `client`, each as `.crt` and `.key`, into a folder; keys can be read by their owner only.
+/// Writes `ca`, `server` and `client`, each as `.crt` and `.key`, into a folder; keys can be read by their owner only. With
+/// an authority that is there, a client certificate is renewed if it is there, and none is made that nobody asked for.
 ///
 /// # Errors
 /// If a certificate is there already, a name is none, the authority that is there cannot be used, or writing fails.
@@ -75,29 +77,87 @@ pub fn issue(folder: &Path, options: &IssueOptions) -> Result<Issued, TlsError> 
         None => new_authority().map_err(failed)?,
     };
     let authority_kept = files.is_empty();
-    let leaf = |names: Vec<String>, name: &str, purpose| {
-        let key = KeyPair::generate()?;
-        let certificate = leaf_params(names, name, purpose)?.signed_by(&key, &issuer)?;
-        Ok((certificate.pem(), key.serialize_pem()))
-    };
-    let common_name = options.server_names.first().map_or("amiwall", String::as_str).to_owned();
-    let server =
-        leaf(options.server_names.clone(), &common_name, ExtendedKeyUsagePurpose::ServerAuth).map_err(failed)?;
-    let client = leaf(vec![options.client_name.clone()], &options.client_name, ExtendedKeyUsagePurpose::ClientAuth)
-        .map_err(failed)?;
-    files.extend([
-        ("server.crt", server.0, 0o644),
-        ("server.key", server.1, 0o600),
-        ("client.crt", client.0, 0o644),
-        ("client.key", client.1, 0o600),
-    ]);
+    let common_name = options.server_names.first().map_or("amiwall", String::as_str);
+    let server = (options.server_names.clone(), common_name, ExtendedKeyUsagePurpose::ServerAuth);
+    files.extend(leaf(&issuer, "server", server).map_err(failed)?);
+    if !authority_kept || folder.join("client.crt").exists() {
+        files.extend(client(&issuer, "client", &options.client_name).map_err(failed)?);
+    }
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o755).create(folder);
     made.map_err(|source| TlsError::Write { path: folder.to_owned(), source })?;
-    for (name, text, mode) in &files {
-        let path = folder.join(name);
-        write(folder, &path, (text, *mode), options.replace).map_err(|source| TlsError::Write { path, source })?;
+    write_all(folder, &files, options.replace).map(|files| Issued { files, authority_kept })
+}
+
+/// Writes a certificate for one more client, `client-NAME.crt` and `client-NAME.key`, and nothing else, into the folder of
+/// an authority. `replace` says whether it may be there.
+///
+/// # Errors
+/// If there is no authority, or as [`issue`].
+pub fn issue_client(folder: &Path, name: &str, replace: bool) -> Result<Issued, TlsError> {
+    check_name(name)?;
+    let Some(issuer) = kept_authority(folder)? else { return Err(no_authority(folder)) };
+    let files = client(&issuer, &format!("client-{name}"), name);
+    let files = files.map_err(|error: rcgen::Error| TlsError::Issue(error.to_string()))?;
+    if let Some(path) = files.iter().map(|(name, ..)| folder.join(name)).find(|path| path.exists() && !replace) {
+        return Err(TlsError::Exists(path));
     }
-    Ok(Issued { files: files.iter().map(|(name, ..)| folder.join(name)).collect(), authority_kept })
+    write_all(folder, &files, replace).map(|files| Issued { files, authority_kept: true })
+}
+
+/// The names and addresses that a certificate is for.
+///
+/// # Errors
+/// If it cannot be read.
+pub fn names_in(path: &Path) -> Result<Vec<String>, TlsError> {
+    let unusable = |why: String| TlsError::Pem { path: path.to_owned(), why };
+    let chain = certificates(path)?;
+    let leaf = chain.first().ok_or_else(|| unusable("holds no certificate".to_owned()))?;
+    let (_, leaf) = X509Certificate::from_der(leaf).map_err(|error| unusable(error.to_string()))?;
+    let names = leaf.subject_alternative_name().map_err(|error| unusable(error.to_string()))?;
+    let names = names.map(|names| names.value.general_names.iter().filter_map(server_name).collect());
+    Ok(names.unwrap_or_default())
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "a certificate of amiwall's has no other kinds of names")]
+fn server_name(name: &GeneralName<'_>) -> Option<String> {
+    match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        GeneralName::IPAddress(bytes) => match (<[u8; 4]>::try_from(*bytes), <[u8; 16]>::try_from(*bytes)) {
+            (Ok(v4), _) => Some(std::net::Ipv4Addr::from(v4).to_string()),
+            (_, Ok(v6)) => Some(std::net::Ipv6Addr::from(v6).to_string()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+pub(super) fn no_authority(folder: &Path) -> TlsError {
+    TlsError::Issue(format!("there is no authority (ca.crt, ca.key) in {}", folder.display()))
+}
+
+fn client(issuer: &Issuer<'_, KeyPair>, file: &str, name: &str) -> Result<[File; 2], rcgen::Error> {
+    leaf(issuer, file, (vec![name.to_owned()], name, ExtendedKeyUsagePurpose::ClientAuth))
+}
+
+fn leaf(
+    issuer: &Issuer<'_, KeyPair>,
+    file: &str,
+    (names, common_name, purpose): (Vec<String>, &str, ExtendedKeyUsagePurpose),
+) -> Result<[File; 2], rcgen::Error> {
+    let key = KeyPair::generate()?;
+    let certificate = leaf_params(names, common_name, purpose)?.signed_by(&key, issuer)?;
+    Ok([(format!("{file}.crt"), certificate.pem(), 0o644), (format!("{file}.key"), key.serialize_pem(), 0o600)])
+}
+
+fn write_all(folder: &Path, files: &[File], replace: bool) -> Result<Vec<PathBuf>, TlsError> {
+    let written = files.iter().map(|(name, text, mode)| {
+        let path = folder.join(name);
+        match write(folder, &path, (text, *mode), replace) {
+            Ok(()) => Ok(path),
+            Err(source) => Err(TlsError::Write { path, source }),
+        }
+    });
+    written.collect()
 }
 
 /// A file is whole or not there, and never in anybody's reach that it is not meant for.
@@ -122,7 +182,8 @@ fn new_authority() -> Result<(Issuer<'static, KeyPair>, Vec<File>), rcgen::Error
     let key = KeyPair::generate()?;
     let params = authority();
     let certificate = params.self_signed(&key)?;
-    let files = vec![("ca.crt", certificate.pem(), 0o644), ("ca.key", key.serialize_pem(), 0o600)];
+    let files =
+        vec![("ca.crt".to_owned(), certificate.pem(), 0o644), ("ca.key".to_owned(), key.serialize_pem(), 0o600)];
     Ok((Issuer::new(params, key), files))
 }
 
@@ -132,10 +193,12 @@ pub(super) fn kept_authority(folder: &Path) -> Result<Option<Issuer<'static, Key
     if !path.exists() && !key_path.exists() {
         return Ok(None);
     }
-    let cannot = |why: &str| TlsError::Kept { path: path.clone(), why: why.to_owned() };
+    let kept = |why: String| TlsError::Kept { path: path.clone(), why };
     if !path.exists() || !key_path.exists() {
-        return Err(cannot("of `ca.crt` and `ca.key` only one is there"));
+        let why = "of `ca.crt` and `ca.key` only one is there; work in the folder where both are kept, with `crl.pem`";
+        return Err(TlsError::Kept { path: folder.to_owned(), why: why.to_owned() });
     }
+    let cannot = |why: &str| kept(format!("{why} (choose another folder, or move it and `ca.key` away)"));
     let chain = certificates(&path)?;
     check_validity(&path, &chain)?;
     let text = std::fs::read_to_string(&key_path);

@@ -4,6 +4,7 @@
 mod clients;
 mod issue;
 mod revoke;
+mod trust;
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -21,8 +22,9 @@ use zeroize::Zeroizing;
 
 use clients::Verifiers;
 pub use clients::{ClientCertificates, refusal_of};
-pub use issue::{IssueOptions, Issued, issue};
-pub use revoke::revoke;
+pub use issue::{IssueOptions, Issued, issue, issue_client, names_in};
+pub use revoke::{Revoked, RevokedCertificate, revoke};
+pub use trust::{RevocationList, TrustFile};
 
 /// What identities may be bound to in a client's certificate. The chain was verified by the handshake.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +32,8 @@ pub struct PeerCertificate {
     /// DNS, URI and e-mail names of the subject alternative name, exactly as they stand there. A name that does not look as
     /// its kind does is left out, and so is a wildcard: a DNS name never passes for a URI or an e-mail address.
     pub names: Vec<String>,
+    /// Its serial number in lower-case hex, without zeros in front, at most 40 digits.
+    pub serial: String,
     /// SHA-256 of the subject public key info, lower-case hex.
     pub spki_sha256: String,
     /// The end of its validity, seconds since the epoch.
@@ -47,6 +51,8 @@ pub struct ServerTls {
     pub clients: Option<ClientCertificates>,
     /// What is worth a look.
     pub warnings: Vec<String>,
+    /// The files that it was made of, but for the key.
+    pub files: Vec<TrustFile>,
 }
 
 /// The files and choices of one TLS listener.
@@ -81,7 +87,9 @@ pub enum TlsError {
     #[error("the certificate cannot be parsed: {0}")]
     Certificate(String),
     /// A file that is to be written is there already.
-    #[error("{0} is there already; choose another folder, or give --force to replace it")]
+    #[error(
+        "{0} is there already; choose another folder, give --force to replace it, or --client NAME for one more client"
+    )]
     Exists(PathBuf),
     /// The certificate is not valid now.
     #[error("{path}: the certificate {why}; issue a new one (`amiwall certs`)")]
@@ -95,7 +103,7 @@ pub enum TlsError {
     #[error("cannot be a TLS client: {0}")]
     Client(String),
     /// The authority that is there cannot be used again.
-    #[error("{path} is there and cannot be used: {why} (choose another folder, or move it and `ca.key` away)")]
+    #[error("{path} is there and cannot be used: {why}")]
     Kept {
         /// The file.
         path: PathBuf,
@@ -160,7 +168,9 @@ fn provider() -> Arc<CryptoProvider> {
 /// # Errors
 /// If a file cannot be read, is not what it should be, is not valid now, or certificate and key do not belong together.
 pub fn server_tls(files: &ServerTlsFiles<'_>) -> Result<ServerTls, TlsError> {
-    let chain = certificates(files.certificate)?;
+    let pem = read_pem(files.certificate)?;
+    let chain = certificates_in(files.certificate, &pem)?;
+    let mut read = vec![TrustFile::new("certificate", files.certificate, &pem)];
     check_validity(files.certificate, &chain)?;
     let key = private_key(files.key)?;
     let pair = |error: rustls::Error| TlsError::Pair {
@@ -178,7 +188,8 @@ pub fn server_tls(files: &ServerTlsFiles<'_>) -> Result<ServerTls, TlsError> {
     let (builder, clients, warnings) = match files.client_ca {
         None => (builder.with_no_client_auth(), None, Vec::new()),
         Some(path) => {
-            let Verifiers { handshake, clients, warnings } = clients::verifiers(path, files)?;
+            let Verifiers { handshake, clients, warnings, files } = clients::verifiers(path, files)?;
+            read.extend(files);
             (builder.with_client_cert_verifier(handshake), Some(clients), warnings)
         }
     };
@@ -186,7 +197,7 @@ pub fn server_tls(files: &ServerTlsFiles<'_>) -> Result<ServerTls, TlsError> {
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     config.max_early_data_size = 0;
-    Ok(ServerTls { config: Arc::new(config), clients, warnings })
+    Ok(ServerTls { config: Arc::new(config), clients, warnings, files: read })
 }
 
 /// A client's TLS configuration, for the demo and for tests: trusts `ca`, shows `identity` (certificate and key).
@@ -198,7 +209,7 @@ pub fn client_config(ca: &Path, identity: Option<(&Path, &Path)>) -> Result<Arc<
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(pair)?
-        .with_root_certificates(roots(ca)?);
+        .with_root_certificates(roots(ca, certificates(ca)?)?);
     let config = match identity {
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
@@ -242,9 +253,13 @@ fn read_pem(path: &Path) -> Result<Zeroizing<Vec<u8>>, TlsError> {
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    certificates_in(path, &read_pem(path)?)
+}
+
+/// The certificates in what was read of a file.
+fn certificates_in(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let failed = |error| pem_error(path, "certificate", &error);
-    let pem = read_pem(path)?;
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     let chain = chain.map_err(failed)?;
     if chain.is_empty() {
         return Err(failed(rustls::pki_types::pem::Error::NoItemsFound));
@@ -257,9 +272,9 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     PrivateKeyDer::from_pem_slice(&pem).map_err(|error| pem_error(path, PRIVATE_KEY, &error))
 }
 
-fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
+fn roots(path: &Path, certificates: Vec<CertificateDer<'static>>) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(path)? {
+    for certificate in certificates {
         let failed = |error: rustls::Error| TlsError::Authority { path: path.to_owned(), why: error.to_string() };
         roots.add(certificate).map_err(failed)?;
     }
@@ -299,9 +314,15 @@ impl PeerCertificate {
         let names = certificate.subject_alternative_name().map_err(|error| failed(error.to_string()))?;
         let names =
             names.map(|names| names.value.general_names.iter().filter_map(name_of).collect()).unwrap_or_default();
-        let digest = ::aws_lc_rs::digest::digest(&::aws_lc_rs::digest::SHA256, certificate.public_key().raw);
-        let spki_sha256 = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { names, spki_sha256, not_after: certificate.validity().not_after.timestamp(), chain: chain.to_vec() })
+        let spki_sha256 = trust::sha256(certificate.public_key().raw);
+        let serial = trust::number(certificate.raw_serial());
+        Ok(Self {
+            names,
+            serial,
+            spki_sha256,
+            not_after: certificate.validity().not_after.timestamp(),
+            chain: chain.to_vec(),
+        })
     }
 }
 

@@ -1,8 +1,10 @@
 use std::path::PathBuf;
 
 use rustls::HandshakeKind;
+use rustls::pki_types::CertificateRevocationListDer;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
+use x509_parser::revocation_list::CertificateRevocationList;
 
 use super::*;
 
@@ -83,7 +85,9 @@ async fn both_versions_are_offered_unless_the_older_one_is_refused() {
     let mut old = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS12])
         .expect("a version")
-        .with_root_certificates(roots(&folder.file("ca.crt")).expect("roots"))
+        .with_root_certificates(
+            roots(&folder.file("ca.crt"), certificates(&folder.file("ca.crt")).expect("certificates")).expect("roots"),
+        )
         .with_no_client_auth();
     old.resumption = rustls::client::Resumption::in_memory_sessions(8);
     let old = Arc::new(old);
@@ -260,4 +264,82 @@ async fn what_was_revoked_stays_revoked_in_the_next_list() {
     let failure = |folder: &Path, files: &[PathBuf]| revoke(folder, files).expect_err("refused").to_string();
     assert!(failure(&folder.path, &[folder.file("client.key")]).contains("holds no certificate"));
     assert!(failure(&other.path.join("none"), &[]).contains("there is no authority"));
+}
+
+#[tokio::test]
+async fn one_more_client_leaves_the_rest_alone() {
+    let folder = Folder::new();
+    let read = |name: &str| std::fs::read(folder.file(name)).ok();
+    let names = ["ca.crt", "ca.key", "server.crt", "server.key", "client.crt", "client.key"];
+    let before = names.map(read);
+    let issued = issue_client(&folder.path, "crm.example", false).expect("a certificate");
+    assert_eq!(issued.files, [folder.file("client-crm.example.crt"), folder.file("client-crm.example.key")]);
+    assert!(names.map(read) == before, "nothing else is written");
+    let client = client_config(&folder.file("ca.crt"), Some((&issued.files[0], &issued.files[1]))).expect("a client");
+    let server = server(&folder, Some(&folder), true).expect("a server");
+    let (certificate, _) = handshake(server, client).await.expect("a handshake");
+    assert_eq!(certificate.expect("a certificate").names, ["crm.example"]);
+    let first = read("client-crm.example.crt");
+    assert!(issue_client(&folder.path, "crm.example", false).expect_err("refused").to_string().contains("--force"));
+    assert!(read("client-crm.example.crt") == first);
+    issue_client(&folder.path, "crm.example", true).expect("renewed");
+    assert!(read("client-crm.example.crt") != first && names.map(read) == before);
+    for name in ["../client", "a/b", "*.example", ""] {
+        assert!(issue_client(&folder.path, name, true).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn an_authority_can_be_kept_alone() {
+    let (folder, place) = (Folder::new(), tempfile::tempdir().expect("a folder"));
+    let apart = place.path();
+    assert!(issue_client(apart, "a.example", false).expect_err("none").to_string().contains("there is no authority"));
+    std::fs::copy(folder.file("ca.crt"), apart.join("ca.crt")).expect("copied");
+    let error = issue_client(apart, "a.example", false).expect_err("no key").to_string();
+    assert!(error.contains("work in the folder where both are kept") && !error.contains("away"), "{error}");
+    std::fs::copy(folder.file("ca.key"), apart.join("ca.key")).expect("copied");
+    issue_client(apart, "a.example", false).expect("a certificate");
+    let list = revoke(apart, &[apart.join("client-a.example.crt")]).expect("a list");
+    assert_eq!((list.is_first, list.entries), (true, 1));
+    // A server's certificate brings no client with it.
+    issue(apart, &IssueOptions::default()).expect("a server");
+    assert!(apart.join("server.crt").exists() && !apart.join("client.crt").exists());
+}
+
+#[test]
+fn a_list_says_what_is_in_it_and_its_number_never_goes_back() {
+    let folder = Folder::new();
+    let crl = folder.file("crl.pem");
+    let number = || {
+        let pem = CertificateRevocationListDer::from_pem_file(&crl).expect("a list");
+        let (_, list) = CertificateRevocationList::from_der(&pem).expect("a list");
+        RevocationList::of(&list)
+    };
+    let client = [folder.file("client.crt")];
+    let first = revoke(&folder.path, &client).expect("a list");
+    let one = &first.certificates[0];
+    assert_eq!(
+        (first.is_first, first.entries, one.was_there, one.subject.as_str()),
+        (true, 1, false, "CN=client.example")
+    );
+    let before = number();
+    assert_eq!(before.entries, 1);
+    // Several in one second, too.
+    let again = revoke(&folder.path, &client).expect("a list");
+    assert!(!again.is_first && again.entries == 1 && again.certificates[0].was_there);
+    let after = number();
+    assert!(before.is_older_than(&after) && !after.is_older_than(&before));
+    let seconds = u64::from_str_radix(&before.number, 16).expect("a number");
+    assert!(seconds.abs_diff(u64::try_from(now()).expect("after 1970")) < 3_600, "the time, if a list was lost");
+    let peer = PeerCertificate::from_chain(&certificates(&client[0]).expect("a chain")).expect("a certificate");
+    assert_eq!(peer.serial, one.serial);
+    assert!(trust::number(&[0x7f; 30]).len() == 40 && trust::number(&[0, 0]) == "0" && trust::number(&[0, 10]) == "a");
+}
+
+#[test]
+fn a_certificate_says_which_names_it_is_for() {
+    let folder = Folder::new();
+    assert_eq!(names_in(&folder.file("server.crt")).expect("names"), ["localhost", "127.0.0.1", "::1"]);
+    assert_eq!(names_in(&folder.file("client.crt")).expect("names"), ["client.example"]);
+    assert!(names_in(&folder.file("server.key")).expect_err("none").to_string().contains("holds no certificate"));
 }

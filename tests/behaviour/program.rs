@@ -8,6 +8,7 @@ use rustix::process::{Pid, Signal};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
+use tokio::sync::mpsc;
 
 use crate::harness::{Client, records_in, records_in_partial, write_private};
 
@@ -16,6 +17,8 @@ pub(crate) struct Program {
     child: Child,
     pub(crate) addresses: Vec<SocketAddr>,
     directory: tempfile::TempDir,
+    /// What it says on standard error, once it listens.
+    said: mpsc::Receiver<String>,
 }
 
 /// Two upstreams, a listener for each, and one identity.
@@ -58,8 +61,14 @@ impl Program {
             }
         }
         addresses.sort();
-        tokio::spawn(async move { while matches!(lines.next_line().await, Ok(Some(_))) {} });
-        Self { child, addresses, directory }
+        let (says, said) = mpsc::channel(10_000);
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                // Not every test listens.
+                drop(says.try_send(line));
+            }
+        });
+        Self { child, addresses, directory, said }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -90,6 +99,15 @@ impl Program {
         while records_in_partial(&self.path("audit")).iter().filter(|record| is_so(record)).count() < count {
             tokio::task::yield_now().await;
         }
+    }
+
+    /// Waits until it says that on standard error; gives what it said before.
+    pub(crate) async fn until_said(&mut self, text: &str) -> String {
+        let mut all = String::new();
+        while !all.contains(text) {
+            all += &self.said.recv().await.expect("it says more");
+        }
+        all
     }
 
     /// The most memory that it ever had, in KiB.

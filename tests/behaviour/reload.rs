@@ -191,3 +191,35 @@ async fn reload_with_a_broken_certificate() {
     }
     program.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reload_with_an_older_revocation_list() {
+    let upstream = simulator().await;
+    let tls = "tls: { certificate: certs/server.crt, key: certs/server.key, client_ca: certs/ca.crt, client_crl: certs/crl.pem }";
+    let policy =
+        program::policy(upstream, upstream).replace("\"[::1]:0\", plaintext: true", &format!("\"[::1]:0\", {tls}"));
+    let mut program = Program::start(&policy, |folder| {
+        let certs = folder.join("certs");
+        tls::issue(&certs, &IssueOptions::default()).expect("certificates");
+        tls::revoke(&certs, &[]).expect("a first list");
+    })
+    .await;
+    let (certs, crl) = (program.path("certs"), program.path("certs/crl.pem"));
+    let first = std::fs::read(&crl).expect("a list");
+    tls::revoke(&certs, &[certs.join("client.crt")]).expect("a second list");
+    program.signal(Signal::HUP);
+    program.until_recorded(1, |record| record["changes"][0] == "changed client_crl of [::1]:0: 1 entry, was 0").await;
+    let second = std::fs::read(&crl).expect("a list");
+    std::fs::write(&crl, first).expect("the first list again");
+    program.signal(Signal::HUP);
+    let said = program.until_said("restart amiwall to take this one").await;
+    assert!(said.contains("ERROR") && said.contains("crl.pem: an older list"), "{said}");
+    std::fs::write(&crl, second).expect("the second list again");
+    std::fs::set_permissions(&crl, std::os::unix::fs::PermissionsExt::from_mode(0o666)).expect("a mode");
+    program.signal(Signal::HUP);
+    let said = program.until_said("is in force").await;
+    assert!(said.contains("WARN"), "what a policy is warned of is said at a reload, too: {said}");
+    let records = program.stop().await;
+    let refused = records.iter().find(|record| record["outcome"] == "refused").expect("a record");
+    assert!(refused["problem"].as_str().is_some_and(|problem| problem.contains("an older list")), "{refused}");
+}

@@ -1,25 +1,39 @@
 //! The built binary, without descriptors.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
+use amiwall::tls::{self, IssueOptions};
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit, setrlimit};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::process::{Child, ChildStderr, Command};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
-use crate::wall::{BANNER, PATIENCE, Peer, connect, lay_out};
+use crate::wall::{BANNER, PATIENCE, Peer, WRONG, connect, lay_out};
 
-/// A running `amiwall`, its first listener and what it tells.
+const PLAIN: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const LISTENERS: &str = r#"  - { address: "127.0.0.1:0", plaintext: true }
+  - { address: "127.0.0.2:0", tls: { certificate: certs/server.crt, key: certs/server.key } }"#;
+/// What rustls may hold for a connection: keys, session, buffers.
+const TLS_KIB: u64 = 16;
+
+/// A running `amiwall`, its listeners (plain, TLS) and what it tells.
 struct Process {
     child: Child,
     stderr: tokio::io::Lines<BufReader<ChildStderr>>,
     address: SocketAddr,
-    _directory: tempfile::TempDir,
+    tls: SocketAddr,
+    directory: tempfile::TempDir,
 }
 
 impl Process {
     async fn start(limits: &str) -> Self {
         let directory = tempfile::tempdir().expect("a folder");
-        lay_out(directory.path(), limits, "  - { address: \"127.0.0.1:0\", plaintext: true }").await;
+        tls::issue(&directory.path().join("certs"), &IssueOptions::default()).expect("certificates");
+        lay_out(directory.path(), limits, "", LISTENERS).await;
         let mut child = Command::new(env!("CARGO_BIN_EXE_amiwall"))
             .args(["run", "--no-sandbox"])
             .arg(directory.path().join("policy.yaml"))
@@ -29,11 +43,20 @@ impl Process {
             .expect("it starts");
         let stderr = BufReader::new(child.stderr.take().expect("its standard error")).lines();
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut process = Self { child, stderr, address, _directory: directory };
-        let line = process.told("listening on ").await;
-        let address = line.rsplit_once("listening on ").expect("an address").1;
-        process.address = address.trim().parse().expect("an address");
+        let mut process = Self { child, stderr, address, tls: address, directory };
+        for _ in 0..2 {
+            let line = process.told("listening on ").await;
+            let address: SocketAddr =
+                line.rsplit_once("listening on ").expect("an address").1.trim().parse().expect("an address");
+            *(if address.ip() == PLAIN { &mut process.address } else { &mut process.tls }) = address;
+        }
         process
+    }
+
+    async fn connect_tls(&self, client: &Arc<rustls::ClientConfig>) -> Peer<TlsStream<TcpStream>> {
+        let name = rustls::pki_types::ServerName::try_from("localhost").expect("a name");
+        let stream = connect(self.tls, 8).await;
+        Peer::new(TlsConnector::from(client.clone()).connect(name, stream).await.expect("a handshake"))
     }
 
     /// The next line on standard error that has this in it.
@@ -90,32 +113,70 @@ fn memory(process: &Process) -> u64 {
 #[tokio::test]
 #[expect(clippy::print_stdout, reason = "what was measured")]
 async fn memory_per_connection() {
-    const COUNT: u64 = 500;
+    const COUNT: u64 = 400;
     // Both ends of the sessions at Asterisk, and this end of the clients', are here.
     let most = getrlimit(Resource::Nofile).maximum;
     setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most }).expect("room for descriptors");
-    let limits = "  unauthenticated: 1000\n  unauthenticated_per_address: 1000\n  connections_per_address: 1000\n";
+    let limits = "  unauthenticated: 2000\n  unauthenticated_per_address: 2000\n  connections_per_address: 2000\n";
     let process = Process::start(limits).await;
+    let client = tls::client_config(&process.directory.path().join("certs/ca.crt"), None).expect("a client");
     // What is allocated once is allocated now.
     let mut first = Peer::new(connect(process.address, 8).await);
     first.log_in().await;
-    let mut held = Vec::new();
+    let mut first_tls = process.connect_tls(&client).await;
+    first_tls.log_in().await;
+    let (mut held, mut held_tls) = (Vec::new(), Vec::new());
     let mut before = memory(&process);
-    for (state, most) in [("not logged in", 32), ("idle", 64)] {
+    let mut costs = Vec::new();
+    for (state, is_tls) in [("not logged in", false), ("idle", false), ("not logged in", true), ("idle", true)] {
         for _ in 0..COUNT {
-            let mut peer = Peer::new(connect(process.address, 8).await);
-            if state == "idle" {
-                peer.log_in().await;
-                peer.ping().await;
+            if is_tls {
+                let mut peer = process.connect_tls(&client).await;
+                settle(&mut peer, state).await;
+                held_tls.push(peer);
             } else {
-                peer.until("\r\n").await;
+                let mut peer = Peer::new(connect(process.address, 8).await);
+                settle(&mut peer, state).await;
+                held.push(peer);
             }
-            held.push(peer);
         }
         let after = memory(&process);
         let each = after.saturating_sub(before) / COUNT;
-        println!("{state}: {each} KiB each, from {before} to {after} KiB");
-        assert!(each <= most, "{state}: {each} KiB");
+        println!("{state}, TLS {is_tls}: {each} KiB each, from {before} to {after} KiB");
+        costs.push(each);
         before = after;
     }
+    let [stranger, idle, stranger_tls, idle_tls] = costs[..] else { panic!("four costs") };
+    println!("TLS itself: {} KiB, {} KiB", stranger_tls.saturating_sub(stranger), idle_tls.saturating_sub(idle));
+    assert!(stranger <= 32 && idle <= 64, "{costs:?}");
+    assert!(stranger_tls <= 32 + TLS_KIB && idle_tls <= 64 + TLS_KIB, "{costs:?}");
+}
+
+async fn settle<S: AsyncRead + AsyncWrite + Unpin>(peer: &mut Peer<S>, state: &str) {
+    if state == "idle" {
+        peer.log_in().await;
+        peer.ping().await;
+    } else {
+        peer.until("\r\n").await;
+    }
+}
+
+/// Each computes argon2 with 19 MiB, on whichever thread: what it took is not kept.
+#[tokio::test]
+async fn logins_leave_no_memory_behind() {
+    let process = Process::start("  failed_logins: { rate: 100000/minute, lockout: 1s }\n").await;
+    let before = memory(&process);
+    for _ in 0..4 {
+        let mut guessers = Vec::new();
+        for host in 20..80 {
+            let mut peer = Peer::new(connect(process.address, host).await);
+            peer.send(WRONG).await;
+            guessers.push(peer);
+        }
+        for peer in &mut guessers {
+            peer.rest().await;
+        }
+    }
+    let after = memory(&process);
+    assert!(after < before + 32 * 1_024, "from {before} to {after} KiB");
 }

@@ -25,18 +25,62 @@ async fn handshake_flood() {
 }
 
 #[tokio::test]
+async fn who_connects_all_the_time_from_few_addresses_displaces_his_own() {
+    let wall = Wall::new("  unauthenticated: 30\n  unauthenticated_per_address: 15\n").await;
+    // A client that takes its time to log in.
+    let mut good = wall.connect(8).await;
+    good.until("\r\n").await;
+    let mut held = Vec::new();
+    for n in 0..240 {
+        held.push(connect(wall.tls(), 10 + n % 3).await);
+    }
+    wall.until(|occupancy, _| occupancy.unauthenticated == 30).await;
+    good.send(LOGIN).await;
+    good.until("Authentication accepted\r\n\r\n").await;
+    good.ping().await;
+    drop((good, held));
+    wall.until(|occupancy, _| occupancy.unauthenticated == 0 && occupancy.connections == 0).await;
+}
+
+#[tokio::test]
 async fn one_address_has_so_many_and_others_are_not_touched() {
     let wall = Wall::new("  unauthenticated_per_address: 3\n").await;
+    let mut other = wall.connect(8).await;
     let mut held = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..4 {
         let mut peer = wall.connect(9).await;
         peer.until("\r\n").await;
         held.push(peer);
     }
-    assert_eq!(wall.connect(9).await.rest().await, "");
-    wall.login(8).await.ping().await;
-    drop(held);
-    assert_eq!(count(&wall.reasons().await, "refuse", "limits.unauthenticated_per_address"), 1);
+    assert_eq!(held[0].rest().await, "", "the oldest of the address has given way");
+    other.log_in().await;
+    other.ping().await;
+    drop((other, held));
+    assert_eq!(count(&wall.reasons().await, "end", "limits.unauthenticated_per_address"), 1);
+}
+
+#[tokio::test]
+async fn silent_connections_of_its_own_address_do_not_keep_a_client_out() {
+    for is_tls in [false, true] {
+        let wall = Wall::new("").await;
+        let to = if is_tls { wall.tls() } else { wall.plain() };
+        let mut silent = Vec::new();
+        for _ in 0..30 {
+            silent.push(connect(to, 9).await);
+        }
+        if is_tls {
+            wall.connect_tls(9).await.log_in().await;
+        } else {
+            wall.login(9).await.ping().await;
+        }
+        drop(silent);
+        let reasons = wall.reasons().await;
+        let kind = if is_tls { "refuse" } else { "end" };
+        // One by one, and what is more than ten as a count.
+        let gone = count(&reasons, kind, "limits.unauthenticated_per_address");
+        assert!((1..=11).contains(&gone), "{reasons:?}");
+        assert!(reasons.len() < 60, "{}", reasons.len());
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,8 @@
 mod wall;
 
 mod churn;
+mod cost;
 mod descriptors;
 mod floods;
 mod slow;
+mod timing;

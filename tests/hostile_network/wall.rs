@@ -1,7 +1,7 @@
 //! A proxy with a plain and a TLS listener in front of a simulated Asterisk, and peers with addresses of their own.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,8 +32,8 @@ pub(crate) struct Wall {
     directory: tempfile::TempDir,
 }
 
-/// Writes what a proxy needs into a folder; `limits` are lines of the policy.
-pub(crate) async fn lay_out(directory: &Path, limits: &str, listeners: &str) {
+/// Writes what a proxy needs into a folder; `limits` and `identities` are lines of the policy.
+pub(crate) async fn lay_out(directory: &Path, limits: &str, identities: &str, listeners: &str) {
     let sim = Sim::bind("127.0.0.1:0", SimConfig::with_secret(b"upstream-secret")).await.expect("the simulator binds");
     let upstream = sim.local_addr();
     tokio::spawn(sim.run(CancellationToken::new()));
@@ -56,17 +56,22 @@ roles:
   tester: {{ allow: [Ping] }}
 identities:
   tester: {{ roles: [tester], secret: {{ file: tester.secret }}, challenge: true }}
-"#
+{identities}"#
     );
     std::fs::write(directory.join("policy.yaml"), policy).expect("the policy is written");
 }
 
 impl Wall {
     pub(crate) async fn new(limits: &str) -> Self {
+        Self::with(limits, "").await
+    }
+
+    /// With more identities than `tester`.
+    pub(crate) async fn with(limits: &str, identities: &str) -> Self {
         let directory = tempfile::tempdir().expect("a folder");
         tls::issue(&directory.path().join("certs"), &IssueOptions::default()).expect("certificates");
         let listeners = "  - { address: \"127.0.0.1:0\", plaintext: true }\n  - { address: \"127.0.0.2:0\", tls: { certificate: certs/server.crt, key: certs/server.key } }";
-        lay_out(directory.path(), limits, listeners).await;
+        lay_out(directory.path(), limits, identities, listeners).await;
         let config = Config::load(&directory.path().join("policy.yaml"));
         let config = config.unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
         let daemon = Daemon::start(&config).await.expect("the proxy starts");
@@ -118,15 +123,26 @@ impl Wall {
         assert!(outcome.is_ok(), "it stays at {:?}", self.daemon.occupancy());
     }
 
-    /// Stops the proxy and gives (kind, reason) of all audit records.
-    pub(crate) async fn reasons(self) -> Vec<(String, String)> {
+    pub(crate) fn audit(&self) -> PathBuf {
+        self.directory.path().join("audit")
+    }
+
+    /// What is in the audit log by now.
+    pub(crate) fn records(&self) -> String {
+        read_log(&self.audit())
+    }
+
+    /// Stops the proxy and gives its audit log, which is whole.
+    pub(crate) async fn stop(self) -> String {
         self.daemon.stop().await;
         let audit = self.directory.path().join("audit");
         amiwall::audit::verify(&audit).unwrap_or_else(|error| panic!("{error}"));
-        let paths =
-            std::fs::read_dir(&audit).expect("the folder is there").map(|entry| entry.expect("an entry").path());
-        let segments = paths.filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
-        let text: String = segments.map(|path| std::fs::read_to_string(path).expect("a segment")).collect();
+        read_log(&audit)
+    }
+
+    /// Stops the proxy and gives (kind, reason) of all audit records.
+    pub(crate) async fn reasons(self) -> Vec<(String, String)> {
+        let text = self.stop().await;
         let record = |line: &str| {
             let record: serde_json::Value = serde_json::from_str(line).expect("a record");
             let word = |key: &str| record[key].as_str().unwrap_or_default().to_owned();
@@ -134,6 +150,12 @@ impl Wall {
         };
         text.lines().map(record).collect()
     }
+}
+
+fn read_log(audit: &Path) -> String {
+    let paths = std::fs::read_dir(audit).expect("the folder is there").map(|entry| entry.expect("an entry").path());
+    let segments = paths.filter(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+    segments.map(|path| std::fs::read_to_string(path).expect("a segment")).collect()
 }
 
 pub(crate) fn count(reasons: &[(String, String)], kind: &str, reason: &str) -> usize {
@@ -197,8 +219,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
 
     /// All until it is closed.
     pub(crate) async fn rest(&mut self) -> String {
+        String::from_utf8_lossy(&self.rest_bytes().await).into_owned()
+    }
+
+    pub(crate) async fn rest_bytes(&mut self) -> Vec<u8> {
         while self.more().await {}
-        String::from_utf8_lossy(&std::mem::take(&mut self.read)).into_owned()
+        std::mem::take(&mut self.read)
     }
 
     /// Sends one byte after the other, slowly, until the other side has had enough.

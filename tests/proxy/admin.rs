@@ -79,9 +79,30 @@ async fn a_lock_ends_the_sessions_and_looks_like_a_wrong_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_end_of_a_locked_session_says_what_was_not_answered() {
+    let bench = Bench::new().await;
+    let mut client = bench.login().await;
+    assert!(is_pong(&client.ask(PING).await));
+    bench.sim.stop_answering();
+    client.send(PING).await;
+    let is_ping = |action: &&amiwall::sim::ExecutedAction| action.is("Ping");
+    bench.sim.wait_for(|executed| executed.iter().filter(is_ping).count() == 2).await;
+    tell(&bench, Verb::Lock, "tester").await;
+    assert_eq!(client.rest().await, "");
+    let records = bench.records().await;
+    let end = records.iter().find(|record| record["kind"] == "end").expect("its end");
+    assert_eq!(
+        (&end["reason"], &end["forwarded"], &end["unanswered"]),
+        (&"locked-by-admin".into(), &2.into(), &1.into())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lock_holds_over_restarts_and_reloads_until_it_is_taken_off() {
     let mut bench = Bench::new().await;
     tell(&bench, Verb::Lock, "tester").await;
+    let locked = Answer::Status { locked: vec!["tester".to_owned()], suspended: vec![] };
+    assert_eq!(tell(&bench, Verb::Status, "").await, locked);
     bench.reload(|extra| extra.identity = "    sessions: 5\n".to_owned()).await;
     // Twice: from the record, and from the checkpoint behind it.
     for _ in 0..2 {
@@ -112,6 +133,8 @@ async fn the_socket_is_its_owners_alone_and_survives_nonsense() {
         assert!(answer.contains("this is no request") || nonsense.len() > 4096, "{answer}");
     }
     assert_eq!(raw(&bench, b"").await, "");
+    let nobody = Answer::Status { locked: vec![], suspended: vec![] };
+    assert_eq!(tell(&bench, Verb::Status, "").await, nobody);
     let Answer::Refused { message } = tell(&bench, Verb::Lock, "nobody").await else { panic!("nobody is locked") };
     assert!(message.contains("there is no identity `nobody`"), "{message}");
     let mut client = bench.login().await;
@@ -119,6 +142,16 @@ async fn the_socket_is_its_owners_alone_and_survives_nonsense() {
     assert_eq!(tell(&bench, Verb::Resume, "tester").await, done("tester", "not-suspended", 1));
     bench.daemon.stop().await;
     assert!(!path.exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_says_nothing_at_the_socket_does_not_hold_up_a_lock() {
+    let bench = Bench::new().await;
+    let socket = bench.audit_directory().join("admin.sock");
+    let silent: Vec<UnixStream> = (0..30).map(|_| UnixStream::connect(&socket).expect("it listens")).collect();
+    // One after the other they would be given a minute, and an administrator gives up before that.
+    assert_eq!(tell(&bench, Verb::Lock, "tester").await, done("tester", "locked", 0));
+    drop(silent);
 }
 
 #[tokio::test]

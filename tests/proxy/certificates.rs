@@ -49,6 +49,11 @@ impl Authority {
 
     /// A list of revoked serial numbers.
     fn list(&self, serials: &[u64], next_update: SystemTime) -> String {
+        self.numbered_list(1, serials, next_update)
+    }
+
+    /// As [`Authority::list`], of that number.
+    fn numbered_list(&self, number: u64, serials: &[u64], next_update: SystemTime) -> String {
         let revoked = serials.iter().map(|serial| rcgen::RevokedCertParams {
             serial_number: SerialNumber::from(*serial),
             revocation_time: SystemTime::now().into(),
@@ -58,7 +63,7 @@ impl Authority {
         let list = CertificateRevocationListParams {
             this_update: (SystemTime::now() - 5 * DAY).into(),
             next_update: next_update.into(),
-            crl_number: SerialNumber::from(1),
+            crl_number: SerialNumber::from(number),
             issuing_distribution_point: None,
             revoked_certs: revoked.collect(),
             key_identifier_method: rcgen::KeyIdMethod::Sha256,
@@ -220,6 +225,22 @@ async fn without_a_list_of_its_authority_no_certificate_is_let_in() {
 }
 
 #[tokio::test]
+async fn of_several_lists_of_an_authority_the_newest_counts_wherever_it_stands() {
+    for is_first in [true, false] {
+        let bench = Bench::new(|authority| {
+            let (old, new) = ([], [2]);
+            let old = authority.numbered_list(7, &old, SystemTime::now() - DAY);
+            let new = authority.numbered_list(8, &new, in_days(10));
+            if is_first { new + &old } else { old + &new }
+        });
+        let bench = bench.await;
+        assert!(bench.connect(Some("one")).await.until("Asterisk").await, "the old list does not count");
+        assert!(!bench.connect(Some("two")).await.until("Asterisk").await, "it is revoked");
+        assert_eq!(bench.reasons("refuse").await, ["tls.certificate-revoked"]);
+    }
+}
+
+#[tokio::test]
 async fn a_session_whose_certificate_is_revoked_ends_and_no_other() {
     let mut bench = Bench::new(|authority| authority.list(&[], in_days(30))).await;
     let (mut one, mut two) = (bench.login("one").await, bench.login("two").await);
@@ -235,7 +256,16 @@ async fn a_session_whose_certificate_is_revoked_ends_and_no_other() {
     let list = bench.authority.list(&[1, 2], SystemTime::now() - DAY);
     bench.reload(&list).await;
     assert!(!two.until("nothing more").await, "it is closed");
-    assert_eq!(bench.reasons("end").await, ["tls.certificate-revoked", "tls.certificate-revoked"]);
+    bench.daemon.stop().await;
+    let records = records_in(&bench.directory.path().join("audit"));
+    let of_kind = |kind| records.iter().filter(move |record| record["kind"] == kind);
+    assert!(of_kind("end").all(|record| record["reason"] == "tls.certificate-revoked"));
+    // Which certificate it was can be looked for.
+    let shown = |kind| of_kind(kind).map(|record| record["certificate_serial"].clone()).collect::<Vec<_>>();
+    assert_eq!((shown("login"), shown("end")), (vec!["1".into(), "2".into()], vec!["1".into(), "2".into()]));
+    for record in of_kind("login").chain(of_kind("end")) {
+        assert!(record["certificate_spki_sha256"].as_str().is_some_and(|hash| hash.len() == 64), "{record}");
+    }
 }
 
 #[tokio::test]
@@ -261,4 +291,47 @@ async fn a_broken_list_is_no_policy_and_the_old_one_stays_in_force() {
     }
     assert!(one.is_served().await && bench.login("one").await.is_served().await);
     assert!(!bench.connect(Some("two")).await.until("Asterisk").await, "it is still revoked");
+}
+
+#[tokio::test]
+async fn an_older_list_is_not_taken_and_each_that_is_stands_in_the_record() {
+    let (first, second) = ([1], [1, 2]);
+    let mut bench = Bench::new(|authority| authority.numbered_list(0xff, &first, in_days(30))).await;
+    let list = |number, serials: &[u64]| bench.authority.numbered_list(number, serials, in_days(30));
+    let (old, new, empty) = (list(0xff, &first), list(0x100, &second), list(2, &[]));
+    bench.reload(&new).await;
+    for back in [&old, &empty] {
+        std::fs::write(bench.file("crl.pem"), back).expect("written");
+        let config = bench.load().expect("a policy");
+        let error = bench.daemon.reload(&config).await.expect_err("an older list").to_string();
+        assert!(error.contains("crl.pem: an older list") && error.contains("number 100, 2 entries"), "{error}");
+        assert!(!bench.connect(Some("two")).await.until("Asterisk").await, "it is still revoked");
+    }
+    // The older one first, where a verifier looks first.
+    bench.reload(&format!("{old}{new}")).await;
+    assert!(!bench.connect(Some("two")).await.until("Asterisk").await, "the newest of the file counts");
+    // A start knows of no list before.
+    let directory = bench.directory;
+    bench.daemon.stop().await;
+    std::fs::write(directory.path().join("crl.pem"), &old).expect("written");
+    let config = Config::load(&directory.path().join("policy.yaml")).expect("a policy");
+    Daemon::start(&config).await.expect("it starts").stop().await;
+    let records = records_in(&directory.path().join("audit"));
+    let records: Vec<_> = records.iter().filter(|record| record["kind"] == "policy").collect();
+    let crl = |index: usize| {
+        let files = records[index]["files"].as_array().expect("files");
+        files.iter().find(|file| file["key"] == "client_crl").expect("the list").clone()
+    };
+    assert_eq!(
+        (crl(0)["lists"][0]["number"].as_str(), crl(1)["lists"][0]["number"].as_str()),
+        (Some("ff"), Some("100"))
+    );
+    assert_eq!((&crl(0)["path"], &crl(1)["lists"][0]["entries"]), (&"crl.pem".into(), &2.into()));
+    assert_eq!(records[1]["changes"][0], "changed client_crl of 127.0.0.1:0: 2 entries, was 1");
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, old.as_bytes());
+    let digest: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!((crl(3)["sha256"].as_str(), &crl(3)["lists"][0]["number"]), (Some(digest.as_str()), &"ff".into()));
+    assert!(crl(0)["lists"][0]["next_update"].as_str().is_some_and(|date| date.len() == 20 && date.ends_with('Z')));
+    let secret = records[0]["files"].as_array().and_then(|files| files.last()).expect("files");
+    assert_eq!(secret, &serde_json::json!({ "path": "upstream.secret" }));
 }

@@ -2,6 +2,7 @@
 
 use crate::harness::{Bench, Client, Extra, ROLE, is_pong};
 
+const LOGIN: &str = "Action: Login\r\nUsername: tester\r\nSecret: tester-secret\r\nEvents: off\r\n\r\n";
 const ORIGINATE: &str =
     "Action: Originate\r\nChannel: Local/1000@test\r\nApplication: Wait\r\nData: 1\r\nAsync: true\r\n\r\n";
 
@@ -46,16 +47,14 @@ async fn a_limit_of_the_whole_proxy_is_shared() {
 async fn connections_are_limited_per_address() {
     let extra = Extra { limits: "  unauthenticated_per_address: 2\n".to_owned(), ..Extra::default() };
     let bench = Bench::with(extra).await;
-    let (first, _second) = (bench.connect().await, bench.connect().await);
-    assert_eq!(Client::connect(bench.address).await.rest().await, "", "closed without a word");
-    drop(first);
-    // The place is free again as soon as the proxy has seen the close.
-    loop {
-        let mut client = Client::connect(bench.address).await;
-        if client.greets().await {
-            break;
-        }
-    }
+    let (mut first, mut second) = (bench.connect().await, bench.connect().await);
+    let _third = bench.connect().await;
+    assert_eq!(first.rest().await, "", "closed without a word more");
+    second.send(LOGIN).await;
+    assert!(second.packet().await.contains("Authentication accepted"));
+    let records = bench.records().await;
+    let gone = |record: &&serde_json::Value| record["reason"] == "limits.unauthenticated_per_address";
+    assert_eq!(records.iter().filter(gone).count(), 1);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::redact::Redactor;
-use super::super::{Claimed, Kind, Packets, SessionCounts};
+use super::super::{Claimed, Kind, Packets, PolicyFacts, PolicyFile, SessionCounts};
 use super::*;
 use crate::ami::{ActionError, Decoder, Limits};
 use crate::policy::{Limited, Tripped};
@@ -114,22 +114,30 @@ fn the_records_of_a_session_name_their_cause() {
     let unknown =
         encoded(&Draft::login(&session, Claimed::Unknown(b"hunter2"), "plain", Err("login.unknown-identity")));
     assert!(unknown.contains(r#""claimed_length":7,"method":"plain""#) && !unknown.contains("hunter2"), "{unknown}");
-    let counts = SessionCounts { forwarded: 3, refused: 1, sent: 9 };
+    let counts = SessionCounts { forwarded: 3, refused: 1, sent: 9, unanswered: 2 };
     let end = encoded(&Draft::end(&session, "client-closed", &counts));
     assert!(
-        end.contains(r#""reason":"client-closed","forwarded":3,"refused":1,"sent":9,"policy":"sha256:abc""#),
+        end.contains(
+            r#""reason":"client-closed","forwarded":3,"refused":1,"sent":9,"unanswered":2,"policy":"sha256:abc""#
+        ),
         "{end}"
     );
     let tripped = Tripped { limit: "roles.x.trip".to_owned(), count: 20, seconds: Some(7_200), first_call: None };
     let limit = encoded(&Draft::tripped(&session, &tripped));
     let expected = r#""decision":"limit","reason":"limits.tripped","limit":"roles.x.trip","count":20,"seconds":7200"#;
     assert!(limit.contains(expected), "{limit}");
-    let policy = encoded(&Draft::policy("sha256:d", Path::new("/etc/p.yaml"), 3, "start", &[]));
+    let facts = PolicyFacts { digest: "sha256:d", file: Path::new("/etc/p.yaml"), identities: 3, files: &[] };
+    let policy = encoded(&Draft::policy(facts, "start", &[]));
     assert!(
         policy.ends_with(
             r#""file":"/etc/p.yaml","identities":3,"trigger":"start","outcome":"loaded","policy":"sha256:d""#
         )
     );
+    let file = |path: &str| PolicyFile { path: path.to_owned(), of_listener: None };
+    let many: Vec<_> = (0..203).map(|n| file(&format!("{n}.hash"))).collect();
+    let policy = encoded(&Draft::policy(PolicyFacts { files: &many, ..facts }, "start", &[]));
+    assert!(policy.contains(r#""files":[{"path":"0.hash"},{"path":"1.hash"},"#), "{policy}");
+    assert!(policy.ends_with(r#"{"path":"199.hash"}],"files_more":3,"policy":"sha256:d""#), "{policy}");
     let refused = encoded(&Draft::policy_refused("sha256:d", Path::new("p"), "p:1:2: no"));
     assert!(refused.contains(r#""outcome":"refused","problem":"p:1:2: no","policy":"sha256:d""#));
     assert_eq!(format!("{:?}", event("secret")), "Draft(event)");

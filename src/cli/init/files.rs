@@ -24,13 +24,6 @@ pub(super) struct Place {
     pub(super) snippet: PathBuf,
 }
 
-/// Who may read a file.
-#[derive(Clone, Copy)]
-pub(super) enum Mode {
-    Private,
-    Public,
-}
-
 impl Place {
     pub(super) fn new(folder: &Path) -> Self {
         Self {
@@ -46,18 +39,14 @@ impl Place {
         [&self.policy, &self.certs, &self.secret, &self.snippet]
     }
 
-    /// Writes a file that is not there.
-    pub(super) fn write(&self, path: &Path, text: &str, mode: Mode) -> Result<(), Failure> {
+    /// Writes a file that is not there, for its owner: what helps to guess a secret is in the policy too.
+    pub(super) fn write(&self, path: &Path, text: &str) -> Result<(), Failure> {
         let failed =
             |error: std::io::Error| Failure::incomplete(format!("{} cannot be written: {error}", path.display()));
-        let (folder_mode, mode) = match mode {
-            Mode::Private => (0o700, 0o600),
-            Mode::Public => (0o755, 0o644),
-        };
         if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
-            std::fs::DirBuilder::new().recursive(true).mode(folder_mode).create(folder).map_err(failed)?;
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(failed)?;
         }
-        let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
         file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(failed)
     }
 }

@@ -19,7 +19,9 @@ fn what_it_writes_is_valid_and_closed() {
     let place = files::Place::new(&folder);
     let checked = config::check(&place.policy, Files::Open).expect("valid");
     assert!(checked.warnings.is_empty(), "{}", checked.warnings);
-    for private in [&place.secret, &place.snippet, &place.certs.join("server.key"), &place.certs.join("ca.key")] {
+    for private in
+        [&place.secret, &place.snippet, &place.certs.join("server.key"), &place.certs.join("ca.key"), &place.policy]
+    {
         assert_eq!(mode(private), 0o600, "{}", private.display());
     }
     assert_eq!(mode(&folder.join("secrets")), 0o700);

@@ -126,6 +126,33 @@ fn what_others_can_read_or_change_is_worth_a_warning() {
 }
 
 #[test]
+fn what_says_who_is_let_in_is_not_for_others_to_change() {
+    let folder = Folder::new();
+    let certs = folder.path("certs");
+    crate::tls::issue(&certs, &crate::tls::IssueOptions::default()).expect("certificates");
+    crate::tls::revoke(&certs, &[]).expect("a list");
+    let tls = "  - address: \"127.0.0.1:5039\"\n    tls:\n      certificate: certs/server.crt\n      key: certs/server.key\n      client_ca: certs/ca.crt\n      client_crl: certs/crl.pem\n";
+    let path = folder.write("policy.yaml", with(LISTENER, tls));
+    let warnings = || Config::load(&path).expect("valid").warnings.to_string();
+    assert_eq!(warnings(), "");
+    for (name, mode) in [("server.crt", 0o664), ("ca.crt", 0o646), ("crl.pem", 0o666)] {
+        folder.set_mode(&format!("certs/{name}"), mode);
+        let told = warnings();
+        assert!(told.contains(&format!("certs/{name} can be changed by other users")), "{told}");
+        folder.set_mode(&format!("certs/{name}"), 0o644);
+    }
+    for (mode, is_told) in [(0o777, true), (0o775, true), (0o1777, false), (0o755, false)] {
+        folder.set_mode("certs", mode);
+        let told = warnings();
+        assert_eq!(told.matches("they can write to the folder").count(), usize::from(is_told), "{mode:o}: {told}");
+        folder.set_mode("certs", 0o755);
+    }
+    folder.set_mode("", 0o777);
+    let told = warnings();
+    assert!(told.contains("other users can replace") && told.contains("policy.yaml: they can write"), "{told}");
+}
+
+#[test]
 fn roles_that_are_a_shell_are_worth_a_warning() {
     let told = |rule: &str| warnings(&with("allow: [Ping]", &format!("allow: [{rule}]")));
     assert!(told("Originate")[0].starts_with("Originate with any parameters is a shell"));

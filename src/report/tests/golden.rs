@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{fact, options, report, row, table};
 use crate::ami::{Action, Message};
-use crate::audit::{Audit, AuditConfig, Claimed, Draft, SessionContext, SessionCounts};
+use crate::audit::{Audit, AuditConfig, Claimed, Draft, PolicyFacts, SessionContext, SessionCounts};
 use crate::policy::{Decision, Denial, Limited, Reason};
 
 /// A session of alice, from there.
@@ -34,7 +34,8 @@ fn denial(name: &str, reason: Reason) -> Decision {
 
 async fn write_log(dir: &Path) {
     let audit = Audit::open(&AuditConfig::new(dir)).expect("a log");
-    audit.commit(Draft::policy("sha256:abc", Path::new("/etc/p.yaml"), 2, "start", &[])).await.expect("recorded");
+    let facts = PolicyFacts { digest: "sha256:abc", file: Path::new("/etc/p.yaml"), identities: 2, files: &[] };
+    audit.commit(Draft::policy(facts, "start", &[])).await.expect("recorded");
     audit.commit(Draft::policy_refused("sha256:abc", Path::new("/etc/p.yaml"), "line 3: no")).await.expect("recorded");
     let alice = log_in(&audit, "alice", "203.0.113.7:51234").await;
     let bob = log_in(&audit, "bob", "[2001:db8::1]:1").await;
