@@ -1,19 +1,49 @@
 //! What is hidden, packet by packet.
 
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
 use super::super::AuditConfig;
+use super::super::packet::{self, Packet, Shown};
 use super::*;
+
+/// Knows what all the tests before have shown it.
+static OLD: LazyLock<Redactor> = LazyLock::new(|| Redactor::new(&AuditConfig::default_redact()));
 
 /// The values of a message that answers an action.
 fn answer(asked: Option<&str>, headers: &[(&str, &str)]) -> Vec<String> {
     let redactor = Redactor::new(&AuditConfig::default_redact());
-    values(&redactor, asked, headers)
+    let values = values(&redactor, asked, headers);
+    assert_eq!(recorded(&OLD, asked, headers), values, "what is remembered of names");
+    values
+}
+
+/// The values as they stand in a record.
+fn recorded(redactor: &Redactor, asked: Option<&str>, headers: &[(&str, &str)]) -> Vec<String> {
+    let headers: Vec<(&str, &[u8])> = headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+    let message = Message::compose(&headers);
+    let packet = Packet { message: Cow::Borrowed(&message), shown: Shown::Values, asked: asked.map(str::to_owned) };
+    let mut out = Vec::new();
+    packet::encode(&mut out, &packet, redactor);
+    let json = std::str::from_utf8(&out).expect("UTF-8").strip_prefix(",\"headers\":").expect("the member");
+    let pairs: Vec<Vec<String>> = serde_json::from_str(json).expect("pairs");
+    pairs.into_iter().map(|pair| pair[1].clone()).collect()
 }
 
 fn values(redactor: &Redactor, asked: Option<&str>, headers: &[(&str, &str)]) -> Vec<String> {
     let headers: Vec<(&str, &[u8])> = headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
     let message = Message::compose(&headers);
     let within = redactor.within(&message, asked);
-    message.headers().map(|header| String::from_utf8_lossy(&within.value(header)).into_owned()).collect()
+    let values: Vec<String> =
+        message.headers().map(|header| String::from_utf8_lossy(&within.value(header)).into_owned()).collect();
+    let texts: Vec<(&str, &str)> =
+        headers.iter().map(|(name, value)| (*name, std::str::from_utf8(value).expect("UTF-8"))).collect();
+    if redactor.pseudonyms.is_none() {
+        // For the first time, and when the names are known.
+        assert_eq!(recorded(redactor, asked, &texts), values);
+        assert_eq!(recorded(redactor, asked, &texts), values);
+    }
+    values
 }
 
 fn shown(headers: &[(&str, &str)]) -> Vec<String> {
