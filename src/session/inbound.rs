@@ -247,6 +247,9 @@ async fn record(
         };
         let now = live.shared.snapshot();
         let is_changed = now.generation != snapshot.generation;
+        if !is_changed && done.is_empty() {
+            return Ok(recorded.map(|((_, id), decision)| (id, decision)).collect());
+        }
         snapshot = now;
         open = Vec::new();
         for ((place, id), decision) in recorded {
