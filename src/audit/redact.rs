@@ -218,9 +218,9 @@ impl<'m> Within<'_, 'm> {
             header.is("Val") || name.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"Value"));
         let is_looked_into = has_assignments(header.name()) || header.is("Command") || values::is_data(header);
         let has_pseudonym = self.pseudonyms.as_ref().is_some_and(|(chosen, _)| chosen.name(name));
-        !(depends_on_others || is_looked_into || has_pseudonym || self.hides_header(header))
-            // These are judged by their values, too.
-            && !(self.is_response && ["Ping", "Response", "Message"].iter().any(|name| header.is(name)))
+        // These are judged by their values, too.
+        let is_framing = self.is_response && ["Ping", "Response", "Message"].iter().any(|name| header.is(name));
+        !(depends_on_others || is_looked_into || has_pseudonym || is_framing || self.hides_header(header))
     }
 
     /// The value as it may be written.
