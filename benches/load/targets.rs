@@ -227,6 +227,7 @@ fn free_port() -> Result<u16, Failure> {
 }
 
 /// What differs between the policies that are measured.
+#[derive(Default)]
 pub(crate) struct Policy {
     /// Rules of the role beside those that are used.
     pub(crate) rules: usize,
@@ -234,12 +235,6 @@ pub(crate) struct Policy {
     pub(crate) identities: usize,
     /// `limits:` of the role.
     pub(crate) limits: &'static str,
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Self { rules: 0, identities: 0, limits: "" }
-    }
 }
 
 impl Policy {
