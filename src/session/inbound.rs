@@ -201,10 +201,10 @@ async fn handle<S: AsyncRead + Unpin>(
     let mut last = None;
     for (record_id, decision) in recorded {
         match decision.split() {
-            Split::Refuse(denial) => wait = wait.max(refuse(live, denial.get())?),
+            Split::Refuse(denial) => wait += refuse(live, denial.get())?,
             Split::Forward(permit) if ends_batch_here(permit.get().action()) => last = Some(permit),
             Split::Forward(permit) if is_local(permit.get().action()) => {
-                wait = wait.max(answer_locally(live, permit.get().action())?);
+                wait += answer_locally(live, permit.get().action())?;
             }
             Split::Forward(permit) => forward(live, &mut outlet_guard, &permit, record_id),
         }
