@@ -41,7 +41,7 @@ pub(super) async fn run<S: AsyncRead + Unpin>(
     outlet: &Mutex<Outlet>,
 ) -> SessionEnd {
     loop {
-        if let Err(end) = read_until(live, &mut reader, is_ready).await {
+        if let Err(end) = read_until(&mut reader, live.until(is_ready)).await {
             return end;
         }
         let packets = match read_batch(live, &mut reader).await {
@@ -65,14 +65,12 @@ fn is_ready(correlation: &Correlation) -> bool {
         && correlation.kept_back() < OUTSTANDING_MAX
 }
 
-/// Waits until that is so. Meanwhile what the client sends is read, so far as there is room, so that its end is seen; a
-/// client that has gone gets some time for what is outstanding, since it may only have closed its sending side.
+/// Waits for that. Meanwhile what the client sends is read, so far as there is room, so that its end is seen; a client that
+/// has gone gets some time for what is outstanding, since it may only have closed its sending side.
 async fn read_until<S: AsyncRead + Unpin>(
-    live: &Live,
     reader: &mut ClientReader<S>,
-    is_so: impl Fn(&Correlation) -> bool,
+    ready: impl Future<Output = ()>,
 ) -> Result<(), SessionEnd> {
-    let ready = live.until(is_so);
     tokio::pin!(ready);
     loop {
         let is_closed = reader.is_closed;
@@ -195,7 +193,7 @@ async fn handle<S: AsyncRead + Unpin>(
     record_trips(live).await;
     let recorded = match record(live, snapshot, decisions).await {
         Ok(recorded) => recorded,
-        Err(unrecorded) => return refuse_unrecorded(live, unrecorded).await,
+        Err(unrecorded) => return refuse_unrecorded(live, reader, unrecorded).await,
     };
     let mut wait = Duration::ZERO;
     let mut last = None;
@@ -214,11 +212,11 @@ async fn handle<S: AsyncRead + Unpin>(
     if flushed.is_err() {
         return Err(live.upstream_lost().await);
     }
-    if wait > Duration::ZERO {
-        sleep(wait).await;
-    }
+    // What comes behind a WaitEvent ends it, also while its client is slowed down.
+    let seen = reader.decoder.waiting_len();
+    slow_down(reader, wait).await?;
     match last {
-        Some(permit) => end_of_batch(live, reader, permit.get().action()).await,
+        Some(permit) => end_of_batch(live, reader, (permit.get().action(), seen)).await,
         None => resubscribe(live, outlet).await,
     }
 }
@@ -299,8 +297,30 @@ fn judge_anew(live: &Live, snapshot: &Snapshot, decision: Decision, id: &str) ->
     }
 }
 
+/// Lets a client that is refused too often wait. One that has gone, and left nothing to be judged, has no place to hold.
+async fn slow_down<S: AsyncRead + Unpin>(reader: &mut ClientReader<S>, wait: Duration) -> Result<(), SessionEnd> {
+    if wait.is_zero() {
+        return Ok(());
+    }
+    let over = sleep(wait);
+    tokio::pin!(over);
+    while !(reader.is_closed && reader.decoder.waiting_len() == 0) {
+        let has_room = !reader.is_closed && reader.decoder.waiting_len() < READ_AHEAD_MAX;
+        tokio::select! {
+            biased;
+            () = &mut over => break,
+            read = reader.read(), if has_room => if read.is_err() { return Err(SessionEnd::ClientClosed) },
+        }
+    }
+    Ok(())
+}
+
 /// The log cannot be written: nothing is forwarded, and the client is told so.
-async fn refuse_unrecorded(live: &Live, decisions: Vec<Decision>) -> Result<(), SessionEnd> {
+async fn refuse_unrecorded<S: AsyncRead + Unpin>(
+    live: &Live,
+    reader: &mut ClientReader<S>,
+    decisions: Vec<Decision>,
+) -> Result<(), SessionEnd> {
     for decision in decisions {
         let denial = match decision {
             Decision::Allow(permit) => {
@@ -311,8 +331,7 @@ async fn refuse_unrecorded(live: &Live, decisions: Vec<Decision>) -> Result<(), 
             }
             Decision::Deny(denial) => denial,
         };
-        let wait = refuse(live, &denial)?;
-        sleep(wait).await;
+        slow_down(reader, refuse(live, &denial)?).await?;
     }
     Ok(())
 }
@@ -384,11 +403,10 @@ fn answer_locally(live: &Live, action: &Action) -> Result<Duration, SessionEnd> 
 async fn end_of_batch<S: AsyncRead + Unpin>(
     live: &Live,
     reader: &mut ClientReader<S>,
-    action: &Action,
+    (action, seen): (&Action, usize),
 ) -> Result<(), SessionEnd> {
     if action.key() == "waitevent" {
-        let seen = reader.decoder.waiting_len();
-        read_until(live, reader, |correlation| correlation.outstanding() == 0).await?;
+        read_until(reader, live.until(|correlation| correlation.outstanding() == 0)).await?;
         return local::wait_event(live, reader, (action, seen)).await;
     }
     live.answer(local::goodbye(action.id())).map_err(|QueueFull| SessionEnd::SlowClient)?;
@@ -401,4 +419,30 @@ async fn resubscribe(live: &Live, outlet: &Mutex<Outlet>) -> Result<(), SessionE
     let mask = live.mask();
     let is_new = std::mem::replace(&mut *lock(&live.subscribed), mask) != mask;
     if is_new { local::subscribe(live, outlet).await.map_err(|_| SessionEnd::UpstreamLost) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt as _;
+
+    use super::super::client_io::ClientIo;
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_slowed_down_and_goes_holds_no_place() {
+        let wait = Duration::from_secs(3);
+        let (mut client, stream) = tokio::io::duplex(1_024);
+        let (mut reader, _writer) = ClientIo::new(stream).split();
+        let begun = Instant::now();
+        client.write_all(b"Action: Ping\r\n\r\n").await.expect("room");
+        slow_down(&mut reader, wait).await.expect("it is there");
+        assert_eq!((begun.elapsed().as_secs(), reader.decoder.waiting_len()), (3, 16));
+        drop(client);
+        // What it has left is judged, and not sooner.
+        slow_down(&mut reader, wait).await.expect("it has only closed");
+        assert_eq!(begun.elapsed().as_secs(), 6);
+        assert!(reader.decoder.next_message().is_some());
+        slow_down(&mut reader, wait).await.expect("it has only closed");
+        assert_eq!(begun.elapsed().as_secs(), 6);
+    }
 }
