@@ -78,6 +78,7 @@ impl SegmentFile for SlowFile {
     }
 
     fn sync(&mut self) -> io::Result<()> {
+        // The time that a sync takes is the subject: what does not wait for it is seen too early.
         let delay = self.random.lock().expect("a delay").below(50_000);
         std::thread::sleep(Duration::from_micros(u64::try_from(delay).expect("small")));
         self.file.sync()?;
