@@ -29,6 +29,18 @@ fn write(path: &Path, text: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("its mode is set");
 }
 
+/// The folders that a policy names, and one that it does not.
+fn folder_with_secrets() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in ["etc", "secrets", "security", "elsewhere"] {
+        fs::create_dir(folder.path().join(name)).expect("a folder");
+    }
+    for name in ["secrets/pbx", "secrets/client", "elsewhere/file"] {
+        write(&folder.path().join(name), "s3cret");
+    }
+    folder
+}
+
 fn write_policy(folder: &Path, listen: u16, upstream: u16) {
     let policy = format!(
         r#"version: 1
@@ -54,13 +66,7 @@ fn free_port() -> u16 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_that_the_policy_does_not_need_is_possible_inside() {
-    let folder = tempfile::tempdir().expect("a folder");
-    for name in ["etc", "secrets", "security", "elsewhere"] {
-        fs::create_dir(folder.path().join(name)).expect("a folder");
-    }
-    for name in ["secrets/pbx", "secrets/client", "elsewhere/file"] {
-        write(&folder.path().join(name), "s3cret");
-    }
+    let folder = folder_with_secrets();
     let sim = Sim::bind("127.0.0.1:0", SimConfig::with_secret(b"s3cret")).await.expect("the simulator binds");
     let upstream = sim.local_addr().port();
     tokio::spawn(sim.run(CancellationToken::new()));
@@ -203,13 +209,7 @@ fn proxy(folder: &Path, config: &Config, sandbox: Sandbox) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reload_that_reads_elsewhere_needs_a_restart() {
-    let folder = tempfile::tempdir().expect("a folder");
-    for name in ["etc", "secrets", "security", "elsewhere"] {
-        fs::create_dir(folder.path().join(name)).expect("a folder");
-    }
-    for name in ["secrets/pbx", "secrets/client", "elsewhere/file"] {
-        write(&folder.path().join(name), "s3cret");
-    }
+    let folder = folder_with_secrets();
     let sim = Sim::bind("127.0.0.1:0", SimConfig::with_secret(b"s3cret")).await.expect("the simulator binds");
     write_policy(folder.path(), 0, sim.local_addr().port());
     tokio::spawn(sim.run(CancellationToken::new()));

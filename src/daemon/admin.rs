@@ -229,12 +229,15 @@ async fn perform(request: &Request, uid: u32, shared: &Shared) -> Answer {
         Verb::Reload | Verb::Status => return Answer::Refused { message: "this is about no identity".to_owned() },
     };
     let sessions = shared.memory.sessions_of(&identity);
+    if request.request == Verb::Lock {
+        // At once: the disk may hang just now.
+        locks.set(&identity, true);
+    }
     let recorded = shared.audit.commit(Draft::admin(&identity, name, outcome, uid)).await;
     match request.request {
-        Verb::Lock => _ = locks.set(&identity, true),
         Verb::Unlock if recorded.is_ok() => _ = locks.set(&identity, false),
         Verb::Resume if recorded.is_ok() => _ = shared.buckets.resume(&client),
-        Verb::Unlock | Verb::Resume | Verb::Reload | Verb::Status => {}
+        Verb::Lock | Verb::Unlock | Verb::Resume | Verb::Reload | Verb::Status => {}
     }
     match recorded {
         Ok(_) => {

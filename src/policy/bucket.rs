@@ -97,17 +97,6 @@ impl<C: Clock> Bucket<C> {
             self.slot.0.charged.store(proposed, Ordering::Relaxed);
         }
     }
-
-    /// Charges whether there was room or not; if not, how long until this one would have had it.
-    pub(super) fn charge_anyway(&self) -> Option<Duration> {
-        let outcome = self.propose();
-        self.commit();
-        let wait = outcome.err()?;
-        let each = u64::try_from(self.quota.for_governor().replenish_interval().as_nanos()).unwrap_or(u64::MAX);
-        let charged = self.slot.0.charged.load(Ordering::Relaxed);
-        self.slot.0.charged.store(charged.saturating_add(each), Ordering::Relaxed);
-        Some(wait)
-    }
 }
 
 impl StateStore for Slot {

@@ -223,12 +223,13 @@ impl<C: Clock + Clone> Buckets<C> {
     }
 
     /// Charges a refusal (or another packet that costs no one but us) to the client's own bucket (20/s, burst 100);
-    /// says how long to wait before its next packet is read. What is too much counts too, so that sessions beside each other
-    /// get no more than one.
+    /// says how long to wait before its next packet is read.
     pub fn charge_refusal(&self, client: &ClientName) -> Option<Duration> {
         let mut state = self.lock();
         let own = state.client(client, &self.clock);
-        own.refusals.charge_anyway()
+        let outcome = own.refusals.propose();
+        own.refusals.commit();
+        outcome.err()
     }
 
     /// Forgets what is no longer in the policy: clients that are not among `clients`, and limits that none of them has.

@@ -10,29 +10,20 @@ use std::time::Duration;
 
 use tokio::io::AsyncRead;
 use tokio::sync::Mutex;
-use tokio::time::{Instant, sleep};
 
 use super::client_io::ClientReader;
 use super::queue::QueueFull;
+use super::reading::{Packet, is_async, is_named, read_batch, read_until, slow_down};
 use super::{Live, SessionEnd, Snapshot, local, lock};
-use crate::ami::{Action, Malformed, Message};
+use crate::ami::Action;
 use crate::audit::{Draft, Recorded, Split, best_effort};
 use crate::catalogue;
 use crate::identity::Now;
 use crate::policy::{Asking, Decision, Denial, Permit, Reason};
 use crate::upstream::{Correlation, Outlet, Sent};
 
-/// Packets judged and recorded together.
-const BATCH_MAX: usize = 64;
 /// Actions that may wait for Asterisk's answer; more are not read before some are answered.
 const OUTSTANDING_MAX: usize = 128;
-/// Bytes that are read from a client while it has to wait.
-const READ_AHEAD_MAX: usize = 64 * 1_024;
-/// What a client that has closed its side gets for actions that Asterisk has not answered (an Originate rings for 30 s).
-const CLOSED_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// What was read: a message, or what is wrong with it.
-type Packet = Result<Message, Malformed>;
 
 /// Runs until the client goes or has to go.
 pub(super) async fn run<S: AsyncRead + Unpin>(
@@ -41,7 +32,7 @@ pub(super) async fn run<S: AsyncRead + Unpin>(
     outlet: &Mutex<Outlet>,
 ) -> SessionEnd {
     loop {
-        if let Err(end) = read_until(live, &mut reader, is_ready).await {
+        if let Err(end) = read_until(&mut reader, live.until(is_ready)).await {
             return end;
         }
         let packets = match read_batch(live, &mut reader).await {
@@ -63,102 +54,6 @@ fn is_ready(correlation: &Correlation) -> bool {
     !correlation.is_blocked()
         && correlation.outstanding() < OUTSTANDING_MAX
         && correlation.kept_back() < OUTSTANDING_MAX
-}
-
-/// Waits until that is so. Meanwhile what the client sends is read, so far as there is room, so that its end is seen; a
-/// client that has gone gets some time for what is outstanding, since it may only have closed its sending side.
-async fn read_until<S: AsyncRead + Unpin>(
-    live: &Live,
-    reader: &mut ClientReader<S>,
-    is_so: impl Fn(&Correlation) -> bool,
-) -> Result<(), SessionEnd> {
-    let ready = live.until(is_so);
-    tokio::pin!(ready);
-    loop {
-        let is_closed = reader.is_closed;
-        let closed_for_long = async {
-            if is_closed {
-                sleep(CLOSED_TIMEOUT).await;
-            } else {
-                std::future::pending::<()>().await;
-            }
-        };
-        let has_room = !is_closed && reader.decoder.waiting_len() < READ_AHEAD_MAX;
-        tokio::select! {
-            biased;
-            () = &mut ready => return Ok(()),
-            () = closed_for_long => return Err(SessionEnd::ClientClosed),
-            read = reader.read(), if has_room => if read.is_err() { return Err(SessionEnd::ClientClosed) },
-        }
-    }
-}
-
-/// Reads at least one packet.
-async fn read_batch<S: AsyncRead + Unpin>(
-    live: &Live,
-    reader: &mut ClientReader<S>,
-) -> Result<Vec<Packet>, SessionEnd> {
-    let mut begun: Option<Instant> = None;
-    loop {
-        // What was read and not judged is as if it had not come.
-        if live.stopping.is_cancelled() {
-            std::future::pending::<()>().await;
-        }
-        let mut packets = Vec::new();
-        while packets.len() < BATCH_MAX
-            && let Some(packet) = reader.decoder.next_message()
-        {
-            let is_last = packet.as_ref().is_ok_and(ends_batch);
-            packets.push(packet);
-            if is_last {
-                break;
-            }
-        }
-        if !packets.is_empty() {
-            return Ok(packets);
-        }
-        if reader.is_closed {
-            live.finish_within(CLOSED_TIMEOUT).await;
-            return Err(SessionEnd::ClientClosed);
-        }
-        let time = live.shared.snapshot().packet_timeout;
-        let deadline = reader.decoder.is_mid_packet().then(|| *begun.get_or_insert_with(Instant::now) + time);
-        let packet_timeout = async {
-            match deadline {
-                Some(deadline) => tokio::time::sleep_until(deadline).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            biased;
-            () = live.stopping.cancelled() => std::future::pending().await,
-            // Before what is read: bytes that never stop coming do not put it off.
-            () = packet_timeout => return Err(SessionEnd::PacketTimeout),
-            read = reader.read() => match read {
-                // Whole packets before a half-close are answered, as Asterisk does; an unfinished one is dropped.
-                Ok(_) => {}
-                Err(_) => return Err(SessionEnd::ClientClosed),
-            },
-        }
-    }
-}
-
-/// Whether Asterisk (or amiwall in its place) reads nothing behind this packet until it is over.
-fn ends_batch(message: &Message) -> bool {
-    let is = |name| is_named(message, name);
-    is("WaitEvent") || is("Logoff") || (is("Originate") && !is_async(message))
-}
-
-fn is_named(message: &Message, name: &str) -> bool {
-    message.get("Action").is_some_and(|action| action.eq_ignore_ascii_case(name.as_bytes()))
-}
-
-/// manager.c, `action_originate`: `Async` is read by `ast_true`, which knows these words in any letter case.
-fn is_async(message: &Message) -> bool {
-    let is_true = |value: &[u8]| {
-        ["yes", "true", "y", "t", "1", "on"].iter().any(|word| value.eq_ignore_ascii_case(word.as_bytes()))
-    };
-    message.get("Async").is_some_and(is_true)
 }
 
 fn judge(live: &Live, snapshot: &Snapshot, packet: Packet, record_id: &str) -> Decision {
@@ -195,16 +90,16 @@ async fn handle<S: AsyncRead + Unpin>(
     record_trips(live).await;
     let recorded = match record(live, snapshot, decisions).await {
         Ok(recorded) => recorded,
-        Err(unrecorded) => return refuse_unrecorded(live, unrecorded).await,
+        Err(unrecorded) => return refuse_unrecorded(live, reader, unrecorded).await,
     };
     let mut wait = Duration::ZERO;
     let mut last = None;
     for (record_id, decision) in recorded {
         match decision.split() {
-            Split::Refuse(denial) => wait = wait.max(refuse(live, denial.get())?),
+            Split::Refuse(denial) => wait += refuse(live, denial.get())?,
             Split::Forward(permit) if ends_batch_here(permit.get().action()) => last = Some(permit),
             Split::Forward(permit) if is_local(permit.get().action()) => {
-                wait = wait.max(answer_locally(live, permit.get().action())?);
+                wait += answer_locally(live, permit.get().action())?;
             }
             Split::Forward(permit) => forward(live, &mut outlet_guard, &permit, record_id),
         }
@@ -214,11 +109,11 @@ async fn handle<S: AsyncRead + Unpin>(
     if flushed.is_err() {
         return Err(live.upstream_lost().await);
     }
-    if wait > Duration::ZERO {
-        sleep(wait).await;
-    }
+    // What comes behind a WaitEvent ends it, also while its client is slowed down.
+    let seen = reader.decoder.waiting_len();
+    slow_down(reader, wait).await?;
     match last {
-        Some(permit) => end_of_batch(live, reader, permit.get().action()).await,
+        Some(permit) => end_of_batch(live, reader, (permit.get().action(), seen)).await,
         None => resubscribe(live, outlet).await,
     }
 }
@@ -303,7 +198,11 @@ fn judge_anew(live: &Live, snapshot: &Snapshot, decision: Decision, id: &str) ->
 }
 
 /// The log cannot be written: nothing is forwarded, and the client is told so.
-async fn refuse_unrecorded(live: &Live, decisions: Vec<Decision>) -> Result<(), SessionEnd> {
+async fn refuse_unrecorded<S: AsyncRead + Unpin>(
+    live: &Live,
+    reader: &mut ClientReader<S>,
+    decisions: Vec<Decision>,
+) -> Result<(), SessionEnd> {
     for decision in decisions {
         let denial = match decision {
             Decision::Allow(permit) => {
@@ -314,8 +213,7 @@ async fn refuse_unrecorded(live: &Live, decisions: Vec<Decision>) -> Result<(), 
             }
             Decision::Deny(denial) => denial,
         };
-        let wait = refuse(live, &denial)?;
-        sleep(wait).await;
+        slow_down(reader, refuse(live, &denial)?).await?;
     }
     Ok(())
 }
@@ -387,11 +285,10 @@ fn answer_locally(live: &Live, action: &Action) -> Result<Duration, SessionEnd> 
 async fn end_of_batch<S: AsyncRead + Unpin>(
     live: &Live,
     reader: &mut ClientReader<S>,
-    action: &Action,
+    (action, seen): (&Action, usize),
 ) -> Result<(), SessionEnd> {
     if action.key() == "waitevent" {
-        let seen = reader.decoder.waiting_len();
-        read_until(live, reader, |correlation| correlation.outstanding() == 0).await?;
+        read_until(reader, live.until(|correlation| correlation.outstanding() == 0)).await?;
         return local::wait_event(live, reader, (action, seen)).await;
     }
     live.answer(local::goodbye(action.id())).map_err(|QueueFull| SessionEnd::SlowClient)?;

@@ -1,8 +1,8 @@
 //! The hub: the enforcement point, and the only module that sees both sides.
 //!
 //! A session is one task. Its way is login (`login.rs`), then four things at once until one of them ends it: client to
-//! Asterisk (`inbound.rs`), Asterisk to the queue and the queue to the client (`outbound.rs`), and the watch over policy and
-//! shutdown. They share `Live` and call nothing sideways.
+//! Asterisk (`reading.rs` takes packets, `inbound.rs` judges, records and forwards them), Asterisk to the queue and the
+//! queue to the client (`outbound.rs`), and the watch over policy and shutdown. They share `Live` and call nothing sideways.
 
 mod client_io;
 mod inbound;
@@ -10,6 +10,7 @@ mod local;
 mod login;
 mod outbound;
 mod queue;
+mod reading;
 mod snapshot;
 mod watch;
 

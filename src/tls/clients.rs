@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Once};
 
-use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
@@ -15,8 +14,8 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 use x509_parser::revocation_list::CertificateRevocationList;
 
 use super::{
-    PeerCertificate, RevocationList, ServerTlsFiles, TlsError, TrustFile, certificates_in, now, pem_error, provider,
-    read_pem, roots,
+    PeerCertificate, RevocationList, ServerTlsFiles, TlsError, TrustFile, certificates_in, now, provider, read_pem,
+    roots,
 };
 
 /// The extension that says for which part of an authority's certificates a list is (`issuingDistributionPoint`).
@@ -130,12 +129,7 @@ pub(super) fn verifiers(authority: &Path, files: &ServerTlsFiles<'_>) -> Result<
 }
 
 fn revocation_lists(path: &Path, pem: &[u8]) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
-    let failed = |error| pem_error(path, "revocation list", &error);
-    let lists: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(pem).collect();
-    let lists = lists.map_err(failed)?;
-    if lists.is_empty() {
-        return Err(failed(rustls::pki_types::pem::Error::NoItemsFound));
-    }
+    let lists = super::pem_items(path, "revocation list", pem)?;
     newest(path, lists)
 }
 

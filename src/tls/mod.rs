@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::NoServerSessionStorage;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
@@ -256,15 +256,20 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     certificates_in(path, &read_pem(path)?)
 }
 
-/// The certificates in what was read of a file.
-fn certificates_in(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let failed = |error| pem_error(path, "certificate", &error);
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    let chain = chain.map_err(failed)?;
-    if chain.is_empty() {
+/// What of one kind, at least one, is in what was read of a file.
+fn pem_items<T: PemObject>(path: &Path, kind: &'static str, pem: &[u8]) -> Result<Vec<T>, TlsError> {
+    let failed = |error| pem_error(path, kind, &error);
+    let items: Result<Vec<_>, _> = T::pem_slice_iter(pem).collect();
+    let items = items.map_err(failed)?;
+    if items.is_empty() {
         return Err(failed(rustls::pki_types::pem::Error::NoItemsFound));
     }
-    Ok(chain)
+    Ok(items)
+}
+
+/// The certificates in what was read of a file.
+fn certificates_in(path: &Path, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    pem_items(path, "certificate", pem)
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {

@@ -95,6 +95,7 @@ async fn try_log(seed: u64, numbers: &mut Numbers) {
         let clients: Vec<_> = (0..CLIENTS)
             .map(|_| tokio::spawn(load(wall.address, Arc::clone(&next_mark), Arc::clone(&answered))))
             .collect();
+        // The moment of the kill is the subject: any one, and nothing is waited for.
         let delay = u64::try_from(1 + random.below(500)).expect("it fits");
         tokio::time::sleep(Duration::from_millis(delay)).await;
         wall.kill().await;

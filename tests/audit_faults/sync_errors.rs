@@ -9,9 +9,13 @@ use amiwall::audit::verify;
 use tokio::process::Command;
 
 use crate::asterisk::{Answer, Client, asterisk};
-use crate::log::{marks, segments};
+use crate::log::{lines_with, marks, segments};
 use crate::random::{report, size};
 use crate::wall::{Wall, command, write_policy};
+
+/// Enough of either: actions that were done, and outages that ended or were tried to end.
+const DONE_WANTED: usize = 60;
+const OUTAGES_WANTED: usize = 8;
 
 /// What fails: one call, or every so many, of the writer's thread.
 const INJECTIONS: [&str; 8] = [
@@ -78,14 +82,15 @@ async fn try_injection(injection: &str, numbers: &mut Numbers) {
     };
     let mut client = Client::login(wall.address).await.expect("a session");
     let mut done = BTreeSet::new();
-    for mark in 0..60 {
+    let begin = Instant::now();
+    let mut marks_sent = 0..;
+    // Where each way to open fails as well, no action is ever done, and the tries are counted.
+    while done.len() < DONE_WANTED && lines_with(&log, r#""reason":"audit.unavailable""#).len() < OUTAGES_WANTED {
+        assert!(begin.elapsed() < Duration::from_secs(60), "{injection}: nothing goes on");
+        let mark = marks_sent.next().expect("another mark");
         match client.act(mark).await.unwrap_or_else(|| panic!("{injection}: the session ended")) {
             Answer::Done => drop(done.insert(mark)),
-            Answer::Refused => {
-                numbers.refused += 1;
-                // The gate is tried again once a second.
-                tokio::time::sleep(Duration::from_millis(150)).await;
-            }
+            Answer::Refused => numbers.refused += 1,
         }
     }
     let lock = std::fs::read_to_string(log.join("audit.lock")).expect("a lock");
@@ -106,7 +111,7 @@ async fn try_injection(injection: &str, numbers: &mut Numbers) {
 }
 
 /// How long a sync hangs, and how soon whoever waits for it has an answer all the same.
-const HANG_MICROS: u32 = 14_000_000;
+const HANG: Duration = Duration::from_secs(14);
 const ANSWER_WITHIN: Duration = Duration::from_secs(9);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -121,31 +126,26 @@ async fn whoever_waits_for_a_sync_that_hangs_is_refused_in_time() {
     })
     .await;
     let policy = write_policy(folder.path(), upstream, &log, "");
-    let injection = format!("fdatasync:delay_enter={HANG_MICROS}:when=8");
+    let injection = format!("fdatasync:delay_enter={}:when=8", HANG.as_micros());
     let wall = Wall::start_with(strace(&injection, &trace, &policy)).await.expect("it starts");
     let mut client = Client::login(wall.address).await.expect("a session");
     let (mut slowest, mut refused) = (Duration::ZERO, BTreeSet::new());
     let begin = Instant::now();
-    let mut mark = 0;
-    while refused.is_empty() || begin.elapsed() < Duration::from_micros(u64::from(HANG_MICROS)) {
-        assert!(mark < 2_000, "no sync hangs");
+    // From the first that is refused to the first that is done again: it works when the disk does.
+    for mark in 0.. {
+        assert!(begin.elapsed() < HANG + Duration::from_secs(20), "the disk works, and actions are refused");
         let asked = Instant::now();
-        if client.act(mark).await.expect("the session stays") == Answer::Refused {
-            refused.insert(mark);
-            tokio::time::sleep(Duration::from_millis(200)).await;
-        }
+        let answer = client.act(mark).await.expect("the session stays");
         slowest = slowest.max(asked.elapsed());
-        mark += 1;
+        if answer == Answer::Refused {
+            refused.insert(mark);
+        } else if !refused.is_empty() {
+            break;
+        }
+        assert!(mark < 2_000 || !refused.is_empty(), "no sync hangs");
     }
     assert!(slowest < ANSWER_WITHIN, "an answer took {slowest:?}");
-    // It works again when the disk does.
-    let begin = Instant::now();
-    while client.act(mark).await.expect("the session stays") == Answer::Refused {
-        assert!(begin.elapsed() < Duration::from_secs(20), "the disk works, and actions are refused");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        refused.insert(mark);
-        mark += 1;
-    }
+    assert!(begin.elapsed() >= HANG, "an action was done while the sync hung");
     let lock = std::fs::read_to_string(log.join("audit.lock")).expect("a lock");
     wall.stop(lock.trim().parse().expect("an id")).await;
     let received = received.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -156,7 +156,7 @@ async fn whoever_waits_for_a_sync_that_hangs_is_refused_in_time() {
         "T4 hanging sync: {} actions refused, the slowest within {} ms of a sync of {} s; 0 of them forwarded",
         refused.len(),
         slowest.as_millis(),
-        HANG_MICROS / 1_000_000
+        HANG.as_secs()
     ));
 }
 

@@ -6,6 +6,7 @@
 #[expect(dead_code, reason = "it is the harness of two test programs, and each uses a part of it")]
 mod harness;
 
+#[path = "../proxy/fake.rs"]
 mod fake;
 mod program;
 

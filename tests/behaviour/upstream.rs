@@ -263,7 +263,7 @@ async fn upstream_that_greets_one_byte_at_a_time() {
             return;
         }
         stream.set_nodelay(true).ok();
-        // It is never a line, and never as long as a line may be: only the deadline ends it.
+        // The pace is the attack: it is never a line, and never as long as a line may be, and only the deadline ends it.
         while stream.write_all(b"A").is_ok() {
             std::thread::sleep(Duration::from_millis(200));
         }

@@ -1,6 +1,8 @@
 //! The proxy and the simulated Asterisk in one process, over real sockets.
 #![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "a test that cannot go on fails")]
 
+#[expect(dead_code, reason = "two test programs use it, and each uses a part of it")]
+mod fake;
 mod harness;
 
 mod admin;

@@ -80,6 +80,7 @@ impl SegmentFile for SlowFile {
     fn sync(&self) -> io::Result<()> {
         // What is written while it runs is not covered by it.
         let covered = std::mem::take(&mut *self.unsynced.lock().expect("the bytes"));
+        // The time that a sync takes is the subject: what does not wait for it is seen too early.
         let delay = self.random.lock().expect("a delay").below(50_000);
         std::thread::sleep(Duration::from_micros(u64::try_from(delay).expect("small")));
         self.file.sync()?;
