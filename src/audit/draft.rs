@@ -1,15 +1,14 @@
-//! [`Draft`]: a record before it has its place in the chain. What is known is encoded at once; the packet's headers are
-//! kept, because only the log knows what it must hide of them.
+//! [`Draft`]: a record before it has its place in the chain. A packet is not copied: only the log knows whether it is to be
+//! recorded, and what must be hidden of it.
 
-use std::borrow::Cow;
 use std::net::SocketAddr;
 
+use super::json;
 use super::kind::Kind;
-use super::packet::{Packet, Shown};
+use super::packet::{Fate, Packet};
 use super::redact::Redactor;
-use super::{json, packet};
 use crate::ami::Message;
-use crate::policy::{Decision, Denial, Reason, Refused, RuleId, Tripped};
+use crate::policy::{Decision, Tripped};
 use crate::tls::PeerCertificate;
 
 /// What every record of a session repeats.
@@ -47,9 +46,8 @@ pub struct SessionCounts {
 /// A record before it has its seq, time and hash.
 pub struct Draft<'m> {
     kind: Kind,
-    /// Members of the record, without the headers, which belong at `gap`.
+    /// What it says, if it is not about a packet.
     members: Vec<u8>,
-    gap: usize,
     packet: Option<Packet<'m>>,
 }
 
@@ -76,7 +74,7 @@ impl<'m> Draft<'m> {
         json::address(&mut draft.members, "peer", peer);
         json::text(&mut draft.members, "listener", listener);
         draft.proxy(proxy);
-        json::plain(&mut draft.members, "decision", "deny");
+        json::plain_text(&mut draft.members, "decision", "deny");
         json::text(&mut draft.members, "reason", reason);
         draft
     }
@@ -97,97 +95,49 @@ impl<'m> Draft<'m> {
 
     /// A packet from a client, and what is to happen to it. `id` joins it to its answers.
     #[must_use]
-    pub fn action(context: &SessionContext, id: &str, decision: &'m Decision) -> Self {
-        match decision {
-            Decision::Allow(permit) => {
-                let judged = Judged {
-                    rule: Some(permit.rule()),
-                    reason: permit.would_deny(),
-                    word: decision.word(),
-                    dropped: permit.dropped(),
-                    set: permit.set(),
-                };
-                Self::judged(context, id, (permit.action().message(), Shown::Values), &judged)
-            }
-            Decision::Deny(denial) => {
-                let judged = Judged {
-                    rule: denial.rule(),
-                    reason: Some(denial.reason()),
-                    word: decision.word(),
-                    dropped: &[],
-                    set: &[],
-                };
-                Self::judged(context, id, refused_packet(denial), &judged)
-            }
-        }
-    }
-
-    fn judged(context: &SessionContext, id: &str, (message, shown): (&'m Message, Shown), judged: &Judged<'_>) -> Self {
-        let mut draft = Self::of_session(Kind::Action, context);
-        json::text_if_any(&mut draft.members, "id", id);
-        draft.peers(context);
-        json::plain(&mut draft.members, "direction", "to-asterisk");
-        let name = message.get_all("Action").find(|name| !name.is_empty());
-        if let Some(name) = name {
-            json::bytes(&mut draft.members, "name", name);
-        }
-        draft.hold(message, shown);
-        judged.write(&mut draft.members);
-        draft.under(context)
+    pub fn action(context: &'m SessionContext, id: &'m str, decision: &'m Decision) -> Self {
+        Self::of_packet(Kind::Action, Packet::from_client(context, id, decision))
     }
 
     /// A packet from Asterisk that is passed to the client (`response` or `event`). `id` joins it to an action.
     #[must_use]
-    pub fn reply(session: &SessionContext, id: Option<&str>, message: &'m Message, latency_us: Option<u64>) -> Self {
-        let mut draft = Self::to_client(session, id, message);
-        if let Some(latency_us) = latency_us {
-            json::number(&mut draft.members, "latency_us", latency_us);
-        }
-        draft.under(session)
+    pub fn reply(
+        context: &'m SessionContext,
+        id: Option<&'m str>,
+        message: &'m Message,
+        latency_us: Option<u64>,
+    ) -> Self {
+        Self::to_client(Packet::to_client(context, id, message, Fate::Passed { latency_us }))
     }
 
     /// A packet that amiwall itself answers.
     #[must_use]
-    pub fn local_reply(session: &SessionContext, id: Option<&str>, message: &'m Message) -> Self {
-        let mut draft = Self::to_client(session, id, message);
-        json::plain(&mut draft.members, "origin", "amiwall");
-        draft.under(session)
+    pub fn local_reply(context: &'m SessionContext, id: Option<&'m str>, message: &'m Message) -> Self {
+        Self::to_client(Packet::to_client(context, id, message, Fate::Answered))
     }
 
     /// A packet from Asterisk that is not passed on, for a reason code.
     #[must_use]
-    pub fn withheld(session: &SessionContext, id: Option<&str>, message: &'m Message, reason: &str) -> Self {
-        let mut draft = Self::to_client(session, id, message);
-        json::plain(&mut draft.members, "decision", "deny");
-        json::text(&mut draft.members, "reason", reason);
-        draft.under(session)
+    pub fn withheld(context: &'m SessionContext, id: Option<&'m str>, message: &'m Message, reason: &'m str) -> Self {
+        Self::to_client(Packet::to_client(context, id, message, Fate::Withheld(reason)))
     }
 
     /// The packet answers an action of this name, and what is hidden of it is judged by that.
     #[must_use]
-    pub fn answering(mut self, action: Option<&str>) -> Self {
+    pub const fn answering(mut self, action: Option<&'m str>) -> Self {
         if let Some(packet) = &mut self.packet {
-            packet.asked = action.map(str::to_owned);
+            packet.asked = action;
         }
         self
     }
 
-    fn to_client(context: &SessionContext, id: Option<&str>, message: &'m Message) -> Self {
-        let first = message.first();
-        let is_event = first.is_some_and(|header| header.is("Event"));
-        let mut draft = Self::of_session(if is_event { Kind::Event } else { Kind::Response }, context);
-        json::text_if_any(&mut draft.members, "id", id.unwrap_or_default());
-        draft.peers(context);
-        json::plain(&mut draft.members, "direction", "to-client");
-        let word = first.filter(|header| is_event || header.is("Response")).map(|header| header.value);
-        if let Some(name) = word.filter(|_| is_event) {
-            json::bytes(&mut draft.members, "name", name);
-        }
-        draft.hold(message, Shown::Values);
-        if let Some(outcome) = word.filter(|_| !is_event) {
-            json::bytes(&mut draft.members, "outcome", outcome);
-        }
-        draft
+    fn to_client(packet: Packet<'m>) -> Self {
+        let is_event = packet.message.first().is_some_and(|header| header.is("Event"));
+        Self::of_packet(if is_event { Kind::Event } else { Kind::Response }, packet)
+    }
+
+    const fn of_packet(kind: Kind, packet: Packet<'m>) -> Self {
+        Self { kind, members: Vec::new(), packet: Some(packet) }
     }
 
     /// A session ended, for a reason (`client-closed`, `upstream.lost` …).
@@ -208,8 +158,8 @@ impl<'m> Draft<'m> {
     #[must_use]
     pub fn tripped(context: &SessionContext, tripped: &Tripped) -> Self {
         let mut draft = Self::of_session(Kind::Limit, context);
-        json::plain(&mut draft.members, "decision", "limit");
-        json::plain(&mut draft.members, "reason", "limits.tripped");
+        json::plain_text(&mut draft.members, "decision", "limit");
+        json::plain_text(&mut draft.members, "reason", "limits.tripped");
         json::text(&mut draft.members, "limit", &tripped.limit);
         json::number(&mut draft.members, "count", tripped.count);
         if let Some(seconds) = tripped.seconds {
@@ -242,8 +192,8 @@ impl<'m> Draft<'m> {
     /// A record with nothing but its kind.
     pub(super) fn new(kind: Kind) -> Self {
         let mut members = Vec::with_capacity(512);
-        json::plain(&mut members, "kind", kind.name());
-        Self { kind, members, gap: 0, packet: None }
+        json::plain_text(&mut members, "kind", kind.name());
+        Self { kind, members, packet: None }
     }
 
     /// Of a session with a client certificate: which one. Nothing in it is of the client's choice.
@@ -262,18 +212,6 @@ impl<'m> Draft<'m> {
         self
     }
 
-    /// With a copy of its packet.
-    #[cfg(test)]
-    pub(crate) fn into_owned(self) -> Draft<'static> {
-        let Self { kind, members, gap, packet } = self;
-        let packet = packet.map(|Packet { message, shown, asked }| Packet {
-            message: Cow::Owned(message.into_owned()),
-            shown,
-            asked,
-        });
-        Draft { kind, members, gap, packet }
-    }
-
     pub(super) const fn kind(&self) -> Kind {
         self.kind
     }
@@ -286,31 +224,18 @@ impl<'m> Draft<'m> {
 
     /// Appends the members of the record.
     pub(super) fn encode(&self, out: &mut Vec<u8>, redactor: &Redactor) {
-        let (before, after) = self.members.split_at_checked(self.gap).unwrap_or((&self.members, &[]));
-        out.extend_from_slice(before);
-        if let Some(packet) = &self.packet {
-            packet::encode(out, packet, redactor);
+        match &self.packet {
+            Some(packet) => packet.encode(out, self.kind, redactor),
+            None => out.extend_from_slice(&self.members),
         }
-        out.extend_from_slice(after);
     }
 
-    /// A record of a session: everything up to `id`, or, where there is none, all of the context but its policy.
+    /// A record of a session, with all of its context but the policy.
     fn of_session(kind: Kind, context: &SessionContext) -> Self {
         let mut draft = Self::new(kind);
         json::text_if_any(&mut draft.members, "session", &context.session);
-        if !matches!(kind, Kind::Action | Kind::Event | Kind::Response) {
-            draft.peers(context);
-        }
+        context.encode_peers(&mut draft.members);
         draft
-    }
-
-    fn peers(&mut self, context: &SessionContext) {
-        json::text_if_any(&mut self.members, "identity", context.identity.as_deref().unwrap_or_default());
-        if let Some(peer) = context.peer {
-            json::address(&mut self.members, "peer", peer);
-        }
-        json::text_if_any(&mut self.members, "listener", &context.listener);
-        json::text_if_any(&mut self.members, "upstream", &context.upstream);
     }
 
     fn proxy(&mut self, proxy: Option<SocketAddr>) {
@@ -319,14 +244,21 @@ impl<'m> Draft<'m> {
         }
     }
 
-    fn hold(&mut self, message: &'m Message, shown: Shown) {
-        self.gap = self.members.len();
-        self.packet = Some(Packet { message: Cow::Borrowed(message), shown, asked: None });
-    }
-
     fn under(mut self, context: &SessionContext) -> Self {
         json::text_if_any(&mut self.members, "policy", &context.policy);
         self
+    }
+}
+
+impl SessionContext {
+    /// Who talks to whom.
+    pub(super) fn encode_peers(&self, out: &mut Vec<u8>) {
+        json::text_if_any(out, "identity", self.identity.as_deref().unwrap_or_default());
+        if let Some(peer) = self.peer {
+            json::address(out, "peer", peer);
+        }
+        json::text_if_any(out, "listener", &self.listener);
+        json::text_if_any(out, "upstream", &self.upstream);
     }
 }
 
@@ -337,71 +269,4 @@ pub enum Claimed<'a> {
     Known(&'a [u8]),
     /// There is none: people type their secret where the name belongs, so only its length is recorded.
     Unknown(&'a [u8]),
-}
-
-/// What a decision says beside its packet.
-struct Judged<'a> {
-    rule: Option<&'a RuleId>,
-    /// None: it is allowed. For what only shadow mode allows, why it would be denied.
-    reason: Option<&'a Reason>,
-    word: &'static str,
-    dropped: &'a [String],
-    set: &'a [String],
-}
-
-impl Judged<'_> {
-    fn write(&self, out: &mut Vec<u8>) {
-        json::plain(out, "decision", self.word);
-        if let Some(reason) = self.reason {
-            json::text(out, "reason", &reason.code());
-        }
-        if let Some(rule) = self.rule {
-            json::text(out, "rule", &rule.path);
-            if rule.line > 0 {
-                json::number(out, "line", rule.line);
-            }
-        }
-        if let Some(Reason::Limits { limit, retry, .. }) = self.reason {
-            json::text(out, "limit", limit);
-            if let Some(retry) = retry {
-                json::number(out, "retry_ms", retry.as_millis());
-            }
-        }
-        if !self.dropped.is_empty() {
-            json::list(out, "dropped", self.dropped.iter().map(String::as_str));
-        }
-        if !self.set.is_empty() {
-            json::list(out, "set", self.set.iter().map(String::as_str));
-        }
-    }
-}
-
-/// Who has not said who he is may have put his secret anywhere.
-fn refused_packet(denial: &Denial) -> (&Message, Shown) {
-    match denial.refused() {
-        Refused::Action(action) if *denial.reason() == Reason::ActionsBeforeLogin => (action.message(), Shown::Lengths),
-        Refused::Action(action) => (action.message(), Shown::Values),
-        Refused::Packet(message) => (message, Shown::Lengths),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_allowed_action_names_its_rule_and_what_was_dropped() {
-        let rule = RuleId { path: "roles.x.allow[0]".into(), line: 12 };
-        let dropped = ["id".to_owned(), "X-Trace".to_owned()];
-        let judged = Judged { rule: Some(&rule), reason: None, word: "allow", dropped: &dropped, set: &[] };
-        let message = Message::compose(&[("Action", b"Ping"), ("ActionID", b"7")]);
-        let draft = Draft::judged(&SessionContext::default(), "1.2", (&message, Shown::Values), &judged);
-        let mut out = Vec::new();
-        draft.encode(&mut out, &Redactor::new(&[]));
-        let expected = concat!(
-            r#","kind":"action","id":"1.2","direction":"to-asterisk","name":"Ping","headers":[["Action","Ping"],"#,
-            r#"["ActionID","7"]],"decision":"allow","rule":"roles.x.allow[0]","line":12,"dropped":["id","X-Trace"]"#,
-        );
-        assert_eq!(String::from_utf8(out).expect("UTF-8"), expected);
-    }
 }

@@ -19,7 +19,7 @@ use super::redact::Redactor;
 use super::security::{SecurityEvent, SecurityLog};
 use super::segment::{Directory, Storage};
 use super::syslog::Mirror;
-use super::writer::{self, Batch, Inline, Now, QUEUE_LEN_MAX, Request, Writer};
+use super::writer::{self, Batch, Encoded, Inline, Now, QUEUE_LEN_MAX, Request, Writer};
 use super::{
     AuditConfig, AuditError, AuditUnavailable, Draft, Durability, Kind, OnBroken, OnFailure, Packets, Recorded,
     SessionContext, SigningKey, StartOptions, adopt, reserve, security,
@@ -28,6 +28,8 @@ use crate::policy::{Decision, QuotaState};
 
 /// How often the writer looks after things.
 const TICK: Duration = Duration::from_secs(1);
+/// Most records are shorter.
+const RECORD_LEN: usize = 1_024;
 /// What is given as the seq of what was not recorded but passed on.
 const UNRECORDED: u64 = 1 << 63;
 
@@ -173,8 +175,8 @@ impl Audit {
         session: &Arc<SessionContext>,
         decisions: Vec<(String, Decision)>,
     ) -> Result<Vec<Recorded<Decision>>, (AuditUnavailable, Vec<Decision>)> {
-        let drafts = decisions.iter().map(|(id, decision)| Draft::action(session, id, decision)).collect();
-        let outcome = self.send(drafts, self.shared.actions).await;
+        let encoded = self.shared.encode(decisions.iter().map(|(id, decision)| Draft::action(session, id, decision)));
+        let outcome = self.send(encoded, self.shared.actions).await;
         let decisions = decisions.into_iter().map(|(_, decision)| decision);
         match outcome {
             Ok(_) => Ok(decisions.map(|value| Recorded { value }).collect()),
@@ -187,8 +189,9 @@ impl Audit {
     ///
     /// # Errors
     /// If they could not be written: nothing of it may be passed on.
-    pub async fn append(&self, drafts: Vec<Draft<'_>>) -> Result<u64, AuditUnavailable> {
-        self.send(drafts, self.shared.responses).await
+    pub async fn append<'m>(&self, drafts: impl IntoIterator<Item = Draft<'m>>) -> Result<u64, AuditUnavailable> {
+        let encoded = self.shared.encode(drafts);
+        self.send(encoded, self.shared.responses).await
     }
 
     /// Appends a record and returns when it is durable, with its seq.
@@ -196,7 +199,8 @@ impl Audit {
     /// # Errors
     /// If it could not be made durable.
     pub async fn commit(&self, draft: Draft<'_>) -> Result<u64, AuditUnavailable> {
-        self.send(vec![draft], Durability::Synced).await
+        let encoded = self.shared.encode([draft]);
+        self.send(encoded, Durability::Synced).await
     }
 
     /// Says what whole checkpoints hold. `state` is asked by the writer, when the record's place in the log is known: all
@@ -246,16 +250,15 @@ impl Audit {
         }
         let before = u64::try_from(drafts.len()).unwrap_or_default();
         let is_written = admission == Admission::Write;
-        if is_written {
-            let mut members = Vec::new();
-            draft.encode(&mut members, &self.shared.redactor);
-            self.shared.flood.lock().unwrap_or_else(PoisonError::into_inner).charge(members.len());
-        }
         drafts.extend(Some(draft).filter(|_| is_written));
         if drafts.is_empty() {
             return Ok(None);
         }
-        let first = self.append(drafts).await?;
+        let encoded = self.shared.encode(drafts);
+        if is_written {
+            self.shared.flood.lock().unwrap_or_else(PoisonError::into_inner).charge(encoded.last_len());
+        }
+        let first = self.send(encoded, self.shared.responses).await?;
         Ok(is_written.then_some(first + before))
     }
 
@@ -285,24 +288,17 @@ impl Audit {
         outcome.map(|_| ())
     }
 
-    async fn send(&self, drafts: Vec<Draft<'_>>, durability: Durability) -> Result<u64, AuditUnavailable> {
+    async fn send(&self, records: Encoded, durability: Durability) -> Result<u64, AuditUnavailable> {
         let shared = &self.shared;
-        let mut members = Vec::with_capacity(1024);
-        let mut ends = Vec::with_capacity(drafts.len());
-        for draft in drafts.iter().filter(|draft| shared.is_recorded(draft)) {
-            draft.encode(&mut members, &shared.redactor);
-            ends.push((members.len(), draft.kind()));
-        }
-        drop(drafts);
-        if ends.is_empty() {
+        if records.ends.is_empty() {
             return Ok(0);
         }
         if durability == Durability::Written
-            && let Some(seq) = self.append_inline(&members, &ends)
+            && let Some(seq) = self.append_inline(&records)
         {
             return Ok(seq);
         }
-        match self.request(members, ends, durability).await {
+        match self.request(records, durability).await {
             Ok(seq) => Ok(seq),
             Err(Untaken::Failed) if shared.on_failure == OnFailure::Continue => {
                 // No record has such a seq, and no two sessions get one name.
@@ -313,27 +309,22 @@ impl Audit {
     }
 
     /// Without a thread there is no log, though it could be written to.
-    fn append_inline(&self, members: &[u8], ends: &[(usize, Kind)]) -> Option<u64> {
+    fn append_inline(&self, records: &Encoded) -> Option<u64> {
         let progress = &self.shared.progress;
         let can_write = !self.shared.requests.is_closed() && !progress.has_panicked() && !progress.hangs();
-        if can_write { self.shared.inline.append(members, ends) } else { None }
+        if can_write { self.shared.inline.append(records) } else { None }
     }
 
-    async fn request(
-        &self,
-        members: Vec<u8>,
-        ends: Vec<(usize, Kind)>,
-        durability: Durability,
-    ) -> Result<u64, Untaken> {
+    async fn request(&self, records: Encoded, durability: Durability) -> Result<u64, Untaken> {
         let shared = &self.shared;
-        let count = ends.len();
+        let count = records.ends.len();
         if shared.progress.hangs() {
             shared.progress.lose(count);
             return Err(Untaken::Failed);
         }
         let deadline = Instant::now() + WRITE_TIMEOUT;
         let (answer, mut answered) = oneshot::channel();
-        let request = Request::Append(Batch { members, ends, durability, answer });
+        let request = Request::Append(Batch { records, durability, answer });
         // A writer that has panicked has dropped its end of both channels: nothing passes.
         match timeout_at(deadline, shared.requests.send(request)).await {
             Ok(sent) => sent.map_err(|_| Untaken::Gone)?,
@@ -377,6 +368,17 @@ enum Untaken {
 }
 
 impl Shared {
+    /// What of these belongs on record.
+    fn encode<'m>(&self, drafts: impl IntoIterator<Item = Draft<'m>>) -> Encoded {
+        let mut records = Encoded { members: Vec::new(), ends: Vec::new() };
+        for draft in drafts.into_iter().filter(|draft| self.is_recorded(draft)) {
+            records.members.reserve(RECORD_LEN);
+            draft.encode(&mut records.members, &self.redactor);
+            records.ends.push((records.members.len(), draft.kind()));
+        }
+        records
+    }
+
     fn is_recorded(&self, draft: &Draft<'_>) -> bool {
         match draft.kind() {
             Kind::Event | Kind::Response if self.packets == Packets::Actions => false,

@@ -20,6 +20,12 @@ pub(super) fn text(out: &mut Vec<u8>, name: &'static str, value: &str) {
     string(out, value);
 }
 
+/// Appends a member with a text value that needs no escape.
+pub(super) fn plain_text(out: &mut Vec<u8>, name: &'static str, value: &'static str) {
+    key(out, name);
+    plain_string(out, value.as_bytes());
+}
+
 /// Appends a member with a text value, unless it is empty.
 pub(super) fn text_if_any(out: &mut Vec<u8>, name: &'static str, value: &str) {
     if !value.is_empty() {

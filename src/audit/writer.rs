@@ -34,13 +34,27 @@ const WRITE_LEN_MAX: usize = 1024 * 1024;
 /// The seq of the first record.
 pub(super) type Answer = oneshot::Sender<Result<u64, AuditUnavailable>>;
 
-/// Records that belong together.
+/// Records that belong together, before they have their place.
 #[derive(Debug)]
-pub(super) struct Batch {
+pub(super) struct Encoded {
     /// Their members, one behind the other.
     pub(super) members: Vec<u8>,
     /// Where each ends, and of what kind it is.
     pub(super) ends: Vec<(usize, Kind)>,
+}
+
+impl Encoded {
+    /// How long the members of the last one are.
+    pub(super) fn last_len(&self) -> usize {
+        let begin = self.ends.iter().rev().nth(1).map_or(0, |(end, _)| *end);
+        self.members.len() - begin
+    }
+}
+
+/// What a caller wants on record.
+#[derive(Debug)]
+pub(super) struct Batch {
+    pub(super) records: Encoded,
     pub(super) durability: Durability,
     pub(super) answer: Answer,
 }
@@ -149,13 +163,13 @@ pub(super) fn run<S: Storage>(writer: &Mutex<Writer<S>>, progress: &Progress, mu
 /// The writer, for callers who need no sync.
 pub(super) trait Inline: Send + Sync + std::fmt::Debug {
     /// Appends records; the seq of the first. `None`: nothing was done, and the thread has to do it.
-    fn append(&self, members: &[u8], ends: &[(usize, Kind)]) -> Option<u64>;
+    fn append(&self, records: &Encoded) -> Option<u64>;
 }
 
 impl<S: Storage> Inline for Mutex<Writer<S>> {
-    fn append(&self, members: &[u8], ends: &[(usize, Kind)]) -> Option<u64> {
+    fn append(&self, records: &Encoded) -> Option<u64> {
         // Never waits: the thread may be at a disk that hangs.
-        self.try_lock().ok()?.append_now(members, ends, Now::read())
+        self.try_lock().ok()?.append_now(records, Now::read())
     }
 }
 
@@ -205,11 +219,11 @@ impl<S: Storage> Writer<S> {
         for request in requests.drain(..) {
             match request {
                 Request::Append(batch) if self.closed.is_none() && stop.is_none() => {
-                    let first = self.seal(&mut head, &mut out, (&batch.members, &batch.ends), now);
-                    let Batch { ends, durability, answer, .. } = batch;
-                    waiters.push(Waiter { first, last: head.seq, ends, durability, answer });
+                    let first = self.seal(&mut head, &mut out, &batch.records, now);
+                    let Batch { records, durability, answer } = batch;
+                    waiters.push(Waiter { first, last: head.seq, ends: records.ends, durability, answer });
                 }
-                Request::Append(batch) => self.refuse(&batch.ends, batch.answer),
+                Request::Append(batch) => self.refuse(&batch.records.ends, batch.answer),
                 Request::Quotas(save) => self.checkpoints.quotas = Some(save),
                 Request::Tick => has_ticked = true,
                 Request::Stop(answer) => stop = Some(answer),
@@ -259,13 +273,13 @@ impl<S: Storage> Writer<S> {
     }
 
     /// Appends records if a mere write does it.
-    fn append_now(&mut self, members: &[u8], ends: &[(usize, Kind)], now: Now) -> Option<u64> {
+    fn append_now(&mut self, records: &Encoded, now: Now) -> Option<u64> {
         let is_free = self.closed.is_none() && !self.has_stopped && !self.copy.is_on();
-        if !is_free || !self.journal.can_append(members.len() + ends.len() * FRAME_LEN_MAX, now.wall) {
+        if !is_free || !self.journal.can_append(records.members.len() + records.ends.len() * FRAME_LEN_MAX, now.wall) {
             return None;
         }
         let (mut out, mut head) = (std::mem::take(&mut self.out), self.head);
-        let first = self.seal(&mut head, &mut out, (members, ends), now);
+        let first = self.seal(&mut head, &mut out, records, now);
         let written = self.journal.append(&out, first);
         out.clear();
         self.out = out;
@@ -309,18 +323,12 @@ impl<S: Storage> Writer<S> {
     }
 
     /// Gives records their place behind `head`; the seq of the first.
-    fn seal(
-        &mut self,
-        head: &mut Head,
-        out: &mut Vec<u8>,
-        (members, ends): (&[u8], &[(usize, Kind)]),
-        now: Now,
-    ) -> u64 {
+    fn seal(&mut self, head: &mut Head, out: &mut Vec<u8>, records: &Encoded, now: Now) -> u64 {
         let first = head.seq + 1;
         let stamp = self.clock.stamp(now);
         let mut start = 0;
-        for &(end, kind) in ends {
-            let members = members.get(start..end).unwrap_or_default();
+        for &(end, kind) in &records.ends {
+            let members = records.members.get(start..end).unwrap_or_default();
             if kind == Kind::Connect {
                 // Only here is it known what the session is called.
                 let session = format!(",\"session\":\"{}-{}\"", self.boot_id, head.seq + 1);

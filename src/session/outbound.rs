@@ -194,8 +194,7 @@ impl<S: AsyncWrite + Unpin> ToClient<S> {
 /// full queue ends the session.
 async fn record(live: &Live, batch: &[Outgoing]) {
     loop {
-        let drafts: Vec<Draft<'_>> = batch.iter().filter_map(draft_of).collect();
-        if drafts.is_empty() || live.shared.audit.append(drafts).await.is_ok() {
+        if live.shared.audit.append(batch.iter().filter_map(draft_of)).await.is_ok() {
             return;
         }
         tokio::time::sleep(AUDIT_RETRY).await;

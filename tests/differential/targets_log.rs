@@ -19,7 +19,7 @@ fn log() -> &'static (PathBuf, Vec<u8>) {
         runtime.block_on(async {
             let audit = Audit::open(&AuditConfig::new(folder.path())).expect("a log");
             let context = SessionContext { listener: "127.0.0.1:1".to_owned(), ..SessionContext::default() };
-            audit.append((0..20).map(|_| Draft::connect(&context)).collect()).await.expect("written");
+            audit.append((0..20).map(|_| Draft::connect(&context))).await.expect("written");
             audit.close().await.expect("closed");
         });
         let segment = fs::read_dir(folder.path()).expect("a folder").filter_map(|entry| Some(entry.ok()?.path()));

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::super::chain::Head;
 use super::super::journal::Journal;
 use super::super::redact::Redactor;
-use super::super::writer::{Batch, Now, Request, Writer};
+use super::super::writer::{Batch, Encoded, Now, Request, Writer};
 use super::super::{AuditUnavailable, Durability, Kind};
 use super::disk::{Disk, State};
 use super::*;
@@ -62,12 +62,16 @@ impl Bench {
         let name = format!("e{}", self.next);
         let value = "x".repeat(size);
         let message = Message::compose(&[("Event", name.as_bytes()), ("Value", value.as_bytes())]);
-        let draft = Draft::reply(&session(), None, &message, None);
+        let session = session();
+        let draft = Draft::reply(&session, None, &message, None);
         let mut members = Vec::new();
         draft.encode(&mut members, &Redactor::new(&[]));
         let ends = vec![(members.len(), draft.kind())];
         let (answer, answered) = oneshot::channel();
-        (Request::Append(Batch { members, ends, durability, answer }), (name, durability, answered))
+        (
+            Request::Append(Batch { records: Encoded { members, ends }, durability, answer }),
+            (name, durability, answered),
+        )
     }
 }
 

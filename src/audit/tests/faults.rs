@@ -9,7 +9,7 @@ use super::super::chain::Head;
 use super::super::journal::Journal;
 use super::super::redact::Redactor;
 use super::super::segment::{Directory, DirectoryError};
-use super::super::writer::{Batch, Now, Request, Writer};
+use super::super::writer::{Batch, Encoded, Now, Request, Writer};
 use super::super::{AuditUnavailable, Durability, verify};
 use super::faulty::{Faulty, Plan, faulty};
 use super::*;
@@ -65,7 +65,7 @@ fn request(name: &str, durability: Durability) -> (Request, Answered) {
     draft.encode(&mut members, &Redactor::new(&[]));
     let ends = vec![(members.len(), draft.kind())];
     let (answer, answered) = oneshot::channel();
-    (Request::Append(Batch { members, ends, durability, answer }), answered)
+    (Request::Append(Batch { records: Encoded { members, ends }, durability, answer }), answered)
 }
 
 const SYNCED: Durability = Durability::Synced;

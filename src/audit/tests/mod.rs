@@ -61,7 +61,12 @@ fn decision() -> Decision {
 
 fn event(name: &str) -> Draft<'static> {
     let message = Message::compose(&[("Event", name.as_bytes()), ("Channel", b"PJSIP/1")]);
-    Draft::reply(&session(), None, &message, None).into_owned()
+    Draft::reply(&**kept(session()), None, kept(message), None)
+}
+
+/// A draft borrows its packet, and tests keep drafts.
+pub(crate) fn kept<T>(value: T) -> &'static T {
+    Box::leak(Box::new(value))
 }
 
 /// The segments of a log, in order.

@@ -8,7 +8,7 @@ use super::*;
 
 async fn run_once(dir: &Path, names: &[&str]) {
     let audit = open(dir);
-    audit.append(names.iter().map(|name| event(name)).collect()).await.expect("written");
+    audit.append(names.iter().map(|name| event(name))).await.expect("written");
     audit.close().await.expect("closed");
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::super::chain::Head;
 use super::super::journal::Journal;
 use super::super::segment::Directory;
-use super::super::writer::{Batch, Now, Request, Writer};
+use super::super::writer::{Batch, Encoded, Now, Request, Writer};
 use super::super::{
     Anchors, BadRecord, Durability, Evidence, Keep, KeepSpace, OnFailure, SigningKey, VerifyError, VerifyingKey,
     verify, verify_against,
@@ -56,7 +56,7 @@ impl Bench {
             draft.encode(&mut members, &super::super::redact::Redactor::new(&[]));
             let ends = vec![(members.len(), draft.kind())];
             let (answer, mut answered) = tokio::sync::oneshot::channel();
-            let batch = Batch { members, ends, durability: Durability::Written, answer };
+            let batch = Batch { records: Encoded { members, ends }, durability: Durability::Written, answer };
             assert!(self.writer.process(&mut vec![Request::Append(batch)], self.now).is_none());
             answered.try_recv().expect("an answer").expect("written");
         }

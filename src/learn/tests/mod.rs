@@ -5,10 +5,11 @@ mod patterns;
 mod properties;
 
 use std::path::Path;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use super::{Draft, LearnError, LearnedRole, Options, learn};
 use crate::ami::{Action, Message};
+use crate::audit::tests::kept;
 use crate::audit::{self, Audit, AuditConfig, SessionContext};
 use crate::catalogue;
 use crate::config::{self, Checked, Files};
@@ -80,8 +81,8 @@ impl Log {
         self.directory.path()
     }
 
-    fn session(identity: &str) -> Arc<SessionContext> {
-        Arc::new(SessionContext {
+    fn session(identity: &str) -> &'static SessionContext {
+        kept(SessionContext {
             session: "5e2b9c01-37".to_owned(),
             identity: Some(identity.to_owned()),
             peer: Some("203.0.113.7:51234".parse().expect("an address")),
@@ -92,14 +93,15 @@ impl Log {
     /// An action, as the wide policy decides. Whether it is allowed.
     pub(super) fn action(&mut self, identity: &str, action: Action) -> bool {
         let decision = WIDE.decide(&ClientName::for_explain(identity), action, "1.2");
-        self.drafts.push(audit::Draft::action(&Self::session(identity), "1.2", &decision).into_owned());
-        matches!(decision, Decision::Allow(_))
+        let is_allowed = matches!(decision, Decision::Allow(_));
+        self.drafts.push(audit::Draft::action(Self::session(identity), "1.2", kept(decision)));
+        is_allowed
     }
 
     /// An action that no rule allows.
     pub(super) fn refused(&mut self, identity: &str, name: &str) {
         let decision = Policy::default().decide(&ClientName::for_explain(identity), act(name, &[]), "1.2");
-        self.drafts.push(audit::Draft::action(&Self::session(identity), "1.2", &decision).into_owned());
+        self.drafts.push(audit::Draft::action(Self::session(identity), "1.2", kept(decision)));
     }
 
     #[track_caller]
@@ -110,7 +112,12 @@ impl Log {
 
     pub(super) fn event(&mut self, identity: &str, name: &str, id: Option<&str>) {
         let event = Message::compose(&[("Event", name.as_bytes()), ("Privilege", b"call,all")]);
-        self.drafts.push(audit::Draft::reply(&Self::session(identity), id, &event, None).into_owned());
+        self.drafts.push(audit::Draft::reply(
+            Self::session(identity),
+            kept(id.map(str::to_owned)).as_deref(),
+            kept(event),
+            None,
+        ));
     }
 
     /// Writes everything to the directory.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{fact, options, report, row, table};
 use crate::ami::{Action, Message};
+use crate::audit::tests::kept;
 use crate::audit::{Audit, AuditConfig, Claimed, Draft, PolicyFacts, SessionContext, SessionCounts};
 use crate::policy::{Decision, Denial, Limited, Reason};
 
@@ -42,12 +43,12 @@ async fn write_log(dir: &Path) {
     let late = log_in(&audit, "bob", "[2001:db8::2]:2").await;
     let limited = || Reason::Limits { what: Limited::Rate, limit: "limits.actions.Ping".to_owned(), retry: None };
     let drafts = vec![
-        Draft::action(&alice, "a.1", &denial("Originate", Reason::ActionsUnlisted)).into_owned(),
-        Draft::action(&alice, "a.2", &denial("originate", Reason::ActionsUnlisted)).into_owned(),
-        Draft::action(&bob, "b.1", &denial("Ping", limited())).into_owned(),
+        Draft::action(&alice, "a.1", kept(denial("Originate", Reason::ActionsUnlisted))),
+        Draft::action(&alice, "a.2", kept(denial("originate", Reason::ActionsUnlisted))),
+        Draft::action(&bob, "b.1", kept(denial("Ping", limited()))),
         // The policy changed while it was written: the last one counts.
-        Draft::action(&bob, "b.2", &denial("Ping", limited())).into_owned(),
-        Draft::action(&bob, "b.2", &denial("Command", Reason::ActionsDenied)).into_owned(),
+        Draft::action(&bob, "b.2", kept(denial("Ping", limited()))),
+        Draft::action(&bob, "b.2", kept(denial("Command", Reason::ActionsDenied))),
         Draft::end(&alice, "client-closed", &SessionCounts::default()),
         Draft::end(&late, "logged-off", &SessionCounts::default()),
         Draft::admin("bob", "resume", "resumed", 0),
