@@ -33,6 +33,12 @@ impl EventMask {
         self.0 & class.bit() != 0
     }
 
+    /// Whether all of these classes (as bits) are in the mask.
+    #[must_use]
+    pub const fn has_all(self, classes: u32) -> bool {
+        classes & !self.0 == 0
+    }
+
     /// What is in both.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
@@ -55,12 +61,10 @@ impl EventMask {
     /// A label that is not known is wanted only by who wants everything.
     #[must_use]
     pub fn wants(self, privilege: &[u8]) -> bool {
-        privilege.split(|&b| b == b',').filter(|label| !label.is_empty() && *label != ALL_LABEL.as_bytes()).all(
-            |label| {
-                let class = std::str::from_utf8(label).ok().and_then(|label| label.parse::<PrivilegeClass>().ok());
-                class.map_or(self == Self::ALL, |class| self.has(class))
-            },
-        )
+        privilege
+            .split(|&b| b == b',')
+            .filter(|label| !label.is_empty() && *label != ALL_LABEL.as_bytes())
+            .all(|label| PrivilegeClass::of_label(label).map_or(self == Self::ALL, |class| self.has(class)))
     }
 
     /// The mask as amiwall writes it to Asterisk: `on`, `off`, or its labels.

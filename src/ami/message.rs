@@ -147,21 +147,18 @@ impl Message {
     /// A message of whole lines, each with its CR LF, if they are what a message may hold as they stand. A line that begins
     /// with a blank is left to others: it may be one of blanks.
     pub(super) fn of_lines(lines: &[u8]) -> Option<Self> {
-        // No early end, so that it is done many bytes at a time.
-        let is_bad = |byte: u8| !is_value_byte(byte) & (byte != b'\r') & (byte != b'\n');
-        if lines.iter().fold(false, |any, &byte| any | is_bad(byte)) || !lines.ends_with(b"\r\n") {
+        if matches!(lines.first(), None | Some(b' ' | b'\r' | b'\n')) || !lines.ends_with(b"\r\n") {
             return None;
         }
-        let ends = memchr::memchr_iter(b'\r', lines).count();
-        let (mut start, mut len) = (0, 0);
-        for end in memchr::memchr_iter(b'\n', lines) {
-            let line = lines.get(start..end)?.strip_suffix(b"\r")?;
-            if matches!(line.first(), None | Some(b' ')) {
-                return None;
-            }
-            (start, len) = (end + 1, len + 1);
-        }
-        (len == ends).then(|| Self { buf: lines.to_vec(), len })
+        // Each byte with the one behind it, and no early end, so that it is done many bytes at a time.
+        let pairs = lines.iter().zip(lines.get(1..).unwrap_or_default());
+        let is_bad = pairs.fold(false, |is_bad, (&byte, &next)| {
+            let (is_cr, is_lf) = (byte == b'\r', byte == b'\n');
+            let is_half_an_end = is_cr != (next == b'\n');
+            let begins_badly = is_lf & ((next == b' ') | (next == b'\r'));
+            is_bad | is_half_an_end | begins_badly | !(is_value_byte(byte) | is_cr | is_lf)
+        });
+        (!is_bad).then(|| Self { buf: lines.to_vec(), len: memchr::memchr_iter(b'\n', lines).count() })
     }
 
     /// Appends a line that has no name (Asterisk sends a few, such as GetConfig's `No categories found`).
@@ -316,6 +313,28 @@ mod tests {
         assert_eq!(message.get("empty"), Some(&b""[..]));
         assert_eq!(message.get_all("action").count(), 2);
         assert_eq!(message.lines(), b"action: Ping\r\nACTION: x\r\nEmpty: \r\n");
+    }
+
+    #[test]
+    fn whole_lines_are_taken_only_as_they_stand() {
+        let good = b"Event: X\r\nA:  b \r\nno name\r\n\xc3\xa4: 1\r\n";
+        assert_eq!(
+            Message::of_lines(good).map(|message| (message.lines().to_vec(), message.len())),
+            Some((good.to_vec(), 4))
+        );
+        // Every other byte, and every line end, at every place.
+        for at in 0..good.len() {
+            for bad in [&b"\r"[..], b"\n", b"\r\n", b"\0", b"\t", b"\x7f"] {
+                let with = [&good[..at], bad, &good[at..]].concat();
+                let splits_a_line =
+                    bad == b"\r\n" && at > 0 && !b"\r\n".contains(&good[at - 1]) && !b"\r\n ".contains(&good[at]);
+                assert_eq!(Message::of_lines(&with).is_some(), splits_a_line, "{bad:?} at {at}");
+            }
+        }
+        for bad in [&b""[..], b"\r\n", b"A: b", b"A: b\n", b"A: b\r", b" A: b\r\n", b"A: b\r\n C: d\r\n", b"A\r\n\r\n"]
+        {
+            assert_eq!(Message::of_lines(bad), None, "{bad:?}");
+        }
     }
 
     #[test]

@@ -77,6 +77,33 @@ impl PrivilegeClass {
         }
     }
 
+    /// The class of that label, compared with case, as Asterisk does (manager.c, `ast_instring`).
+    #[must_use]
+    pub const fn of_label(label: &[u8]) -> Option<Self> {
+        Some(match label {
+            b"system" => Self::System,
+            b"call" => Self::Call,
+            b"log" => Self::Log,
+            b"verbose" => Self::Verbose,
+            b"command" => Self::Command,
+            b"agent" => Self::Agent,
+            b"user" => Self::User,
+            b"config" => Self::Config,
+            b"dtmf" => Self::Dtmf,
+            b"reporting" => Self::Reporting,
+            b"cdr" => Self::Cdr,
+            b"dialplan" => Self::Dialplan,
+            b"originate" => Self::Originate,
+            b"agi" => Self::Agi,
+            b"cc" => Self::Cc,
+            b"aoc" => Self::Aoc,
+            b"test" => Self::Test,
+            b"security" => Self::Security,
+            b"message" => Self::Message,
+            _ => return None,
+        })
+    }
+
     /// The bit in an event mask.
     #[must_use]
     pub const fn bit(self) -> u32 {
@@ -112,8 +139,7 @@ pub struct UnknownClass;
 impl FromStr for PrivilegeClass {
     type Err = UnknownClass;
 
-    /// Labels are compared with case, as Asterisk does (manager.c, `ast_instring`).
     fn from_str(text: &str) -> Result<Self, UnknownClass> {
-        Self::ALL.into_iter().find(|class| class.label() == text).ok_or(UnknownClass)
+        Self::of_label(text.as_bytes()).ok_or(UnknownClass)
     }
 }

@@ -130,6 +130,14 @@ pub(super) fn is_plain(text: &[u8]) -> bool {
     text.iter().fold(true, |is_plain, &byte| is_plain & matches!(byte, 0x20..=0x7E) & (byte != b'"') & (byte != b'\\'))
 }
 
+/// As [`is_plain`], of a text whose line ends do not matter.
+pub(super) fn is_plain_text(text: &[u8]) -> bool {
+    let is_bad = |byte: u8| {
+        (byte != b'\r') & (byte != b'\n') & (!matches!(byte, 0x20..=0x7E) | (byte == b'"') | (byte == b'\\'))
+    };
+    !text.iter().fold(false, |any, &byte| any | is_bad(byte))
+}
+
 /// Appends a JSON string of a text that [`is_plain`].
 pub(super) fn plain_string(out: &mut Vec<u8>, text: &[u8]) {
     out.reserve(text.len() + 2);

@@ -1,6 +1,8 @@
 //! [`Packet`]: the record of a packet, in both directions. Its headers are `[name, value]` pairs, losslessly but for what
 //! is hidden.
 
+use std::borrow::Cow;
+
 use super::draft::SessionContext;
 use super::json;
 use super::kind::Kind;
@@ -158,10 +160,13 @@ pub(super) fn encode_values(out: &mut Vec<u8>, message: &Message, asked: Option<
     let mut found = Vec::new();
     // Made only where a name alone does not tell what is hidden.
     let mut within = None;
-    encode_pairs(out, message, |out, header| {
+    encode_pairs(out, message, |out, (header, is_plain_text)| {
         let is_plain = known.is_plain(header.name_bytes());
         if is_plain == Some(true) {
-            return text(out, &redactor.plain(header));
+            return match redactor.plain(header) {
+                Cow::Borrowed(value) if is_plain_text => json::plain_string(out, value),
+                value => text(out, &value),
+            };
         }
         let within = within.get_or_insert_with(|| redactor.within(message, asked));
         if is_plain.is_none() {
@@ -179,9 +184,6 @@ pub(super) fn encode_values(out: &mut Vec<u8>, message: &Message, asked: Option<
 }
 
 fn text(out: &mut Vec<u8>, value: &[u8]) {
-    if json::is_plain(value) {
-        return json::plain_string(out, value);
-    }
     match std::str::from_utf8(value) {
         Ok(text) => json::string(out, text),
         Err(_) => {
@@ -193,7 +195,7 @@ fn text(out: &mut Vec<u8>, value: &[u8]) {
 
 /// A packet that was not understood may hold a secret anywhere.
 fn encode_lengths(out: &mut Vec<u8>, message: &Message) {
-    encode_pairs(out, message, |out, header| match std::str::from_utf8(header.value) {
+    encode_pairs(out, message, |out, (header, _)| match std::str::from_utf8(header.value) {
         Ok(text) if header.is("Action") || header.is("ActionID") => json::string(out, text),
         Ok(_) | Err(_) => {
             json::display(out, header.value.len());
@@ -202,18 +204,20 @@ fn encode_lengths(out: &mut Vec<u8>, message: &Message) {
     });
 }
 
-fn encode_pairs<'m>(out: &mut Vec<u8>, message: &'m Message, mut value: impl FnMut(&mut Vec<u8>, Header<'m>)) {
+/// `value` is also told whether the header's value is known to need no escape.
+fn encode_pairs<'m>(out: &mut Vec<u8>, message: &'m Message, mut value: impl FnMut(&mut Vec<u8>, (Header<'m>, bool))) {
+    // Asked once for all of it: most packets need no escape anywhere.
+    let is_plain_text = json::is_plain_text(message.lines());
     out.push(b'[');
     for (index, header) in message.headers().enumerate() {
         out.extend_from_slice(if index == 0 { b"[" } else { b",[" });
-        // Names have no control bytes, and to see that they are UTF-8 costs more than to see that they are plain.
-        if json::is_plain(header.name_bytes()) {
+        if is_plain_text {
             json::plain_string(out, header.name_bytes());
         } else {
             json::string(out, header.name());
         }
         out.push(b',');
-        value(out, header);
+        value(out, (header, is_plain_text));
         out.push(b']');
     }
     out.push(b']');

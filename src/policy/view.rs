@@ -99,11 +99,12 @@ impl View {
     ) -> Option<Cow<'r, Message>> {
         let is_shown = match reply.kind() {
             ReplyKind::Event => {
-                let may_see = self.may_see(reply, is_answer);
+                let privilege = reply.message().get("Privilege").map(Privilege::read).unwrap_or_default();
+                let may_see = self.may_see(reply, privilege, is_answer);
                 // The end of a list belongs to nobody in particular.
                 let is_in_scope = (is_answer && reply.list_frame().is_some())
                     || scope::holds(&self.scopes, reply.message(), may_see, followed);
-                may_see && is_in_scope && (is_answer || is_wanted(reply, mask))
+                may_see && is_in_scope && (is_answer || privilege.is_wanted(mask))
             }
             // Nobody but the one who asked gets an answer.
             ReplyKind::Other | ReplyKind::Response => is_answer,
@@ -135,21 +136,12 @@ impl View {
         reply.message().get("Privilege").is_none_or(|classes| self.subscription(EventMask::ALL).wants(classes))
     }
 
-    fn may_see(&self, reply: &Reply, is_answer: bool) -> bool {
-        let privilege = reply.message().get("Privilege").map(Privilege::read).unwrap_or_default();
+    fn may_see(&self, reply: &Reply, privilege: Privilege, is_answer: bool) -> bool {
         if privilege.classes & self.denied.classes != 0 || self.denied.has_name_without_case(reply.name()) {
             return false;
         }
         is_answer || privilege.is_within(self.allowed.classes) || self.allowed.names.contains(reply.name())
     }
-}
-
-/// Whether the client wishes to see it.
-fn is_wanted(reply: &Reply, mask: EventMask) -> bool {
-    let header = reply.message().get("Privilege");
-    // An event without a class is asked for by whoever has not switched events off.
-    let is_none = header.map(Privilege::read).unwrap_or_default().is_none();
-    if is_none { !mask.is_none() } else { mask.wants(header.unwrap_or_default()) }
 }
 
 impl Elements {
@@ -177,8 +169,7 @@ impl Privilege {
     fn read(value: &[u8]) -> Self {
         let mut privilege = Self::default();
         for label in value.split(|&b| b == b',') {
-            let class = std::str::from_utf8(label).ok().and_then(|label| label.parse::<PrivilegeClass>().ok());
-            match (class, label) {
+            match (PrivilegeClass::of_label(label), label) {
                 (Some(class), _) => privilege.classes |= class.bit(),
                 (None, b"" | b"all" | b"<none>") => {}
                 (None, _) => privilege.has_unknown = true,
@@ -187,8 +178,15 @@ impl Privilege {
         privilege
     }
 
-    const fn is_none(self) -> bool {
-        self.classes == 0 && !self.has_unknown
+    /// Whether a client with that mask wishes to see it. An event without a class is asked for by whoever has not switched
+    /// events off, and one of a class that nobody knows by who wants everything.
+    fn is_wanted(self, mask: EventMask) -> bool {
+        let is_none = self.classes == 0 && !self.has_unknown;
+        if is_none {
+            !mask.is_none()
+        } else {
+            mask.has_all(self.classes) && (!self.has_unknown || mask == EventMask::ALL)
+        }
     }
 
     /// Whether there is a class and all of them are in `allowed`. A class that nobody knows is in nothing.

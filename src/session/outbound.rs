@@ -2,6 +2,7 @@
 //! [`ToClient`] records what is queued and writes it.
 
 use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use tokio::io::AsyncWrite;
 use super::client_io::ClientWriter;
 use super::queue::{Outgoing, OutgoingRecord, Queue, QueueFull, Source};
 use super::{Live, SessionEnd, lock};
-use crate::ami::{ListFrame, Message, Reply, ReplyKind, Rewrite};
+use crate::ami::{EventMask, ListFrame, Message, Reply, ReplyKind, Rewrite};
 use crate::audit::{Draft, SessionContext};
 use crate::policy::{Followed, View};
 use crate::upstream::{Inlet, Routed, Sent};
@@ -19,10 +20,11 @@ use crate::upstream::{Inlet, Routed, Sent};
 /// While the log cannot be written, it is tried again after this time.
 const AUDIT_RETRY: Duration = Duration::from_millis(500);
 
-/// The view of the policy in force, looked up when the policy changes.
+/// What the client may see, looked up when the policy changes, and what it wishes to see.
 struct CurrentView {
     generation: u64,
     view: Arc<View>,
+    mask: EventMask,
     /// What is judged by it is recorded under it.
     context: Arc<SessionContext>,
     followed: Followed,
@@ -34,6 +36,7 @@ pub(super) async fn read_upstream(live: &Live, mut inlet: Inlet) -> SessionEnd {
     let mut current = CurrentView {
         generation: snapshot.generation,
         view: snapshot.policy.view(&live.client),
+        mask: live.mask(),
         context: live.context_under(&snapshot),
         followed: Followed::default(),
     };
@@ -42,16 +45,20 @@ pub(super) async fn read_upstream(live: &Live, mut inlet: Inlet) -> SessionEnd {
         match inlet.next().await {
             Ok(Some(reply)) => {
                 current.refresh(live);
-                let mut next = Some(reply);
+                let mut taken = Vec::new();
+                let mut next = Ok(Some(reply));
                 // What has come with it is for the client at once, too.
-                while let Some(reply) = next {
-                    if take(live, &mut current, reply).is_err() {
+                while let Ok(Some(reply)) = next {
+                    if take(live, &mut current, &mut taken, reply).is_err() {
                         return SessionEnd::SlowClient;
                     }
-                    next = match inlet.decoded() {
-                        Ok(next) => next,
-                        Err(_) => return live.upstream_lost().await,
-                    };
+                    next = inlet.decoded();
+                }
+                if live.queue.push_all(taken).is_err() {
+                    return SessionEnd::SlowClient;
+                }
+                if next.is_err() {
+                    return live.upstream_lost().await;
                 }
                 live.queue.pause().await;
             }
@@ -62,6 +69,7 @@ pub(super) async fn read_upstream(live: &Live, mut inlet: Inlet) -> SessionEnd {
 
 impl CurrentView {
     fn refresh(&mut self, live: &Live) {
+        self.mask = live.mask();
         let snapshot = live.shared.snapshot.borrow();
         if snapshot.generation != self.generation {
             self.generation = snapshot.generation;
@@ -73,36 +81,43 @@ impl CurrentView {
     }
 }
 
-/// Queues what the client may see of one packet.
-fn take(live: &Live, current: &mut CurrentView, reply: Reply) -> Result<(), QueueFull> {
+/// Takes what the client may see of one packet, and what is due with it.
+fn take(live: &Live, current: &mut CurrentView, taken: &mut Vec<Outgoing>, reply: Reply) -> Result<(), QueueFull> {
     if reply.kind() == ReplyKind::Response && reply.name() == b"Error" {
         // Of an Originate there is no call then; others are not known there.
         reply.action_id().into_iter().for_each(|id| live.shared.buckets.call_failed(&live.upstream, id));
     }
+    let local = |message| Outgoing { message, record: None };
     let routed = lock(&live.correlation).route(reply, &live.shared.action_ids);
     match routed {
         Routed::Own(due) => {
-            due.into_iter().try_for_each(|message| live.queue.push(Outgoing { message, record: None }))?;
+            taken.extend(due.into_iter().map(local));
             live.progress.notify_waiters();
-            Ok(())
         }
         Routed::Orphan(reply) => {
             let record = OutgoingRecord::new(current.context.clone(), Source::Withheld);
-            live.queue.push(Outgoing { message: reply.into_message(), record: Some(record) })
+            taken.push(Outgoing { message: reply.into_message(), record: Some(record) });
         }
         Routed::Broadcast(reply) => {
-            let masked = match current.view.show(&reply, false, live.mask(), &mut current.followed) {
+            let masked = match current.view.show(&reply, false, current.mask, &mut current.followed) {
                 None => return Ok(()),
                 Some(Cow::Owned(masked)) => Some(masked),
                 Some(Cow::Borrowed(_)) => None,
             };
             let record = OutgoingRecord::new(current.context.clone(), Source::Asterisk);
             let message = masked.unwrap_or_else(|| reply.into_message());
-            hold_or_push(live, Outgoing { message, record: Some(record) })
+            let outgoing = Outgoing { message, record: Some(record) };
+            // Events are held back while a WaitEvent waits for one.
+            match lock(&live.held).as_mut() {
+                Some(held) => {
+                    live.event_held.notify_one();
+                    held.push(outgoing)?;
+                }
+                None => taken.push(outgoing),
+            }
         }
         Routed::Answer { reply, sent, withheld, before, behind } => {
-            let local = |message| live.queue.push(Outgoing { message, record: None });
-            before.into_iter().try_for_each(local)?;
+            taken.extend(before.into_iter().map(local));
             let shown = shown_answer(live, current, &reply, &sent);
             if shown.is_none() && reply.kind() == ReplyKind::Event {
                 lock(&live.correlation).count_withheld(&sent);
@@ -113,13 +128,13 @@ fn take(live: &Live, current: &mut CurrentView, reply: Reply) -> Result<(), Queu
                 let latency_us = latency.and_then(|micros| u64::try_from(micros).ok());
                 let record = OutgoingRecord::new(current.context.clone(), Source::Asterisk);
                 let record = OutgoingRecord { latency_us, ..record.answering(sent) };
-                live.queue.push(Outgoing { message, record: Some(record) })?;
+                taken.push(Outgoing { message, record: Some(record) });
             }
-            behind.into_iter().try_for_each(local)?;
+            taken.extend(behind.into_iter().map(local));
             live.progress.notify_waiters();
-            Ok(())
         }
     }
+    Ok(())
 }
 
 /// The end of a list tells how many items there were: those that were not passed on are none.
@@ -141,16 +156,7 @@ fn shown_answer(live: &Live, current: &mut CurrentView, reply: &Reply, sent: &Se
         let snapshot = live.shared.snapshot();
         return Some(View::list_commands(reply, |action| snapshot.policy.may_ever(&live.client, action)));
     }
-    current.view.show(reply, true, live.mask(), &mut current.followed).map(Cow::into_owned)
-}
-
-/// Events are held back while a WaitEvent waits for one.
-fn hold_or_push(live: &Live, outgoing: Outgoing) -> Result<(), QueueFull> {
-    if let Some(held) = lock(&live.held).as_mut() {
-        live.event_held.notify_one();
-        return held.push(outgoing);
-    }
-    live.queue.push(outgoing)
+    current.view.show(reply, true, current.mask, &mut current.followed).map(Cow::into_owned)
 }
 
 /// The writing side of the client.
@@ -192,7 +198,7 @@ impl<S: AsyncWrite + Unpin> ToClient<S> {
 
 /// Returns when the batch is written to the log. While that cannot be done nothing is passed on: the queue fills, and a
 /// full queue ends the session.
-async fn record(live: &Live, batch: &[Outgoing]) {
+async fn record(live: &Live, batch: &VecDeque<Outgoing>) {
     loop {
         if live.shared.audit.append(batch.iter().filter_map(draft_of)).await.is_ok() {
             return;

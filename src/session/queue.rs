@@ -130,35 +130,45 @@ impl Queue {
 
     /// Puts a packet at the end. One packet is always taken, however long it is.
     pub(super) fn push(&self, outgoing: Outgoing) -> Result<(), QueueFull> {
+        self.push_all([outgoing])
+    }
+
+    /// As [`Queue::push`], for packets that have come together.
+    pub(super) fn push_all(&self, packets: impl IntoIterator<Item = Outgoing>) -> Result<(), QueueFull> {
         let mut inner = self.lock();
-        let len = outgoing.message.lines().len();
-        if inner.len > 0 && inner.len + len > QUEUE_LEN_MAX {
-            return Err(QueueFull);
+        let is_idle = inner.len == 0 && !inner.is_writing;
+        for outgoing in packets {
+            let len = outgoing.message.lines().len();
+            if inner.len > 0 && inner.len + len > QUEUE_LEN_MAX {
+                return Err(QueueFull);
+            }
+            inner.len += len;
+            inner.waiting.push_back(outgoing);
         }
-        if inner.len == 0 && !inner.is_writing {
+        if inner.len == 0 {
+            return Ok(());
+        }
+        if is_idle {
             inner.progress_at = Some(Instant::now());
         }
-        inner.len += len;
-        inner.waiting.push_back(outgoing);
         drop(inner);
         self.filled.notify_one();
         Ok(())
     }
 
     /// Takes what waits, as soon as there is something. [`Queue::written`] has to follow.
-    pub(super) async fn take(&self) -> Vec<Outgoing> {
+    pub(super) async fn take(&self) -> VecDeque<Outgoing> {
         loop {
             {
                 let mut inner = self.lock();
                 if !inner.waiting.is_empty() {
                     let (count, len) = batch_of(&inner.waiting);
-                    let batch: Vec<Outgoing> = inner.waiting.drain(..count).collect();
                     inner.len -= len;
                     inner.is_writing = true;
-                    if inner.waiting.is_empty() {
-                        inner.waiting = VecDeque::new();
+                    if count == inner.waiting.len() {
+                        return std::mem::take(&mut inner.waiting);
                     }
-                    return batch;
+                    return inner.waiting.drain(..count).collect();
                 }
             }
             self.filled.notified().await;

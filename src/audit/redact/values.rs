@@ -187,24 +187,27 @@ const fn is_in_card(byte: u8) -> bool {
 /// None: there is none.
 fn without_cards(value: &[u8]) -> Option<Vec<u8>> {
     // A run of so many bytes has one of these.
-    if !value.iter().skip(CARD_LEN_MIN - 1).step_by(CARD_LEN_MIN).any(|byte| is_in_card(*byte)) {
+    let may_have_run = value.iter().skip(CARD_LEN_MIN - 1).step_by(CARD_LEN_MIN).any(|byte| is_in_card(*byte));
+    if !may_have_run || !runs(value).any(has_card) {
         return None;
     }
     let mut shown = Vec::new();
-    let mut is_changed = false;
-    for run in value.chunk_by(|a, b| is_in_card(*a) == is_in_card(*b)) {
-        if is_in_card(*run.first().unwrap_or(&0)) && has_card(run) {
-            is_changed = true;
-            shown.extend_from_slice(HIDDEN);
-        } else {
-            shown.extend_from_slice(run);
-        }
+    for run in runs(value) {
+        shown.extend_from_slice(if has_card(run) { HIDDEN } else { run });
     }
-    is_changed.then_some(shown)
+    Some(shown)
+}
+
+/// What may stand in a card's number, and what may not, by turns.
+fn runs(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.chunk_by(|a, b| is_in_card(*a) == is_in_card(*b))
 }
 
 /// Whether some groups of digits that follow each other are a card's number.
 fn has_card(run: &[u8]) -> bool {
+    if run.iter().filter(|byte| byte.is_ascii_digit()).count() < CARD_LEN_MIN || !run.iter().copied().all(is_in_card) {
+        return false;
+    }
     let groups: Vec<&[u8]> = run.split(|b| !b.is_ascii_digit()).filter(|group| !group.is_empty()).collect();
     (0..groups.len()).any(|start| {
         let mut digits = Vec::new();
