@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use amiwall::ami::Message;
-use amiwall::audit::{Audit, AuditConfig, Draft, SessionContext, verify};
+use amiwall::audit::{Audit, AuditConfig, Draft, Frame, SessionContext, verify};
 use serde_json::Value;
 
 /// A log with values that are hard to encode, in several segments.
@@ -16,7 +16,7 @@ async fn write_log(dir: &Path) {
         let audit = Audit::open(&config).expect("a log");
         let context = SessionContext { identity: Some("alice".to_owned()), ..SessionContext::default() };
         let seq = audit.commit(Draft::connect(&context)).await.expect("recorded");
-        let context = SessionContext { session: audit.session_id(seq), ..context };
+        let context = Frame::from(SessionContext { session: audit.session_id(seq), ..context });
         for byte in (0x20..=0xff_u8).filter(|byte| *byte != 0x7f) {
             let value = [b'a', byte, b'"', b'\\', b'}'];
             let message = Message::compose(&[("Event", b"Hangup"), ("Value", &value)]);

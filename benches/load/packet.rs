@@ -56,7 +56,7 @@ pub(crate) fn event(out: &mut Vec<u8>, seq: u64, sent_us: u64) {
     // Writing to a Vec cannot fail.
     drop(write!(
         out,
-        "Event: Newexten\r\nPrivilege: dialplan,all\r\nChannel: PJSIP/1001-0000{seq:08}\r\nChannelState: 4\r\n\
+        "Event: Newexten\r\nPrivilege: dialplan,all\r\nChannel: PJSIP/1001-{seq:08x}\r\nChannelState: 4\r\n\
          ChannelStateDesc: Ring\r\nCallerIDNum: 1001\r\nCallerIDName: Alice\r\nConnectedLineNum: <unknown>\r\n\
          ConnectedLineName: <unknown>\r\nLanguage: en\r\nAccountCode: {sent_us}\r\nContext: internal\r\nExten: 1002\r\n\
          Priority: 2\r\nUniqueid: 1795226400.{seq}\r\nLinkedid: 1795226400.{seq}\r\nExtension: 1002\r\n\

@@ -8,8 +8,14 @@
 //!
 //! INVARIANT: what is buffered is at most one line and one message of the given [`Limits`].
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 use super::Limits;
 use super::message::{Message, is_name_byte, is_value_byte};
+
+static PACKET_END: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\r\n\r\n"));
 
 /// One way to break the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -213,7 +219,7 @@ impl Decoder {
             return None;
         }
         let rest = self.input.get(self.start..)?;
-        let end = memchr::memmem::find(rest, b"\r\n\r\n")?;
+        let end = PACKET_END.find(rest)?;
         // What is shorter than a line may be has no line that is longer, and not too many of them.
         let lines =
             rest.get(..end + 2).filter(|lines| lines.len() <= self.limits.line_len_max.min(self.limits.lines_max))?;

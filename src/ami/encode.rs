@@ -25,6 +25,7 @@ impl Action {
     /// client's order. `id` is `[A-Za-z0-9.-]`, at most 64 bytes: longer ones break packets of Asterisk's own
     /// (it formats them into small buffers in 35 places).
     pub fn encode(&self, id: &str, out: &mut Vec<u8>) {
+        out.reserve(self.message().lines().len() + id.len() + 32);
         out.extend_from_slice(b"Action: ");
         out.extend_from_slice(self.name());
         out.extend_from_slice(b"\r\nActionID: ");

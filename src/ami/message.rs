@@ -18,7 +18,7 @@ pub struct Header<'a> {
 
 impl<'a> Header<'a> {
     /// Of a line without its end.
-    fn of_line(line: &'a [u8]) -> Self {
+    pub(crate) fn of_line(line: &'a [u8]) -> Self {
         let colon = memchr::memchr(b':', line).and_then(|at| line.split_at_checked(at));
         match colon.filter(|(name, _)| !name.is_empty() && name.iter().copied().all(is_name_byte)) {
             // Asterisk writes one blank behind the colon; more of them belong to the value (`Output:   x`).
@@ -71,15 +71,12 @@ pub enum HeaderError {
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Message {
     buf: Vec<u8>,
-    /// How many lines there are.
-    len: usize,
 }
 
 /// The headers of a message, in order.
 #[derive(Clone, Debug)]
 pub struct Headers<'m> {
     rest: &'m [u8],
-    left: usize,
 }
 
 impl<'m> Iterator for Headers<'m> {
@@ -89,19 +86,12 @@ impl<'m> Iterator for Headers<'m> {
         let line = self.next_line()?;
         Some(Header::of_line(line))
     }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
-    }
 }
-
-impl ExactSizeIterator for Headers<'_> {}
 
 impl<'m> Headers<'m> {
     fn next_line(&mut self) -> Option<&'m [u8]> {
         let (line, rest) = self.rest.split_at_checked(memchr::memchr(b'\n', self.rest)? + 1)?;
         self.rest = rest;
-        self.left = self.left.saturating_sub(1);
         Some(line.strip_suffix(b"\r\n").unwrap_or(line))
     }
 }
@@ -122,7 +112,7 @@ impl Message {
     /// An empty message.
     #[must_use]
     pub const fn new() -> Self {
-        Self { buf: Vec::new(), len: 0 }
+        Self { buf: Vec::new() }
     }
 
     /// Appends a header.
@@ -158,7 +148,7 @@ impl Message {
             let begins_badly = is_lf & ((next == b' ') | (next == b'\r'));
             is_bad | is_half_an_end | begins_badly | !(is_value_byte(byte) | is_cr | is_lf)
         });
-        (!is_bad).then(|| Self { buf: lines.to_vec(), len: memchr::memchr_iter(b'\n', lines).count() })
+        (!is_bad).then(|| Self { buf: lines.to_vec() })
     }
 
     /// Appends a line that has no name (Asterisk sends a few, such as GetConfig's `No categories found`).
@@ -176,7 +166,6 @@ impl Message {
 
     fn finish_line(&mut self) {
         self.buf.extend_from_slice(b"\r\n");
-        self.len += 1;
     }
 
     /// A message of these headers, for messages that amiwall itself composes. Control bytes of a value become blanks,
@@ -202,7 +191,17 @@ impl Message {
     /// The headers in order.
     #[must_use]
     pub fn headers(&self) -> Headers<'_> {
-        Headers { rest: &self.buf, left: self.len }
+        Headers { rest: &self.buf }
+    }
+
+    /// The lines in order, each without its end.
+    pub(crate) fn text_lines(&self) -> impl Iterator<Item = &[u8]> {
+        let mut start = 0;
+        memchr::memchr_iter(b'\n', &self.buf).map(move |end| {
+            let line = self.buf.get(start..end).unwrap_or_default();
+            start = end + 1;
+            line.strip_suffix(b"\r").unwrap_or(line)
+        })
     }
 
     /// The first header, which alone tells what Asterisk's packets are (`Response` or `Event`).
@@ -235,14 +234,14 @@ impl Message {
 
     /// How many headers there are.
     #[must_use]
-    pub const fn len(&self) -> usize {
-        self.len
+    pub fn len(&self) -> usize {
+        memchr::memchr_iter(b'\n', &self.buf).count()
     }
 
     /// Whether there is no header.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.len == 0
+        self.buf.is_empty()
     }
 
     /// The canonical bytes of all header lines, each with its CR LF, without the empty line that ends a packet.
@@ -255,7 +254,7 @@ impl Message {
     /// in it become blanks).
     #[must_use]
     pub fn rewrite<'m>(&'m self, mut change: impl FnMut(Header<'m>) -> Rewrite<'m>) -> Self {
-        let mut copy = Self { buf: Vec::with_capacity(self.buf.len() + 64), len: 0 };
+        let mut copy = Self { buf: Vec::with_capacity(self.buf.len() + 64) };
         let mut rest = self.headers();
         while let Some(line) = rest.next_line() {
             let header = Header::of_line(line);

@@ -1,7 +1,14 @@
 //! [`Reply`]: what Asterisk sends, told apart by its first header alone, since a later `Response:` or `Event:` line can be
 //! anybody's (`OriginateResponse` has one, a `UserEvent` can have any).
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 use super::Message;
+
+/// It is never in the first line.
+static ACTION_ID: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\nActionID: "));
 
 /// The kinds of packets that Asterisk sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,10 +65,14 @@ impl Reply {
         }
     }
 
-    /// The `ActionID`, if there is one.
+    /// The `ActionID`, if there is one, as Asterisk spells it: what somebody else has called `actionid` is not its.
     #[must_use]
     pub fn action_id(&self) -> Option<&[u8]> {
-        self.message.get("ActionID").filter(|id| !id.is_empty())
+        // Searched for in all lines at once: most events have none.
+        let lines = self.message.lines();
+        let start = ACTION_ID.find(lines)? + ACTION_ID.needle().len();
+        let rest = lines.get(start..)?;
+        rest.get(..memchr::memchr(b'\r', rest)?).filter(|id| !id.is_empty())
     }
 
     /// Whether this packet starts or ends a list (manager.c, `astman_send_listack`, `astman_send_list_complete_start`).
@@ -81,6 +92,8 @@ impl Reply {
 impl From<Message> for Reply {
     fn from(message: Message) -> Self {
         let kind = match message.first() {
+            // As Asterisk writes it.
+            _ if message.lines().starts_with(b"Event: ") => ReplyKind::Event,
             Some(header) if header.is("Event") => ReplyKind::Event,
             Some(header) if header.is("Response") => ReplyKind::Response,
             Some(_) | None => ReplyKind::Other,
@@ -92,6 +105,14 @@ impl From<Message> for Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_action_id_is_the_first_that_asterisk_has_written() {
+        let id = |headers: &[(&str, &[u8])]| Reply::from(Message::compose(headers)).action_id().map(<[u8]>::to_vec);
+        assert_eq!(id(&[("Response", b"Success"), ("ActionID", b"7"), ("ActionID", b"8")]), Some(b"7".to_vec()));
+        assert_eq!(id(&[("Event", b"UserEvent"), ("actionid", b"1"), ("X", b"ActionID: 2")]), None);
+        assert_eq!(id(&[("Event", b"X"), ("ActionID", b"")]), None);
+    }
 
     #[test]
     fn only_the_first_header_tells_the_kind() {

@@ -251,7 +251,6 @@ pub(super) struct TimeText {
 impl TimeText {
     /// The text of a time.
     pub(super) fn at(&mut self, time: SystemTime) -> &str {
-        use std::fmt::Write as _;
         // A clock before 1970 is wrong in any case; seq keeps the order.
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
         let second = i64::try_from(since.as_secs()).unwrap_or_default();
@@ -261,8 +260,14 @@ impl TimeText {
             self.second = Some(second);
         }
         self.text.truncate("2026-11-21T02:00:00".len());
-        // Writing to a String cannot fail.
-        write!(self.text, ".{:06}Z", since.subsec_micros()).ok();
+        self.text.push('.');
+        let mut unit = 100_000;
+        while unit > 0 {
+            let digit = u8::try_from(since.subsec_micros() / unit % 10).unwrap_or_default();
+            self.text.push(char::from(b'0' + digit));
+            unit /= 10;
+        }
+        self.text.push('Z');
         &self.text
     }
 }

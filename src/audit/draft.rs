@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use super::frame::Frame;
 use super::json;
 use super::kind::Kind;
 use super::packet::{Fate, Packet};
@@ -95,31 +96,31 @@ impl<'m> Draft<'m> {
 
     /// A packet from a client, and what is to happen to it. `id` joins it to its answers.
     #[must_use]
-    pub fn action(context: &'m SessionContext, id: &'m str, decision: &'m Decision) -> Self {
-        Self::of_packet(Kind::Action, Packet::from_client(context, id, decision))
+    pub fn action(frame: &'m Frame, id: &'m str, decision: &'m Decision) -> Self {
+        Self::of_packet(Kind::Action, Packet::from_client(frame, id, decision))
     }
 
     /// A packet from Asterisk that is passed to the client (`response` or `event`). `id` joins it to an action.
     #[must_use]
     pub fn reply(
-        context: &'m SessionContext,
+        frame: &'m Frame,
         id: Option<&'m str>,
         message: &'m Message,
         latency_us: Option<u64>,
     ) -> Self {
-        Self::to_client(Packet::to_client(context, id, message, Fate::Passed { latency_us }))
+        Self::to_client(Packet::to_client(frame, id, message, Fate::Passed { latency_us }))
     }
 
     /// A packet that amiwall itself answers.
     #[must_use]
-    pub fn local_reply(context: &'m SessionContext, id: Option<&'m str>, message: &'m Message) -> Self {
-        Self::to_client(Packet::to_client(context, id, message, Fate::Answered))
+    pub fn local_reply(frame: &'m Frame, id: Option<&'m str>, message: &'m Message) -> Self {
+        Self::to_client(Packet::to_client(frame, id, message, Fate::Answered))
     }
 
     /// A packet from Asterisk that is not passed on, for a reason code.
     #[must_use]
-    pub fn withheld(context: &'m SessionContext, id: Option<&'m str>, message: &'m Message, reason: &'m str) -> Self {
-        Self::to_client(Packet::to_client(context, id, message, Fate::Withheld(reason)))
+    pub fn withheld(frame: &'m Frame, id: Option<&'m str>, message: &'m Message, reason: &'m str) -> Self {
+        Self::to_client(Packet::to_client(frame, id, message, Fate::Withheld(reason)))
     }
 
     /// The packet answers an action of this name, and what is hidden of it is judged by that.

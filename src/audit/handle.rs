@@ -21,8 +21,8 @@ use super::segment::{Directory, Storage};
 use super::syslog::Mirror;
 use super::writer::{self, Batch, Encoded, Inline, Now, QUEUE_LEN_MAX, Request, Writer};
 use super::{
-    AuditConfig, AuditError, AuditUnavailable, Draft, Durability, Kind, OnBroken, OnFailure, Packets, Recorded,
-    SessionContext, SigningKey, StartOptions, adopt, reserve, security,
+    AuditConfig, AuditError, AuditUnavailable, Draft, Durability, Frame, Kind, OnBroken, OnFailure, Packets, Recorded,
+    SigningKey, StartOptions, adopt, reserve, security,
 };
 use crate::policy::{Decision, QuotaState};
 
@@ -172,15 +172,13 @@ impl Audit {
     /// `audit.on_failure: continue` this is no error, and the log tells the gap later.
     pub async fn record(
         &self,
-        session: &Arc<SessionContext>,
+        session: &Frame,
         decisions: Vec<(String, Decision)>,
-    ) -> Result<Vec<Recorded<Decision>>, (AuditUnavailable, Vec<Decision>)> {
+    ) -> Result<Vec<(String, Recorded<Decision>)>, (AuditUnavailable, Vec<(String, Decision)>)> {
         let encoded = self.shared.encode(decisions.iter().map(|(id, decision)| Draft::action(session, id, decision)));
-        let outcome = self.send(encoded, self.shared.actions).await;
-        let decisions = decisions.into_iter().map(|(_, decision)| decision);
-        match outcome {
-            Ok(_) => Ok(decisions.map(|value| Recorded { value }).collect()),
-            Err(refusal) => Err((refusal, decisions.collect())),
+        match self.send(encoded, self.shared.actions).await {
+            Ok(_) => Ok(decisions.into_iter().map(|(id, value)| (id, Recorded { value })).collect()),
+            Err(refusal) => Err((refusal, decisions)),
         }
     }
 

@@ -1,9 +1,7 @@
 //! [`Packet`]: the record of a packet, in both directions. Its headers are `[name, value]` pairs, losslessly but for what
 //! is hidden.
 
-use std::borrow::Cow;
-
-use super::draft::SessionContext;
+use super::frame::Frame;
 use super::json;
 use super::kind::Kind;
 use super::redact::Redactor;
@@ -12,7 +10,7 @@ use crate::policy::{Decision, Denial, Reason, Refused, RuleId};
 
 /// A packet of a session, and what becomes of it.
 pub(super) struct Packet<'m> {
-    context: &'m SessionContext,
+    frame: &'m Frame,
     /// What joins actions and answers; empty for none.
     id: &'m str,
     pub(super) message: &'m Message,
@@ -44,29 +42,29 @@ enum Shown {
 }
 
 impl<'m> Packet<'m> {
-    pub(super) fn from_client(context: &'m SessionContext, id: &'m str, decision: &'m Decision) -> Self {
+    pub(super) fn from_client(frame: &'m Frame, id: &'m str, decision: &'m Decision) -> Self {
         let (message, shown) = match decision {
             Decision::Allow(permit) => (permit.action().message(), Shown::Values),
             Decision::Deny(denial) => refused_packet(denial),
         };
-        Self { context, id, message, shown, asked: None, fate: Fate::Decided(decision) }
+        Self { frame, id, message, shown, asked: None, fate: Fate::Decided(decision) }
     }
 
     pub(super) fn to_client(
-        context: &'m SessionContext,
+        frame: &'m Frame,
         id: Option<&'m str>,
         message: &'m Message,
         fate: Fate<'m>,
     ) -> Self {
-        Self { context, id: id.unwrap_or_default(), message, shown: Shown::Values, asked: None, fate }
+        Self { frame, id: id.unwrap_or_default(), message, shown: Shown::Values, asked: None, fate }
     }
 
     /// Appends the members of the record.
     pub(super) fn encode(&self, out: &mut Vec<u8>, kind: Kind, redactor: &Redactor) {
         json::plain_text(out, "kind", kind.name());
-        json::text_if_any(out, "session", &self.context.session);
+        out.extend_from_slice(self.frame.session());
         json::text_if_any(out, "id", self.id);
-        self.context.encode_peers(out);
+        out.extend_from_slice(self.frame.peers());
         let direction = if matches!(self.fate, Fate::Decided(_)) { "to-asterisk" } else { "to-client" };
         json::plain_text(out, "direction", direction);
         let first = self.message.first();
@@ -87,7 +85,7 @@ impl<'m> Packet<'m> {
             json::bytes(out, "outcome", response.value);
         }
         self.fate.encode(out);
-        json::text_if_any(out, "policy", &self.context.policy);
+        out.extend_from_slice(self.frame.policy());
     }
 }
 
@@ -160,27 +158,50 @@ pub(super) fn encode_values(out: &mut Vec<u8>, message: &Message, asked: Option<
     let mut found = Vec::new();
     // Made only where a name alone does not tell what is hidden.
     let mut within = None;
-    encode_pairs(out, message, |out, (header, is_plain_text)| {
+    // Asked once for all of it: most packets need no escape anywhere.
+    let is_plain_text = json::is_plain_text(message.lines());
+    let has_at = memchr::memchr(b'@', message.lines()).is_some();
+    out.reserve(2 * message.lines().len());
+    out.push(b'[');
+    let begin = out.len();
+    for line in message.text_lines() {
+        if is_plain_text && let Some((pair, value)) = known.next_plain(line) {
+            out.extend_from_slice(pair.get(usize::from(out.len() == begin)..).unwrap_or_default());
+            out.extend_from_slice(&redactor.plain(value, has_at));
+            out.extend_from_slice(b"\"]");
+            continue;
+        }
+        let header = Header::of_line(line);
+        begin_pair(out, header, begin);
         let is_plain = known.is_plain(header.name_bytes());
-        if is_plain == Some(true) {
-            return match redactor.plain(header) {
-                Cow::Borrowed(value) if is_plain_text => json::plain_string(out, value),
-                value => text(out, &value),
-            };
+        if is_plain == Some(true) || redactor.is_pong(message, header) {
+            text(out, &redactor.plain(header.value, has_at));
+        } else {
+            let within = within.get_or_insert_with(|| redactor.within(message, asked));
+            if is_plain.is_none() {
+                found.push((header.name_bytes(), within.is_plain(header)));
+            }
+            match within.pseudonym(header) {
+                Some((token, key)) => {
+                    json::string(out, &token);
+                    out.extend_from_slice(b",\"pseudonym\",");
+                    json::string(out, key);
+                }
+                None => text(out, &within.value(header)),
+            }
         }
-        let within = within.get_or_insert_with(|| redactor.within(message, asked));
-        if is_plain.is_none() {
-            found.push((header.name_bytes(), within.is_plain(header)));
-        }
-        if let Some((token, key)) = within.pseudonym(header) {
-            json::string(out, &token);
-            out.extend_from_slice(b",\"pseudonym\",");
-            return json::string(out, key);
-        }
-        text(out, &within.value(header));
-    });
+        out.push(b']');
+    }
+    out.push(b']');
     drop(known);
     shape.learn(found);
+}
+
+/// Begins the pair of a header in a list that begins at `begin`.
+fn begin_pair(out: &mut Vec<u8>, header: Header<'_>, begin: usize) {
+    out.extend_from_slice(if out.len() == begin { b"[" } else { b",[" });
+    json::string(out, header.name());
+    out.push(b',');
 }
 
 fn text(out: &mut Vec<u8>, value: &[u8]) {
@@ -195,29 +216,17 @@ fn text(out: &mut Vec<u8>, value: &[u8]) {
 
 /// A packet that was not understood may hold a secret anywhere.
 fn encode_lengths(out: &mut Vec<u8>, message: &Message) {
-    encode_pairs(out, message, |out, (header, _)| match std::str::from_utf8(header.value) {
-        Ok(text) if header.is("Action") || header.is("ActionID") => json::string(out, text),
-        Ok(_) | Err(_) => {
-            json::display(out, header.value.len());
-            out.extend_from_slice(b",\"length\"");
-        }
-    });
-}
-
-/// `value` is also told whether the header's value is known to need no escape.
-fn encode_pairs<'m>(out: &mut Vec<u8>, message: &'m Message, mut value: impl FnMut(&mut Vec<u8>, (Header<'m>, bool))) {
-    // Asked once for all of it: most packets need no escape anywhere.
-    let is_plain_text = json::is_plain_text(message.lines());
     out.push(b'[');
-    for (index, header) in message.headers().enumerate() {
-        out.extend_from_slice(if index == 0 { b"[" } else { b",[" });
-        if is_plain_text {
-            json::plain_string(out, header.name_bytes());
-        } else {
-            json::string(out, header.name());
+    let begin = out.len();
+    for header in message.headers() {
+        begin_pair(out, header, begin);
+        match std::str::from_utf8(header.value) {
+            Ok(text) if header.is("Action") || header.is("ActionID") => json::string(out, text),
+            Ok(_) | Err(_) => {
+                json::display(out, header.value.len());
+                out.extend_from_slice(b",\"length\"");
+            }
         }
-        out.push(b',');
-        value(out, (header, is_plain_text));
         out.push(b']');
     }
     out.push(b']');

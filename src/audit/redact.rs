@@ -22,6 +22,9 @@ use crate::ami::{Header, Message};
 /// What stands for a hidden value.
 pub(super) const HIDDEN: &[u8] = b"[redacted]";
 
+/// What `Ping` is answered with.
+const PONG: &[u8] = b"Pong";
+
 /// The word for all that is hidden by default.
 pub(super) const DEFAULT: &str = "default";
 
@@ -142,9 +145,21 @@ impl Redactor {
         self.shapes.of(&[kind, names.own, names.asked])
     }
 
-    /// The value of a header that is nothing that a pattern names.
-    pub(super) fn plain<'m>(&self, header: Header<'m>) -> Cow<'m, [u8]> {
-        if self.has_default { values::scrub(header.value.into()) } else { header.value.into() }
+    /// The value of a header that is nothing that a pattern names. `may_have_password`: there is an `@` in it.
+    pub(super) fn plain<'m>(&self, value: &'m [u8], may_have_password: bool) -> Cow<'m, [u8]> {
+        match (self.has_default, may_have_password) {
+            (false, _) => value.into(),
+            (true, false) => values::scrub_cards(value.into()),
+            (true, true) => values::scrub(value.into()),
+        }
+    }
+
+    /// Whether this is the answer to a keep-alive, which nothing hides: it comes more often than all others.
+    pub(super) fn is_pong(&self, message: &Message, header: Header<'_>) -> bool {
+        self.pseudonyms.is_none()
+            && header.value == PONG
+            && header.is("Ping")
+            && message.first().is_some_and(|first| first.is("Response"))
     }
 
     /// What is hidden in this message, which answers `asked` (an action's name), if it is known what it answers.
@@ -218,9 +233,9 @@ impl<'m> Within<'_, 'm> {
             header.is("Val") || name.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"Value"));
         let is_looked_into = has_assignments(header.name()) || header.is("Command") || values::is_data(header);
         let has_pseudonym = self.pseudonyms.as_ref().is_some_and(|(chosen, _)| chosen.name(name));
-        // These are judged by their values, too.
-        let is_framing = self.is_response && ["Ping", "Response", "Message"].iter().any(|name| header.is(name));
-        !(depends_on_others || is_looked_into || has_pseudonym || is_framing || self.hides_header(header))
+        // It is judged by its value, too.
+        let is_pong = self.is_response && header.is("Ping");
+        !(depends_on_others || is_looked_into || has_pseudonym || is_pong || self.hides_header(header))
     }
 
     /// The value as it may be written.
@@ -269,7 +284,7 @@ impl<'m> Within<'_, 'm> {
             return true;
         }
         // `*PIN*` would hide the `Ping: Pong` that answers every keep-alive.
-        if self.is_response && header.is("Ping") && header.value == b"Pong" {
+        if self.is_response && header.is("Ping") && header.value == PONG {
             return false;
         }
         // What kind of answer it is, the record says too.

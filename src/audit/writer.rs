@@ -29,6 +29,8 @@ use super::{AuditConfig, AuditUnavailable, Durability, KeyError, reserve};
 pub(super) const QUEUE_LEN_MAX: usize = 4_096;
 /// How many are taken at once.
 const BATCH_LEN_MAX: usize = 4_096;
+/// How often a caller looks whether the writer is free, in all some microseconds: to wake the thread costs more.
+const LOCK_TRIES: usize = 100;
 /// How much is written at once.
 const WRITE_LEN_MAX: usize = 1024 * 1024;
 /// The seq of the first record.
@@ -168,8 +170,15 @@ pub(super) trait Inline: Send + Sync + std::fmt::Debug {
 
 impl<S: Storage> Inline for Mutex<Writer<S>> {
     fn append(&self, records: &Encoded) -> Option<u64> {
-        // Never waits: the thread may be at a disk that hangs.
-        self.try_lock().ok()?.append_now(records, Now::read())
+        // Another caller has it for as long as a write takes. Not waited for: the thread may be at a disk that hangs.
+        let mut writer = (0..LOCK_TRIES).find_map(|_| {
+            let locked = self.try_lock().ok();
+            if locked.is_none() {
+                std::hint::spin_loop();
+            }
+            locked
+        })?;
+        writer.append_now(records, Now::read())
     }
 }
 

@@ -3,7 +3,6 @@
 //! Packets that arrived together are recorded together (one wait for the disk) and forwarded in one write. A batch ends
 //! behind a packet that Asterisk would read nothing behind until it is over; what comes later is judged later.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -118,45 +117,57 @@ async fn handle<S: AsyncRead + Unpin>(
     }
 }
 
-/// Records what was decided under `snapshot`, in its order; gives it back when it cannot be recorded. If the policy changes
-/// while the disk is waited for, what is to be sent is judged by the one in force, and recorded under the same id: of two
-/// records with one id the last counts. A refusal stays as it is on record.
+/// Records what was decided under `snapshot`, in its order; gives it back when it cannot be recorded.
 async fn record(
     live: &Live,
-    mut snapshot: Arc<Snapshot>,
+    snapshot: Arc<Snapshot>,
     decisions: Vec<(String, Decision)>,
 ) -> Result<Vec<(String, Recorded<Decision>)>, Vec<Decision>> {
-    let mut done: BTreeMap<usize, (String, Recorded<Decision>)> = BTreeMap::new();
-    let mut open: Vec<(usize, String, Decision)> =
-        decisions.into_iter().enumerate().map(|(place, (id, decision))| (place, id, decision)).collect();
+    let recorded = live.shared.audit.record(&live.context_under(&snapshot), decisions).await;
+    let recorded = recorded.map_err(|(_, open)| open.into_iter().map(|(_, decision)| decision).collect::<Vec<_>>())?;
+    if live.shared.snapshot.borrow().generation == snapshot.generation {
+        return Ok(recorded);
+    }
+    record_anew(live, recorded).await
+}
+
+/// The policy has changed while the disk was waited for: what is to be sent is judged by the one in force, and recorded
+/// under the same id: of two records with one id the last counts. A refusal stays as it is on record.
+async fn record_anew(
+    live: &Live,
+    recorded: Vec<(String, Recorded<Decision>)>,
+) -> Result<Vec<(String, Recorded<Decision>)>, Vec<Decision>> {
+    let mut all: Vec<Option<(String, Recorded<Decision>)>> = recorded.into_iter().map(Some).collect();
     loop {
-        let (places, named): (Vec<_>, Vec<_>) =
-            open.into_iter().map(|(place, id, decision)| ((place, id.clone()), (id, decision))).unzip();
-        let recorded = match live.shared.audit.record(&live.context_under(&snapshot), named).await {
-            Ok(recorded) => places.into_iter().zip(recorded),
-            Err((_, unrecorded)) => {
-                let refused = done.into_iter().map(|(place, (_, decision))| (place, decision.into_inner()));
-                let open = places.into_iter().map(|(place, _)| place).zip(unrecorded);
-                return Err(refused.chain(open).collect::<BTreeMap<_, _>>().into_values().collect());
-            }
-        };
-        let now = live.shared.snapshot();
-        let is_changed = now.generation != snapshot.generation;
-        if !is_changed && done.is_empty() {
-            return Ok(recorded.map(|((_, id), decision)| (id, decision)).collect());
-        }
-        snapshot = now;
-        open = Vec::new();
-        for ((place, id), decision) in recorded {
-            if is_changed && matches!(decision.get(), Decision::Allow(_)) {
+        let snapshot = live.shared.snapshot();
+        let allowed = all
+            .iter_mut()
+            .filter_map(|slot| slot.take_if(|(_, decision)| matches!(decision.get(), Decision::Allow(_))));
+        let open: Vec<(String, Decision)> = allowed
+            .map(|(id, decision)| {
                 let decision = judge_anew(live, &snapshot, decision.into_inner(), &id);
-                open.push((place, id, decision));
-            } else {
-                done.insert(place, (id, decision));
+                (id, decision)
+            })
+            .collect();
+        if open.is_empty() {
+            return Ok(all.into_iter().flatten().collect());
+        }
+        match live.shared.audit.record(&live.context_under(&snapshot), open).await {
+            Ok(recorded) => {
+                for (slot, recorded) in all.iter_mut().filter(|slot| slot.is_none()).zip(recorded) {
+                    *slot = Some(recorded);
+                }
+            }
+            Err((_, open)) => {
+                let mut open = open.into_iter().map(|(_, decision)| decision);
+                let decision = |slot: Option<(String, Recorded<Decision>)>| {
+                    slot.map_or_else(|| open.next(), |(_, decision)| Some(decision.into_inner()))
+                };
+                return Err(all.into_iter().filter_map(decision).collect());
             }
         }
-        if open.is_empty() {
-            return Ok(done.into_values().collect());
+        if live.shared.snapshot.borrow().generation == snapshot.generation {
+            return Ok(all.into_iter().flatten().collect());
         }
     }
 }
@@ -180,7 +191,9 @@ fn call_of(action: &Action) -> Option<&[u8]> {
 
 /// What the record of the next packet is called.
 fn record_id(live: &Live) -> String {
-    format!("{}.{}", live.context().session, live.actions.fetch_add(1, Ordering::Relaxed) + 1)
+    let context = live.context();
+    let number = live.actions.fetch_add(1, Ordering::Relaxed) + 1;
+    [&context.session, ".", itoa::Buffer::new().format(number)].concat()
 }
 
 fn judge_anew(live: &Live, snapshot: &Snapshot, decision: Decision, id: &str) -> Decision {

@@ -12,7 +12,7 @@ use super::client_io::ClientIo;
 use super::{LoggedIn, SessionEnd, Shared, local};
 use crate::admission::{NoRoom, Ticket};
 use crate::ami::{Action, Challenge, EventMask, Message};
-use crate::audit::{Claimed, Draft, SecurityEvent, SecurityKind, SessionContext, best_effort};
+use crate::audit::{Claimed, Draft, Frame, SecurityEvent, SecurityKind, SessionContext, best_effort};
 use crate::identity::{ClientName, LoginAttempt, LoginRefusal, Now, SessionGuard};
 use crate::policy::{Decision, Denial, Reason, View};
 use crate::tls::PeerCertificate;
@@ -141,7 +141,8 @@ impl PreAuth<'_> {
         );
         if let Some(peer) = self.context.peer {
             let decision = Decision::Deny(denial);
-            let draft = Draft::action(&self.context, "", &decision);
+            let frame = Frame::from(self.context.clone());
+            let draft = Draft::action(&frame, "", &decision);
             best_effort(self.shared.audit.append_unauthenticated(peer.ip(), draft).await);
         }
         send(client, &answer).await?;

@@ -13,7 +13,9 @@ mod queue;
 mod reading;
 mod snapshot;
 mod watch;
+mod woken;
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -24,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admission::{HashSlots, NoRoom, Ticket};
 use crate::ami::{EventMask, Message};
-use crate::audit::{Audit, Draft, SessionContext, SessionCounts, best_effort};
+use crate::audit::{Audit, Draft, Frame, SessionContext, SessionCounts, best_effort};
 use crate::identity::{ClientName, LoginMemory, SessionGuard};
 use crate::policy::Buckets;
 use crate::tls::PeerCertificate;
@@ -34,6 +36,7 @@ pub use snapshot::{Entrance, Snapshot};
 
 use client_io::ClientIo;
 use queue::{Held, Outgoing, OutgoingRecord, Queue, QueueFull, Source};
+use woken::Woken;
 
 /// What outstanding actions and queued packets get before a session that has to end is closed.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -136,7 +139,7 @@ struct Live {
     client: ClientName,
     /// The upstream's name.
     upstream: String,
-    context: Mutex<Arc<SessionContext>>,
+    context: Mutex<Arc<Frame>>,
     queue: Queue,
     correlation: Mutex<Correlation>,
     /// Something in `correlation` was answered.
@@ -166,17 +169,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Live {
-    fn context(&self) -> Arc<SessionContext> {
+    fn context(&self) -> Arc<Frame> {
         lock(&self.context).clone()
     }
 
     /// As [`Live::context`], under that policy: the record of a packet names the one that judged it.
-    fn context_under(&self, snapshot: &Snapshot) -> Arc<SessionContext> {
+    fn context_under(&self, snapshot: &Snapshot) -> Arc<Frame> {
         let context = self.context();
         if context.policy == snapshot.digest {
             return context;
         }
-        Arc::new(SessionContext { policy: snapshot.digest.clone(), ..(*context).clone() })
+        Arc::new(context.under(&snapshot.digest))
     }
 
     fn mask(&self) -> EventMask {
@@ -282,7 +285,7 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin + Send>(accepted: Accepted<S>
     let login::PreAuth { context, certificate, ticket, .. } = pre_auth;
     match outcome {
         Ok(logged_in) => {
-            run_live(client, logged_in, Arc::new(context), certificate, &shared).await;
+            run_live(client, logged_in, Arc::new(Frame::from(context)), certificate, &shared).await;
             drop(ticket);
         }
         Err(end) => {
@@ -317,7 +320,7 @@ struct LoggedIn {
 async fn run_live<S: AsyncRead + AsyncWrite + Unpin + Send>(
     client: ClientIo<S>,
     logged_in: LoggedIn,
-    context: Arc<SessionContext>,
+    context: Arc<Frame>,
     certificate: Option<PeerCertificate>,
     shared: &Arc<Shared>,
 ) {
@@ -345,11 +348,19 @@ async fn run_live<S: AsyncRead + AsyncWrite + Unpin + Send>(
     let (reader, writer) = client.split();
     let outlet = tokio::sync::Mutex::new(outlet);
     let mut outbound = outbound::ToClient::new(writer);
-    let end = tokio::select! {
-        end = inbound::run(&live, reader, &outlet) => end,
-        end = outbound::read_upstream(&live, inlet) => end,
-        end = outbound.run(&live) => end,
-        end = watch::watch_over(&live, certificate.as_ref(), &outlet) => end,
+    let end = {
+        let from_client = pin!(inbound::run(&live, reader, &outlet));
+        let from_upstream = pin!(outbound::read_upstream(&live, inlet));
+        let to_client = pin!(outbound.run(&live));
+        let watch = pin!(watch::watch_over(&live, certificate.as_ref(), &outlet));
+        // What is queued by the first two is written in the same turn.
+        tokio::select! {
+            biased;
+            end = Woken::new(from_upstream) => end,
+            end = Woken::new(from_client) => end,
+            end = Woken::new(to_client) => end,
+            end = Woken::new(watch) => end,
+        }
     };
     // Both at once: whichever of them does not read, the end is on record within a second.
     let log_off = async { outlet.lock().await.log_off().await };

@@ -13,7 +13,7 @@ use super::client_io::ClientWriter;
 use super::queue::{Outgoing, OutgoingRecord, Queue, QueueFull, Source};
 use super::{Live, SessionEnd, lock};
 use crate::ami::{EventMask, ListFrame, Message, Reply, ReplyKind, Rewrite};
-use crate::audit::{Draft, SessionContext};
+use crate::audit::{Draft, Frame};
 use crate::policy::{Followed, View};
 use crate::upstream::{Inlet, Routed, Sent};
 
@@ -26,7 +26,7 @@ struct CurrentView {
     view: Arc<View>,
     mask: EventMask,
     /// What is judged by it is recorded under it.
-    context: Arc<SessionContext>,
+    context: Arc<Frame>,
     followed: Followed,
 }
 
@@ -174,7 +174,8 @@ impl<S: AsyncWrite + Unpin> ToClient<S> {
         loop {
             let batch = live.queue.take().await;
             record(live, &batch).await;
-            let mut bytes = Vec::new();
+            let len = batch.iter().map(|outgoing| outgoing.message.lines().len() + 2).sum();
+            let mut bytes = Vec::with_capacity(len);
             for outgoing in batch.iter().filter(|outgoing| outgoing.is_delivered()) {
                 outgoing.message.encode(&mut bytes);
                 if outgoing.is_from_asterisk() {

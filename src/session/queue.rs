@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use crate::ami::Message;
-use crate::audit::SessionContext;
+use crate::audit::Frame;
 use crate::upstream::Sent;
 
 /// Bytes that may wait for one client.
@@ -48,7 +48,7 @@ pub(super) enum Source {
 #[derive(Debug)]
 pub(super) struct OutgoingRecord {
     /// The session, under the policy that judged the packet.
-    pub(super) context: Arc<SessionContext>,
+    pub(super) context: Arc<Frame>,
     /// The action that it answers.
     pub(super) sent: Option<Arc<Sent>>,
     /// From the sending of the action to its answer.
@@ -58,7 +58,7 @@ pub(super) struct OutgoingRecord {
 
 impl OutgoingRecord {
     /// Of a packet that answers nothing.
-    pub(super) const fn new(context: Arc<SessionContext>, source: Source) -> Self {
+    pub(super) const fn new(context: Arc<Frame>, source: Source) -> Self {
         Self { context, sent: None, latency_us: None, source }
     }
 

@@ -98,7 +98,8 @@ pub(super) async fn read_batch<S: AsyncRead + Unpin>(
 
 /// Whether Asterisk (or amiwall in its place) reads nothing behind this packet until it is over.
 fn ends_batch(message: &Message) -> bool {
-    let is = |name| is_named(message, name);
+    let action = message.get("Action").unwrap_or_default();
+    let is = |name: &str| action.eq_ignore_ascii_case(name.as_bytes());
     is("WaitEvent") || is("Logoff") || (is("Originate") && !is_async(message))
 }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::audit::SessionContext;
 use crate::identity::{ClientName, Now};
 use crate::tls::PeerCertificate;
 use crate::upstream::Outlet;
@@ -68,7 +67,7 @@ pub(super) async fn watch_over(
             return SessionEnd::LockedByAdmin;
         }
         if context.policy != snapshot.digest {
-            *lock(&live.context) = Arc::new(SessionContext { policy: snapshot.digest.clone(), ..(*context).clone() });
+            *lock(&live.context) = Arc::new(context.under(&snapshot.digest));
             is_to_subscribe = true;
         }
     }

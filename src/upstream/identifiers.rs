@@ -25,7 +25,7 @@ impl IdPrefix {
     /// The id of the `number`th packet.
     #[must_use]
     pub fn id(&self, number: u64) -> String {
-        format!("{}{number}", self.0)
+        [&self.0, itoa::Buffer::new().format(number)].concat()
     }
 
     /// The number in an id of this session.

@@ -1,8 +1,7 @@
 //! What stands in the audit log is what Asterisk reads: the same comparison, with a real log in between.
 
-use std::sync::Arc;
 
-use amiwall::audit::{Audit, AuditConfig, LoggedValue, SessionContext, Split, read};
+use amiwall::audit::{Audit, AuditConfig, Frame, LoggedValue, SessionContext, Split, read};
 use amiwall::identity::ClientName;
 
 use crate::forward::{self, CLIENTS, Wall};
@@ -17,7 +16,7 @@ async fn what_is_on_record_is_what_asterisk_reads() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = AuditConfig { redact: Vec::new(), ..AuditConfig::new(folder.path()) };
     let audit = Audit::open(&config).expect("a log");
-    let session = Arc::new(SessionContext { session: "s".to_owned(), ..SessionContext::default() });
+    let session = Frame::from(SessionContext { session: "s".to_owned(), ..SessionContext::default() });
     let (wall, mut decisions) = (Wall::new(), Vec::new());
     for seed in 0..INPUTS {
         let mut random = Random::of_seed(seed);
@@ -31,7 +30,6 @@ async fn what_is_on_record_is_what_asterisk_reads() {
             }
         }
     }
-    let ids: Vec<String> = decisions.iter().map(|(id, _)| id.clone()).collect();
     let recorded = audit.record(&session, decisions).await.expect("recorded");
     audit.close().await.expect("closed");
     let mut records = read(folder.path()).expect("records").filter_map(|record| {
@@ -39,7 +37,7 @@ async fn what_is_on_record_is_what_asterisk_reads() {
         (record.kind == "action").then_some(record)
     });
     let mut forwarded = 0;
-    for (decision, id) in recorded.into_iter().zip(ids) {
+    for (id, decision) in recorded {
         let record = records.next().expect("a record of each");
         assert_eq!(record.id, id);
         let Split::Forward(permit) = decision.split() else {

@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
+use super::super::json;
+
 /// Kinds of packets, and names in one, that are remembered: a peer makes up both.
 const SHAPES_MAX: usize = 1_024;
 const NAMES_MAX: usize = 256;
@@ -21,6 +23,18 @@ pub(in crate::audit) struct Shape(RwLock<Vec<Known>>);
 struct Known {
     name: Box<[u8]>,
     is_plain: bool,
+    /// How its headers begin in a packet, and in a record; nothing where that is not always the same.
+    line: Box<[u8]>,
+    pair: Box<[u8]>,
+}
+
+impl Known {
+    fn new(name: &[u8], is_plain: bool) -> Self {
+        let has_texts = is_plain && !name.is_empty() && json::is_plain(name);
+        let text =
+            |start: &[u8], end: &[u8]| if has_texts { [start, name, end].concat().into() } else { Box::default() };
+        Self { name: name.into(), is_plain, line: text(b"", b": "), pair: text(b",[\"", b"\",\"") }
+    }
 }
 
 impl Shapes {
@@ -58,7 +72,7 @@ impl Shape {
         for (name, is_plain) in found {
             let is_new = !known.iter().any(|known| *known.name == *name);
             if is_new && known.len() < NAMES_MAX && name.len() <= NAME_LEN_MAX {
-                known.push(Known { name: name.into(), is_plain });
+                known.push(Known::new(name, is_plain));
             }
         }
     }
@@ -72,6 +86,15 @@ pub(in crate::audit) struct Reader<'s> {
 }
 
 impl Reader<'_> {
+    /// The value in a line whose header is the next one that is known, and is nothing that any pattern names; with how its
+    /// pair begins.
+    pub(in crate::audit) fn next_plain<'l>(&mut self, line: &'l [u8]) -> Option<(&[u8], &'l [u8])> {
+        let known = self.known.get(self.next).filter(|known| !known.line.is_empty())?;
+        let value = line.strip_prefix(&*known.line)?;
+        self.next += 1;
+        Some((&known.pair, value))
+    }
+
     /// Whether the header is nothing that a pattern names, if that is known.
     pub(in crate::audit) fn is_plain(&mut self, name: &[u8]) -> Option<bool> {
         let is_it = |known: &&Known| *known.name == *name;
@@ -101,6 +124,24 @@ mod tests {
         for other in [&[&b"DialBegin"[..], b"originate"], &[b"DialBeg", b"in"]] {
             assert_eq!(shapes.of(other).reader().is_plain(b"Channel"), None);
         }
+    }
+
+    #[test]
+    fn a_line_is_the_next_known_header_or_is_looked_at() {
+        let shapes = Shapes::default();
+        let shape = shapes.of(&[b"DialBegin"]);
+        shape.learn(vec![(b"Event", true), (b"PIN", false), (b"Chan\"", true), (b"Channel", true)]);
+        let mut reader = shape.reader();
+        assert_eq!(reader.next_plain(b"Event: A: b"), Some((&b",[\"Event\",\""[..], &b"A: b"[..])));
+        for line in [&b"PIN: 1"[..], b"Channel: x", b"Event: x"] {
+            assert_eq!(reader.next_plain(line), None, "the next one is PIN, which is hidden");
+        }
+        assert_eq!((reader.is_plain(b"PIN"), reader.is_plain(b"Chan\"")), (Some(false), Some(true)));
+        for line in [&b"Channel:x"[..], b"channel: x", b"Channel : x", b"Channels: x", b""] {
+            assert_eq!(reader.next_plain(line), None);
+        }
+        assert_eq!(reader.next_plain(b"Channel: "), Some((&b",[\"Channel\",\""[..], &b""[..])));
+        assert_eq!(reader.next_plain(b"Channel: "), None);
     }
 
     #[test]

@@ -138,6 +138,11 @@ pub(super) fn scrub(value: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
         Some(scrubbed) => scrubbed.into(),
         None => value,
     };
+    scrub_cards(value)
+}
+
+/// As [`scrub`], of a value without an `@`.
+pub(super) fn scrub_cards(value: Cow<'_, [u8]>) -> Cow<'_, [u8]> {
     match without_cards(&value) {
         Some(scrubbed) => scrubbed.into(),
         None => value,
@@ -188,7 +193,7 @@ const fn is_in_card(byte: u8) -> bool {
 fn without_cards(value: &[u8]) -> Option<Vec<u8>> {
     // A run of so many bytes has one of these.
     let may_have_run = value.iter().skip(CARD_LEN_MIN - 1).step_by(CARD_LEN_MIN).any(|byte| is_in_card(*byte));
-    if !may_have_run || !runs(value).any(has_card) {
+    if !may_have_run || !may_have_card(value) || !runs(value).any(has_card) {
         return None;
     }
     let mut shown = Vec::new();
@@ -198,6 +203,21 @@ fn without_cards(value: &[u8]) -> Option<Vec<u8>> {
     Some(shown)
 }
 
+/// Whether there are as many digits as a card has, with nothing between them that a card's number has not.
+fn may_have_card(value: &[u8]) -> bool {
+    let mut digits = 0;
+    value.iter().any(|&byte| {
+        digits = if byte.is_ascii_digit() {
+            digits + 1
+        } else if is_in_card(byte) {
+            digits
+        } else {
+            0
+        };
+        digits >= CARD_LEN_MIN
+    })
+}
+
 /// What may stand in a card's number, and what may not, by turns.
 fn runs(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.chunk_by(|a, b| is_in_card(*a) == is_in_card(*b))
@@ -205,7 +225,7 @@ fn runs(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// Whether some groups of digits that follow each other are a card's number.
 fn has_card(run: &[u8]) -> bool {
-    if run.iter().filter(|byte| byte.is_ascii_digit()).count() < CARD_LEN_MIN || !run.iter().copied().all(is_in_card) {
+    if !may_have_card(run) {
         return false;
     }
     let groups: Vec<&[u8]> = run.split(|b| !b.is_ascii_digit()).filter(|group| !group.is_empty()).collect();

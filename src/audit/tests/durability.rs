@@ -26,7 +26,7 @@ async fn a_decision_is_recorded_only_after_the_sync() {
     assert!(is_pending(recording.as_mut()));
     hold.release();
     let recorded = recording.await.expect("recorded");
-    assert_eq!(recorded[0].get(), &decision());
+    assert_eq!((&*recorded[0].0, recorded[0].1.get()), ("1.1", &decision()));
 }
 
 #[tokio::test]

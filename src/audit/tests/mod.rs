@@ -25,7 +25,7 @@ mod trail;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Audit, AuditConfig, Draft, SessionContext};
+use super::{Audit, AuditConfig, Draft, Frame, SessionContext};
 use crate::ami::{Action, Message};
 use crate::policy::{Decision, Denial, Reason};
 
@@ -38,8 +38,8 @@ fn open(dir: &Path) -> Audit {
     Audit::open(&AuditConfig::new(dir)).expect("a log")
 }
 
-fn session() -> Arc<SessionContext> {
-    Arc::new(SessionContext {
+fn session() -> Arc<Frame> {
+    let context = SessionContext {
         session: "5e2b9c01-37".to_owned(),
         identity: Some("alice".to_owned()),
         peer: Some("203.0.113.7:51234".parse().expect("an address")),
@@ -47,7 +47,8 @@ fn session() -> Arc<SessionContext> {
         listener: "0.0.0.0:5039".to_owned(),
         upstream: "pbx".to_owned(),
         policy: "sha256:abc".to_owned(),
-    })
+    };
+    Arc::new(Frame::from(context))
 }
 
 fn action(headers: &[(&str, &[u8])]) -> Action {

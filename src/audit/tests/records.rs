@@ -203,7 +203,7 @@ async fn a_thousand_addresses_that_fail_to_log_in_write_half_a_megabyte_a_minute
     for round in 0..5_u8 {
         for number in 0..1_000_u32 {
             let peer = std::net::SocketAddr::from((std::net::Ipv4Addr::from(0x0a00_0000 + number), 50_000));
-            let context = SessionContext { peer: Some(peer), ..(*session()).clone() };
+            let context = Frame::from(SessionContext { peer: Some(peer), ..(**session()).clone() });
             let headers = [("Action", long.as_bytes()), (long.as_str(), b"x".as_slice())];
             let refused = Decision::Deny(Denial::before_login(action(&headers)));
             sent += 2 * long.len();

@@ -318,7 +318,7 @@ async fn told_to_continue_everything_passes_and_the_gap_is_on_record() {
     let (audit, plan) = faulty_with(&config);
     plan.lock().expect("the plan").room = Some(0);
     let recorded = audit.record(&session(), vec![("1".to_owned(), decision())]).await.expect("passed on");
-    assert_eq!(recorded[0].get(), &decision());
+    assert_eq!((&*recorded[0].0, recorded[0].1.get()), ("1", &decision()));
     let first = audit.commit(event("A")).await.expect("passed on");
     let second = audit.commit(event("B")).await.expect("passed on");
     assert!(first != second && first > 1 << 62, "no seq of the log, and no two alike");

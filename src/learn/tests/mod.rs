@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use super::{Draft, LearnError, LearnedRole, Options, learn};
 use crate::ami::{Action, Message};
 use crate::audit::tests::kept;
-use crate::audit::{self, Audit, AuditConfig, SessionContext};
+use crate::audit::{self, Audit, AuditConfig, Frame, SessionContext};
 use crate::catalogue;
 use crate::config::{self, Checked, Files};
 use crate::identity::ClientName;
@@ -81,13 +81,13 @@ impl Log {
         self.directory.path()
     }
 
-    fn session(identity: &str) -> &'static SessionContext {
-        kept(SessionContext {
+    fn session(identity: &str) -> &'static Frame {
+        kept(Frame::from(SessionContext {
             session: "5e2b9c01-37".to_owned(),
             identity: Some(identity.to_owned()),
             peer: Some("203.0.113.7:51234".parse().expect("an address")),
             ..SessionContext::default()
-        })
+        }))
     }
 
     /// An action, as the wide policy decides. Whether it is allowed.

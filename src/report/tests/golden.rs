@@ -1,16 +1,15 @@
 //! A log that the audit writer wrote, and the numbers that its report must have.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use super::{fact, options, report, row, table};
 use crate::ami::{Action, Message};
 use crate::audit::tests::kept;
-use crate::audit::{Audit, AuditConfig, Claimed, Draft, PolicyFacts, SessionContext, SessionCounts};
+use crate::audit::{Audit, AuditConfig, Claimed, Draft, Frame, PolicyFacts, SessionContext, SessionCounts};
 use crate::policy::{Decision, Denial, Limited, Reason};
 
 /// A session of alice, from there.
-async fn log_in(audit: &Audit, name: &str, peer: &str) -> Arc<SessionContext> {
+async fn log_in(audit: &Audit, name: &str, peer: &str) -> Frame {
     let context = SessionContext {
         identity: None,
         peer: Some(peer.parse().expect("an address")),
@@ -22,7 +21,7 @@ async fn log_in(audit: &Audit, name: &str, peer: &str) -> Arc<SessionContext> {
     let seq = audit.commit(Draft::connect(&context)).await.expect("recorded");
     let context = SessionContext { session: audit.session_id(seq), identity: Some(name.to_owned()), ..context };
     audit.commit(Draft::login(&context, Claimed::Known(name.as_bytes()), "plain", Ok(()))).await.expect("recorded");
-    Arc::new(context)
+    Frame::from(context)
 }
 
 fn action(name: &str) -> Action {
