@@ -41,7 +41,12 @@ pub(crate) const ALL: [(&str, Make); 16] = [
         let scope = vec![(spanned("Channel"), vec![spanned("PJSIP/1001-*")])];
         view(EventsSpec { allow: vec![spanned("dialplan")], scope, ..EventsSpec::default() })
     }),
-    ("correlate.answer", || Ok(correlate_answer())),
+    ("correlate.answer", || {
+        let mut workload = correlate_answer();
+        // From then on for each action that is remembered one is forgotten.
+        workload(300)?;
+        Ok(workload)
+    }),
     ("correlate.event", correlate_event),
 ];
 

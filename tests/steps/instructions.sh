@@ -17,7 +17,7 @@ grep -qw avx2 /proc/cpuinfo || { say "the ceilings are for processors with AVX2"
 command -v valgrind >/dev/null || { say "valgrind is missing"; exit 3; }
 
 ceilings=benches/hot/ceilings.txt
-repetitions=500
+repetitions=100
 folder=$(mktemp -d "${TMPDIR:-/tmp}/amiwall-instructions.XXXXXX")
 trap 'rm -rf "$folder"' EXIT
 
@@ -26,26 +26,21 @@ cargo build --locked --release --bench hot --message-format json-render-diagnost
 hot=$(sed -n 's/.*"name":"hot".*"executable":"\([^"]*\)".*/\1/p' "$folder/build")
 [ -x "$hot" ] || { say "cargo has built no benches/hot"; exit 1; }
 
-# All instructions of a workload and of what it needs, so many times.
+# The instructions of one repetition of a workload.
 count() {
-  local all
-  all=$(TMPDIR=$folder valgrind --tool=callgrind --callgrind-out-file=/dev/null "$hot" count "$1" "$2" 2>&1) ||
-    { echo "$all" >&2; say "$1 failed"; return 1; }
-  sed -n 's/.*Collected : \([0-9]*\)$/\1/p' <<<"$all"
-}
-
-# What one repetition of it needs: the difference is free of what is done only once.
-per_repetition() {
-  local none some
-  none=$(count "$1" 0) && some=$(count "$1" "$repetitions") || return 1
-  echo $(((some - none + repetitions / 2) / repetitions))
+  local output all
+  output=$(TMPDIR=$folder valgrind --tool=callgrind --callgrind-out-file=/dev/null --toggle-collect='hot::counted' \
+    "$hot" count "$1" "$repetitions" 2>&1) || { echo "$output" >&2; say "$1 failed"; return 1; }
+  all=$(sed -n 's/.*Collected : \([0-9]*\)$/\1/p' <<<"$output")
+  [ "${all:-0}" -gt 0 ] || { echo "$output" >&2; say "nothing was counted of $1: is there still a function hot::counted?"; return 1; }
+  echo $(((all + repetitions / 2) / repetitions))
 }
 
 "$hot" list >"$folder/workloads"
 # Two at a time; each writes a file of its own.
-export -f count per_repetition say
+export -f count say
 export hot repetitions folder
-xargs -P 2 -I{} bash -c 'set -euo pipefail; per_repetition {} >"$folder/{}.count"' <"$folder/workloads"
+xargs -P 2 -I{} bash -c 'set -euo pipefail; count {} >"$folder/{}.count"' <"$folder/workloads"
 
 if [ "$update" = yes ]; then
   {
