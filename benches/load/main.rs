@@ -100,12 +100,9 @@ async fn measure(run: Run) -> Result<(), Failure> {
         running.rotate_left(1);
         for scenario in scenarios::ALL.iter().filter(|scenario| scenario.name().contains(&only)) {
             results.add(stats::SYNC, Kind::Direct, scenarios::sync_us(&tools.folder)?);
-            if *scenario == scenarios::Scenario::Actions {
-                results.add(stats::GROUP, Kind::Direct, scenarios::group_commits_per_s(&tools.folder)?);
-            }
             for one in running.iter().filter(|one| scenario.is_for(one.kind)) {
                 scenario
-                    .run(one, length, &mut results)
+                    .run(one, (&tools.folder, length), &mut results)
                     .await
                     .map_err(|e| format!("{} {}: {e}", scenario.name(), one.kind.name()))?;
             }

@@ -12,11 +12,14 @@ use crate::timed::Timed;
 use crate::work::{self, as_f64};
 
 /// How often each case is measured, one case after the other.
-const PASSES: usize = 5;
+const PASSES: usize = 3;
 /// Clients, where it is not their number that grows.
 const CLIENTS: u64 = 8;
 /// Actions that each client has outstanding.
 const OUTSTANDING: u64 = 16;
+/// What the clients of a case do together in a pass.
+const ACTIONS: u64 = 80_000;
+const EVENTS: u64 = 160_000;
 
 pub(crate) struct Scaling<'t> {
     pub(crate) tools: &'t Tools,
@@ -28,16 +31,25 @@ pub(crate) struct Scaling<'t> {
 
 /// One of several that differ in one thing.
 struct Case<'r> {
-    /// How much there is of it.
+    /// What it has how much of.
     label: String,
     one: &'r Running,
+    clients: Vec<Client>,
     action: String,
-    clients: u64,
 }
 
 impl<'r> Case<'r> {
-    fn pings(label: String, one: &'r Running) -> Self {
-        Self { label, one, action: PING.to_owned(), clients: CLIENTS }
+    async fn pings(label: String, one: &'r Running, clients: u64) -> Result<Self, Failure> {
+        Ok(Self { label, one, clients: work::clients(one, clients).await?, action: PING.to_owned() })
+    }
+
+    /// What each client has to do, if all do so much. Who needs little CPU does more, since it is counted in hundredths of a
+    /// second.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts")]
+    fn each(&self, all: u64, length: f64) -> Result<u64, Failure> {
+        let all = if self.one.kind == Kind::Haproxy { all * 5 } else { all };
+        let each = as_f64(all / u64::try_from(self.clients.len())?) * length;
+        Ok((each as u64).max(OUTSTANDING))
     }
 }
 
@@ -45,11 +57,16 @@ impl Scaling<'_> {
     /// With more clients, that all do something; of HAProxy too, whose cost grows with them as the kernel's does.
     pub(crate) async fn clients(&self, once: &mut Once) -> Result<(), Failure> {
         for kind in [Kind::Haproxy, Kind::Synced] {
-            let Some(one) = self.tools.start(kind, self.backend).await? else { continue };
-            let case = |clients| Case { clients, ..Case::pings(format!("{clients} clients"), &one) };
-            let cases = [10, 100, 1_000].map(case);
-            self.actions("Ping", &cases, once).await?;
-            self.events(&cases, once).await?;
+            let mut running = Vec::new();
+            for clients in [10, 100, 1_000] {
+                running.extend(self.tools.start(kind, self.backend).await?.map(|one| (clients, one)));
+            }
+            let mut cases = Vec::new();
+            for (clients, one) in &running {
+                cases.push(Case::pings(format!("clients: {clients}"), one, *clients).await?);
+            }
+            self.actions("Ping", &mut cases, once).await?;
+            self.events(&mut cases, once).await?;
         }
         Ok(())
     }
@@ -61,16 +78,16 @@ impl Scaling<'_> {
             let policy = Policy { rules, ..Policy::default() };
             running.push((rules, Timed::start(self.tools, self.backend, &policy).await?.0));
         }
-        let (mut pings, mut lasts) = (Vec::new(), Vec::new());
+        let mut cases = Vec::new();
         for (rules, timed) in &running {
-            let ping = || Case::pings(format!("{rules} rules"), &timed.running);
-            let action = format!("Action: MailboxCount\r\nMailbox: box-{}\r\n", rules - 1);
-            pings.push(ping());
-            lasts.push(Case { action, ..ping() });
+            cases.push(Case::pings(format!("rules: {rules}"), &timed.running, CLIENTS).await?);
         }
-        self.actions("Ping", &pings, once).await?;
-        self.actions("MailboxCount, which the last of so many rules of it allows", &lasts, once).await?;
-        self.events(&pings, once).await
+        self.actions("Ping", &mut cases, once).await?;
+        self.events(&mut cases, once).await?;
+        for (case, (rules, _)) in cases.iter_mut().zip(&running) {
+            case.action = format!("Action: MailboxCount\r\nMailbox: box-{}\r\n", rules - 1);
+        }
+        self.actions("MailboxCount that its last rule allows", &mut cases, once).await
     }
 
     /// With more identities; and how long a start and a reload take.
@@ -80,24 +97,26 @@ impl Scaling<'_> {
             let policy = Policy { identities, ..Policy::default() };
             let (timed, started) = Timed::start(self.tools, self.backend, &policy).await?;
             let all = identities + 1;
-            once.add(format!("start with {all} identities, s"), Kind::Synced, started, String::new());
+            once.add(format!("start, identities: {all}, s"), Kind::Synced, started, String::new());
             let more = Policy { identities: all, ..Policy::default() };
             let reloaded = timed.reload(self.tools, &more).await?;
-            once.add(format!("reload with {all} identities, s"), Kind::Synced, reloaded, String::new());
+            once.add(format!("reload, identities: {all}, s"), Kind::Synced, reloaded, String::new());
             // The one that is new.
             Client::log_in_as(&format!("other-{identities}"), &timed.running.target).await?.log_off().await?;
             running.push((all, timed));
         }
-        let cases: Vec<_> =
-            running.iter().map(|(all, timed)| Case::pings(format!("{all} identities"), &timed.running)).collect();
-        self.actions("Ping", &cases, once).await?;
-        self.events(&cases, once).await
+        let mut cases = Vec::new();
+        for (all, timed) in &running {
+            cases.push(Case::pings(format!("identities: {all}"), &timed.running, CLIENTS).await?);
+        }
+        self.actions("Ping", &mut cases, once).await?;
+        self.events(&mut cases, once).await
     }
 
     /// With a new log, and with one of 1 GB, that amiwall wrote itself.
     pub(crate) async fn log(&self, once: &mut Once) -> Result<(), Failure> {
         let (empty, started) = Timed::start(self.tools, self.backend, &Policy::default()).await?;
-        once.add("start with a new log, s".to_owned(), Kind::Synced, started, String::new());
+        once.add("start, log: new, s".to_owned(), Kind::Synced, started, String::new());
         let mut full = Timed::start(self.tools, self.backend, &Policy::default()).await?.0;
         let folder = full.audit(self.tools);
         let mut clients = work::clients(&full.running, 4).await?;
@@ -107,68 +126,52 @@ impl Scaling<'_> {
         }
         drop(clients);
         let (len, last) = folder_len(&folder)?;
+        let gb = format!("{:.2} GB", len / 1e9);
         let beside = format!("{:.0} MB of it in the last file", last / 1e6);
         for (cleanly, how) in [(true, "SIGTERM"), (false, "SIGKILL")] {
             let (again, started) = full.start_again(self.tools, cleanly).await?;
-            once.add(
-                format!("start with a log of {:.2} GB after {how}, s", len / 1e9),
-                Kind::Synced,
-                started,
-                beside.clone(),
-            );
+            once.add(format!("start, log: {gb}, after {how}, s"), Kind::Synced, started, beside.clone());
             full = again;
         }
-        let cases = [
-            Case::pings("a new log".to_owned(), &empty.running),
-            Case::pings(format!("a log of {:.2} GB", len / 1e9), &full.running),
+        let mut cases = vec![
+            Case::pings("log: new".to_owned(), &empty.running, CLIENTS).await?,
+            Case::pings(format!("log: {gb}"), &full.running, CLIENTS).await?,
         ];
-        self.actions("Ping", &cases, once).await?;
-        self.events(&cases, once).await?;
-        Ok(())
+        self.actions("Ping", &mut cases, once).await?;
+        self.events(&mut cases, once).await
     }
 
-    async fn actions(&self, what: &str, cases: &[Case<'_>], once: &mut Once) -> Result<(), Failure> {
+    async fn actions(&self, what: &str, cases: &mut [Case<'_>], once: &mut Once) -> Result<(), Failure> {
         let mut costs = vec![Vec::new(); cases.len()];
         for _ in 0..PASSES {
-            for (case, costs) in cases.iter().zip(&mut costs) {
-                let mut ready = work::clients(case.one, case.clients).await?;
-                let count = self.each(100_000, case.clients);
-                let work = work::actions(case.one, &mut ready, (&case.action, OUTSTANDING, count)).await?;
-                work::log_off(ready).await?;
-                costs.push(work.cpu_us());
+            for (case, costs) in cases.iter_mut().zip(&mut costs) {
+                let count = case.each(ACTIONS, self.length)?;
+                let work = (case.action.as_str(), OUTSTANDING, count);
+                costs.push(work::actions(case.one, &mut case.clients, work).await?.cpu_us());
             }
         }
         add(&format!("CPU per {what}"), cases, &costs, once);
         Ok(())
     }
 
-    async fn events(&self, cases: &[Case<'_>], once: &mut Once) -> Result<(), Failure> {
+    async fn events(&self, cases: &mut [Case<'_>], once: &mut Once) -> Result<(), Failure> {
         let mut costs = vec![Vec::new(); cases.len()];
         for _ in 0..PASSES {
-            for (case, costs) in cases.iter().zip(&mut costs) {
-                let mut ready = work::clients(case.one, case.clients).await?;
-                let work = work::events(case.one, &mut ready, (self.each(200_000, case.clients), 0)).await?;
-                work::log_off(ready).await?;
-                costs.push(work.cpu_us());
+            for (case, costs) in cases.iter_mut().zip(&mut costs) {
+                let count = case.each(EVENTS, self.length)?;
+                costs.push(work::events(case.one, &mut case.clients, (count, 0)).await?.cpu_us());
             }
         }
         add("CPU per event", cases, &costs, once);
         Ok(())
-    }
-
-    /// What one of so many clients has to do.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts")]
-    fn each(&self, all: u64, clients: u64) -> u64 {
-        ((as_f64(all / clients) * self.length) as u64).max(OUTSTANDING)
     }
 }
 
 /// Medians, and how they compare with the first case in the same pass.
 fn add(what: &str, cases: &[Case<'_>], costs: &[Vec<f64>], once: &mut Once) {
     let first = costs.first().map_or(&[][..], Vec::as_slice);
-    let than = cases.first().map_or("", |case| &case.label);
     for (at, (case, costs)) in cases.iter().zip(costs).enumerate() {
-        let beside = if at == 0 { String::new() } else { format!("{:.2} of {than}", median(&ratios(costs, first))) };
+        let beside = if at == 0 { String::new() } else { format!("{:.2} of the first", median(&ratios(costs, first))) };
         once.add(format!("{what}, {}, µs", case.label), case.one.kind, median(costs), beside);
     }
 }

@@ -60,7 +60,12 @@ impl Scenario {
         }
     }
 
-    pub(crate) async fn run(self, one: &Running, length: f64, results: &mut Results) -> Result<(), Failure> {
+    pub(crate) async fn run(
+        self,
+        one: &Running,
+        (folder, length): (&Path, f64),
+        results: &mut Results,
+    ) -> Result<(), Failure> {
         #[expect(
             clippy::cast_precision_loss,
             clippy::cast_possible_truncation,
@@ -72,7 +77,15 @@ impl Scenario {
             Self::Latency => latency(one, times(3_000), results).await,
             Self::Actions => {
                 let names = ["CPU per action, 32 × 1, µs", stats::ACTIONS];
-                actions(one, (PING, 32, 1, times(1_500)), names, results).await
+                if one.kind != Kind::Synced {
+                    return actions(one, (PING, 32, 1, times(1_500)), names, results).await;
+                }
+                // The disk of this very moment is what it is compared with.
+                let before = group_commits_per_s(folder)?;
+                actions(one, (PING, 32, 1, times(1_500)), names, results).await?;
+                let after = group_commits_per_s(folder)?;
+                results.add(stats::GROUP, Kind::Direct, 2.0 / (1.0 / before + 1.0 / after));
+                Ok(())
             }
             Self::Pipelined => {
                 let names = ["CPU per action, 8 × 16 pipelined, µs", "actions/s, 8 × 16"];
@@ -103,7 +116,7 @@ pub(crate) fn sync_us(folder: &Path) -> Result<f64, Failure> {
 }
 
 /// The records of 32 callers, written and synced together, again and again: how many a second.
-pub(crate) fn group_commits_per_s(folder: &Path) -> Result<f64, Failure> {
+fn group_commits_per_s(folder: &Path) -> Result<f64, Failure> {
     const RECORDS: u64 = 32;
     const SYNCS: u64 = 400;
     let mut file = File::create(folder.join("sync"))?;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -118,11 +119,13 @@ impl Tools {
                 return Err("amiwall cannot make certificates".into());
             }
         }
-        let mut hash = Command::new(&self.amiwall)
-            .arg("hash-secret")
-            .stdin(Stdio::piped())
-            .stdout(fs::File::create(self.folder.join("secret"))?)
-            .spawn()?;
+        let secret = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(self.folder.join("secret"))?;
+        let mut hash = Command::new(&self.amiwall).arg("hash-secret").stdin(Stdio::piped()).stdout(secret).spawn()?;
         hash.stdin.take().ok_or("no input")?.write_all(b"bench-secret\n")?;
         if !hash.wait()?.success() {
             return Err("amiwall cannot hash a secret".into());
@@ -138,11 +141,6 @@ impl Tools {
     /// Where the policy and the log of one amiwall are.
     pub(crate) fn amiwall_folder(&self, port: u16) -> PathBuf {
         self.folder.join(format!("amiwall-{port}"))
-    }
-
-    /// The hash of what the client logs in with.
-    fn secret(&self) -> Result<String, Failure> {
-        Ok(fs::read_to_string(self.folder.join("secret"))?.trim().to_owned())
     }
 
     /// The backend, which is this program itself.
@@ -239,7 +237,7 @@ impl Tools {
         let folder = self.amiwall_folder(port);
         fs::create_dir_all(&folder)?;
         let path = folder.join("policy.yaml");
-        fs::write(&path, policy.text(audit, &self.secret()?, port, backend))?;
+        fs::write(&path, policy.text(audit, port, backend))?;
         let mut command = Command::new(&self.amiwall);
         command.arg("run").arg(path);
         Ok(command)
@@ -270,15 +268,16 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
-    fn text(&self, audit: &str, secret: &str, port: u16, backend: u16) -> String {
+    fn text(&self, audit: &str, port: u16, backend: u16) -> String {
         use std::fmt::Write as _;
         let mut rules = String::new();
         for n in 0..self.rules {
             writeln!(rules, "      - MailboxCount: {{ Mailbox: box-{n} }}").ok();
         }
+        // With the hash itself in each, 10,000 would be more than the 1 MiB that a policy may have.
         let mut identities = String::new();
         for n in 0..self.identities {
-            writeln!(identities, "  other-{n}: {{ roles: [dialer], secret: \"{secret}\" }}").ok();
+            writeln!(identities, "  other-{n}: {{ roles: [dialer], secret: {{ file: ../secret }} }}").ok();
         }
         format!(
             "version: 1\nlisteners:\n  - address: \"127.0.0.1:{port}\"\n    tls: {{ certificate: ../certs/server.crt, key: \
@@ -289,7 +288,7 @@ impl Policy {
              [\"_NXXNXXXXXX\", \"_1NXXNXXXXXX\"]\n          Priority: \"1\"\n          \"CallerID?\": \"{{identity}} \
              <1001>\"\n          \"Timeout?\": integer\n          \"Async?\": boolean\n          \"Variable?\": {{ \
              campaign_id: \"*\", lead_id: \"*\" }}\n    deny:\n      - Originate: {{ Exten: [\"_1900.\", \"_011.\"] }}\n    \
-             events: {{ allow: [call, dialplan, agent] }}\n{}identities:\n  bench: {{ roles: [dialer], secret: \"{secret}\" \
+             events: {{ allow: [call, dialplan, agent] }}\n{}identities:\n  bench: {{ roles: [dialer], secret: {{ file: ../secret }} \
              }}\n{identities}",
             self.shared_limits, self.limits
         )

@@ -13,7 +13,7 @@ use crate::client::{Failure, Target};
 use crate::targets::{Kind, Policy, Process, Running, Tools, free_port};
 
 /// An amiwall that does not start in this time never will.
-const START_MAX: Duration = Duration::from_secs(120);
+const START_MAX: Duration = Duration::from_secs(60);
 
 /// One amiwall, and what it was started with.
 pub(crate) struct Timed {
@@ -35,9 +35,18 @@ impl Timed {
         let mut command = tools.amiwall("", port, backend, policy)?;
         command.env("NOTIFY_SOCKET", &socket).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let at = Instant::now();
-        let process = Process(command.spawn()?);
+        let mut process = Process(command.spawn()?);
         let mut text = [0; 64];
-        let told = timeout(START_MAX, ready.recv(&mut text)).await.map_err(|_| "amiwall does not start")??;
+        let told = loop {
+            match timeout(Duration::from_millis(100), ready.recv(&mut text)).await {
+                Ok(told) => break told?,
+                Err(_) if process.0.try_wait()?.is_none() && at.elapsed() < START_MAX => {}
+                Err(_) => {
+                    let log = fs::read_to_string(tools.folder.join(format!("{port}.log")))?;
+                    return Err(format!("amiwall does not start:\n{log}").into());
+                }
+            }
+        };
         let took = at.elapsed().as_secs_f64();
         fs::remove_file(&socket)?;
         if text.get(..told) != Some(b"READY=1") {
