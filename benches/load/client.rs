@@ -46,8 +46,14 @@ pub(crate) struct Client {
 impl Client {
     /// Connects, takes the banner and logs in.
     pub(crate) async fn log_in(target: &Target) -> Result<Self, Failure> {
+        Self::log_in_as("bench", target).await
+    }
+
+    /// As [`Client::log_in`], as another identity: all have the same secret.
+    pub(crate) async fn log_in_as(name: &str, target: &Target) -> Result<Self, Failure> {
         let mut client = Self::connect(target).await?;
-        client.send(b"Action: Login\r\nUsername: bench\r\nSecret: bench-secret\r\nActionID: in\r\n\r\n").await?;
+        let login = format!("Action: Login\r\nUsername: {name}\r\nSecret: bench-secret\r\nActionID: in\r\n\r\n");
+        client.send(login.as_bytes()).await?;
         client.answer(b"in").await?;
         Ok(client)
     }
@@ -81,6 +87,16 @@ impl Client {
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         self.stream.write_all(bytes).await?;
         Ok(self.stream.flush().await?)
+    }
+
+    /// The next packet. Whoever stops waiting for it loses nothing.
+    pub(crate) async fn packet(&mut self) -> Result<Vec<u8>, Failure> {
+        loop {
+            if let Some(packet) = self.packets.next() {
+                return Ok(packet.to_vec());
+            }
+            self.read().await?;
+        }
     }
 
     async fn read(&mut self) -> Result<(), Failure> {

@@ -7,11 +7,16 @@
 
 mod backend;
 mod client;
+mod idle;
+mod limiter;
 mod packet;
 mod report;
+mod scaling;
 mod scenarios;
 mod stats;
 mod targets;
+mod timed;
+mod work;
 
 use std::path::PathBuf;
 
@@ -86,8 +91,10 @@ async fn measure(run: Run) -> Result<(), Failure> {
     }
     let mut results = stats::Results::default();
     for one in running.iter().filter(|one| "idle".contains(&only) && one.kind != Kind::Direct) {
-        scenarios::idle(one, &mut results).await?;
+        idle::idle(one, &mut results).await?;
     }
+    let mut once = report::Once::default();
+    measure_once(&tools, port, (&only, length), (&mut results, &mut once)).await?;
     for round in 0..rounds {
         // Who comes first is another one in each round.
         running.rotate_left(1);
@@ -95,7 +102,7 @@ async fn measure(run: Run) -> Result<(), Failure> {
             results.add(stats::SYNC, Kind::Direct, scenarios::sync_us(&tools.folder)?);
             for one in running.iter().filter(|one| scenario.is_for(one.kind)) {
                 scenario
-                    .run(one, length, &mut results)
+                    .run(one, (&tools.folder, length), &mut results)
                     .await
                     .map_err(|e| format!("{} {}: {e}", scenario.name(), one.kind.name()))?;
             }
@@ -103,6 +110,41 @@ async fn measure(run: Run) -> Result<(), Failure> {
         eprintln!("round {} of {rounds}", round + 1);
     }
     drop(running);
+    results.add_bound();
     report::print(&results);
+    once.print();
+    Ok(())
+}
+
+/// What is not measured in rounds, each with programs of its own.
+async fn measure_once(
+    tools: &Tools,
+    backend: u16,
+    (only, length): (&str, f64),
+    (results, once): (&mut stats::Results, &mut report::Once),
+) -> Result<(), Failure> {
+    let is_wanted = |name: &str| name.contains(only);
+    let scaling = scaling::Scaling { tools, backend, length };
+    if is_wanted("unauthenticated") {
+        idle::unauthenticated(tools, backend, results).await?;
+    }
+    if is_wanted("many") {
+        idle::many(tools, backend, results).await?;
+    }
+    if is_wanted("scaling-clients") {
+        scaling.clients(once).await?;
+    }
+    if is_wanted("scaling-rules") {
+        scaling.rules(once).await?;
+    }
+    if is_wanted("scaling-identities") {
+        scaling.identities(once).await?;
+    }
+    if is_wanted("scaling-log") {
+        scaling.log(once).await?;
+    }
+    if is_wanted("limiter") {
+        limiter::run(tools, backend, length, once).await?;
+    }
     Ok(())
 }

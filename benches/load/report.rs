@@ -31,3 +31,31 @@ pub(crate) fn print(results: &Results) {
         }
     }
 }
+
+/// What is measured once in a run: the costs that grow, or should not, with something.
+#[derive(Default)]
+pub(crate) struct Once(Vec<Row>);
+
+struct Row {
+    what: String,
+    kind: Kind,
+    value: f64,
+    beside: String,
+}
+
+impl Once {
+    /// `beside` says what to compare the value with.
+    pub(crate) fn add(&mut self, what: String, kind: Kind, value: f64, beside: String) {
+        self.0.push(Row { what, kind, value, beside });
+    }
+
+    pub(crate) fn print(&self) {
+        if self.0.is_empty() {
+            return;
+        }
+        println!("\nOnce per run:\n\n| | | value | beside |\n|---|---|---:|---:|");
+        for Row { what, kind, value, beside } in &self.0 {
+            println!("| {what} | {} | {value:.4} | {beside} |", kind.name());
+        }
+    }
+}

@@ -8,10 +8,11 @@ use std::time::Instant;
 use tokio::task::LocalSet;
 
 use crate::client::{Client, Failure};
-use crate::stats::{Results, median};
+use crate::stats::{self, Results, median, quantile};
 use crate::targets::{Kind, Running, pin};
+use crate::work::{self, as_f64};
 
-const PING: &str = "Action: Ping\r\n";
+pub(crate) const PING: &str = "Action: Ping\r\n";
 const ORIGINATE: &str = "Action: Originate\r\nChannel: PJSIP/bench\r\nContext: click-to-dial\r\nExten: 2125551234\r\n\
                          Priority: 1\r\nCallerID: bench <1001>\r\nTimeout: 30000\r\nAsync: true\r\n\
                          Variable: campaign_id=17\r\nVariable: lead_id=4711\r\n";
@@ -59,7 +60,12 @@ impl Scenario {
         }
     }
 
-    pub(crate) async fn run(self, one: &Running, length: f64, results: &mut Results) -> Result<(), Failure> {
+    pub(crate) async fn run(
+        self,
+        one: &Running,
+        (folder, length): (&Path, f64),
+        results: &mut Results,
+    ) -> Result<(), Failure> {
         #[expect(
             clippy::cast_precision_loss,
             clippy::cast_possible_truncation,
@@ -70,8 +76,16 @@ impl Scenario {
         match self {
             Self::Latency => latency(one, times(3_000), results).await,
             Self::Actions => {
-                actions(one, (PING, 32, 1, times(1_500)), ["CPU per action, 32 × 1, µs", "actions/s, 32 × 1"], results)
-                    .await
+                let names = ["CPU per action, 32 × 1, µs", stats::ACTIONS];
+                if one.kind != Kind::Synced {
+                    return actions(one, (PING, 32, 1, times(1_500)), names, results).await;
+                }
+                // The disk of this very moment is what it is compared with.
+                let before = group_commits_per_s(folder)?;
+                actions(one, (PING, 32, 1, times(1_500)), names, results).await?;
+                let after = group_commits_per_s(folder)?;
+                results.add(stats::GROUP, Kind::Direct, 2.0 / (1.0 / before + 1.0 / after));
+                Ok(())
             }
             Self::Pipelined => {
                 let names = ["CPU per action, 8 × 16 pipelined, µs", "actions/s, 8 × 16"];
@@ -101,6 +115,20 @@ pub(crate) fn sync_us(folder: &Path) -> Result<f64, Failure> {
     Ok(median(&took))
 }
 
+/// The records of 32 callers, written and synced together, again and again: how many a second.
+fn group_commits_per_s(folder: &Path) -> Result<f64, Failure> {
+    const RECORDS: u64 = 32;
+    const SYNCS: u64 = 400;
+    let mut file = File::create(folder.join("sync"))?;
+    let records = [b'x'; 300].repeat(RECORDS.try_into()?);
+    let at = Instant::now();
+    for _ in 0..SYNCS {
+        file.write_all(&records)?;
+        file.sync_data()?;
+    }
+    Ok(as_f64(RECORDS * SYNCS) / at.elapsed().as_secs_f64())
+}
+
 /// One client with one Ping outstanding; all that the proxy and the client do is on one processor.
 async fn latency(one: &Running, count: u64, results: &mut Results) -> Result<(), Failure> {
     let mut client = Client::log_in(&one.target).await?;
@@ -118,97 +146,36 @@ async fn latency(one: &Running, count: u64, results: &mut Results) -> Result<(),
 /// So many clients with so many actions outstanding each.
 async fn actions(
     one: &Running,
-    (action, clients, outstanding, count): (&'static str, u64, u64, u64),
+    (action, clients, outstanding, count): (&str, u64, u64, u64),
     [per_action, per_second]: [&'static str; 2],
     results: &mut Results,
 ) -> Result<(), Failure> {
-    let mut ready = Vec::new();
-    for _ in 0..clients {
-        ready.push(Client::log_in(&one.target).await?);
-    }
-    let (cpu, at) = (one.cpu()?, Instant::now());
-    let tasks = LocalSet::new();
-    let driving: Vec<_> = ready
-        .into_iter()
-        .map(|mut client| {
-            tasks.spawn_local(async move {
-                client.drive(action, outstanding, count, &mut None).await.map_err(|e| e.to_string())?;
-                Ok::<_, String>(client)
-            })
-        })
-        .collect();
-    let mut done = Vec::new();
-    tasks
-        .run_until(async {
-            for task in driving {
-                done.push(task.await?);
-            }
-            Ok::<_, Failure>(())
-        })
-        .await?;
-    let (took, used) = (at.elapsed().as_secs_f64(), one.cpu()? - cpu);
-    for client in done {
-        client?.log_off().await?;
-    }
-    let all = as_f64(clients * count);
-    results.add(per_second, one.kind, all / took);
+    let mut ready = work::clients(one, clients).await?;
+    let work = work::actions(one, &mut ready, (action, outstanding, count)).await?;
+    work::log_off(ready).await?;
+    results.add(per_second, one.kind, work.count / work.seconds);
     if one.kind != Kind::Direct {
-        results.add(per_action, one.kind, used * 1e6 / all);
+        results.add(per_action, one.kind, work.cpu_us());
     }
     Ok(())
 }
 
 /// Four clients take all events that Asterisk can send.
 async fn flood(one: &Running, count: u64, results: &mut Results) -> Result<(), Failure> {
-    let (cpu, at) = (one.cpu()?, Instant::now());
-    let (bytes, _) = events(one, 4, count, 0).await?;
-    let (took, used) = (at.elapsed().as_secs_f64(), one.cpu()? - cpu);
-    results.add("event flood, MB/s", one.kind, bytes / took / 1e6);
+    let work = work::events(one, &mut work::clients(one, 4).await?, (count, 0)).await?;
+    results.add("event flood, MB/s", one.kind, work.bytes / work.seconds / 1e6);
     if one.kind != Kind::Direct {
-        results.add("event flood, CPU per GB, s", one.kind, used * 1e9 / bytes);
+        results.add("event flood, CPU per GB, s", one.kind, work.cpu * 1e9 / work.bytes);
     }
     Ok(())
 }
 
 /// 20 sessions with 500 events a second each.
 async fn event_latency(one: &Running, count: u64, results: &mut Results) -> Result<(), Failure> {
-    let (_, delays) = events(one, 20, count, 500).await?;
-    results.add("event latency, 20 × 500/s, p50, µs", one.kind, median(&delays));
-    results.add("event latency, 20 × 500/s, p99, µs", one.kind, crate::stats::quantile(&delays, 0.99));
+    let work = work::events(one, &mut work::clients(one, 20).await?, (count, 500)).await?;
+    results.add("event latency, 20 × 500/s, p50, µs", one.kind, median(&work.delays));
+    results.add("event latency, 20 × 500/s, p99, µs", one.kind, quantile(&work.delays, 0.99));
     Ok(())
-}
-
-async fn events(one: &Running, clients: usize, count: u64, rate: u64) -> Result<(f64, Vec<f64>), Failure> {
-    let mut ready = Vec::new();
-    for _ in 0..clients {
-        ready.push(Client::log_in(&one.target).await?);
-    }
-    let tasks = LocalSet::new();
-    let ask =
-        format!("Action: UserEvent\r\nUserEvent: flood\r\nCount: {count}\r\nRate: {rate}\r\nActionID: flood\r\n\r\n");
-    let taking: Vec<_> = ready
-        .into_iter()
-        .map(|mut client| {
-            let ask = ask.clone();
-            tasks.spawn_local(async move {
-                client.send(ask.as_bytes()).await.map_err(|e| e.to_string())?;
-                let taken = client.take_events(count).await.map_err(|e| e.to_string())?;
-                Ok::<_, String>(taken)
-            })
-        })
-        .collect();
-    let (mut bytes, mut delays) = (0.0, Vec::new());
-    tasks
-        .run_until(async {
-            for task in taking {
-                let (len, of_one) = task.await??;
-                bytes += as_f64(len);
-                delays.extend(of_one);
-            }
-            Ok::<_, Failure>(())
-        })
-        .await?;
-    Ok((bytes, delays))
 }
 
 /// Connections, one after the other in each of four tasks: TCP, TLS, login, logoff.
@@ -242,25 +209,4 @@ async fn connect(one: &Running, count: u64, results: &mut Results) -> Result<(),
         results.add("CPU per connection with login, µs", one.kind, used * 1e6 / all);
     }
     Ok(())
-}
-
-/// What a client costs that is logged in and says nothing. Has to come first: an allocator keeps what it was given.
-pub(crate) async fn idle(one: &Running, results: &mut Results) -> Result<(), Failure> {
-    const CLIENTS: u64 = 400;
-    let before = one.memory()?;
-    let mut ready = Vec::new();
-    for _ in 0..CLIENTS {
-        ready.push(Client::log_in(&one.target).await?);
-    }
-    let used = one.memory()? - before;
-    for client in ready {
-        client.log_off().await?;
-    }
-    results.add("memory per idle client, KiB", one.kind, used / as_f64(CLIENTS));
-    Ok(())
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts of a run are few")]
-const fn as_f64(number: u64) -> f64 {
-    number as f64
 }

@@ -7,6 +7,12 @@ use crate::targets::Kind;
 /// One record, written and synced: microseconds.
 pub(crate) const SYNC: &str = "fdatasync of one 300-byte record, µs";
 
+/// Pings of 32 clients with one outstanding each.
+pub(crate) const ACTIONS: &str = "actions/s, 32 × 1";
+
+/// What a bare group commit does on this disk.
+pub(crate) const GROUP: &str = "group commit, 32 × 300-byte records, records/s";
+
 #[derive(Default)]
 pub(crate) struct Results(BTreeMap<(&'static str, Kind), Vec<f64>>);
 
@@ -17,6 +23,23 @@ impl Results {
 
     pub(crate) fn of(&self, what: &'static str, kind: Kind) -> &[f64] {
         self.0.get(&(what, kind)).map_or(&[], Vec::as_slice)
+    }
+
+    /// What could be durable in the time of HAProxy's actions and of the disk's syncs, one after the other, and how near
+    /// amiwall comes to it, round by round.
+    pub(crate) fn add_bound(&mut self) {
+        let bounds: Vec<f64> = self
+            .of(ACTIONS, Kind::Haproxy)
+            .iter()
+            .zip(self.of(GROUP, Kind::Direct))
+            .map(|(a, f)| a * f / (a + f))
+            .collect();
+        for part in ratios(self.of(ACTIONS, Kind::Synced), &bounds) {
+            self.add("durable actions/s, 32 × 1, as a part of A·F/(A+F)", Kind::Synced, part);
+        }
+        for bound in bounds {
+            self.add("A·F/(A+F), actions/s", Kind::Direct, bound);
+        }
     }
 
     pub(crate) fn measured(&self) -> Vec<&'static str> {

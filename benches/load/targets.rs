@@ -3,8 +3,10 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::client::{Client, Failure, Target};
@@ -37,7 +39,7 @@ impl Kind {
 }
 
 /// A process that ends with its owner.
-pub(crate) struct Process(Child);
+pub(crate) struct Process(pub(crate) Child);
 
 impl Drop for Process {
     fn drop(&mut self) {
@@ -49,7 +51,7 @@ impl Drop for Process {
 pub(crate) struct Running {
     pub(crate) kind: Kind,
     pub(crate) target: Target,
-    process: Option<Process>,
+    pub(crate) process: Option<Process>,
 }
 
 impl Running {
@@ -69,6 +71,18 @@ impl Running {
         let status = fs::read_to_string(format!("/proc/{}/status", child.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).ok_or("no RssAnon")?;
         Ok(line.trim().trim_end_matches(" kB").trim().parse()?)
+    }
+
+    /// Tells the process to end, or ends it, and waits for that.
+    pub(crate) fn end(mut self, cleanly: bool) -> Result<(), Failure> {
+        let Some(Process(child)) = &mut self.process else { return Ok(()) };
+        if cleanly {
+            rustix::process::kill_process(rustix::process::Pid::from_child(child), rustix::process::Signal::TERM)?;
+        } else {
+            child.kill()?;
+        }
+        child.wait()?;
+        Ok(())
     }
 
     /// Lets the process run on this processor only, or on all.
@@ -105,11 +119,13 @@ impl Tools {
                 return Err("amiwall cannot make certificates".into());
             }
         }
-        let mut hash = Command::new(&self.amiwall)
-            .arg("hash-secret")
-            .stdin(Stdio::piped())
-            .stdout(fs::File::create(self.folder.join("secret"))?)
-            .spawn()?;
+        let secret = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(self.folder.join("secret"))?;
+        let mut hash = Command::new(&self.amiwall).arg("hash-secret").stdin(Stdio::piped()).stdout(secret).spawn()?;
         hash.stdin.take().ok_or("no input")?.write_all(b"bench-secret\n")?;
         if !hash.wait()?.success() {
             return Err("amiwall cannot hash a secret".into());
@@ -118,9 +134,13 @@ impl Tools {
         Ok(fs::write(certs.join("both.pem"), both)?)
     }
 
-    /// The hash of what the client logs in with.
-    fn secret(&self) -> Result<String, Failure> {
-        Ok(fs::read_to_string(self.folder.join("secret"))?.trim().to_owned())
+    pub(crate) fn tls(&self) -> Result<Arc<rustls::ClientConfig>, Failure> {
+        crate::client::tls(&self.folder.join("certs/ca.crt"))
+    }
+
+    /// Where the policy and the log of one amiwall are.
+    pub(crate) fn amiwall_folder(&self, port: u16) -> PathBuf {
+        self.folder.join(format!("amiwall-{port}"))
     }
 
     /// The backend, which is this program itself.
@@ -148,7 +168,7 @@ impl Tools {
         policy: &Policy,
     ) -> Result<Option<Running>, Failure> {
         let port = free_port()?;
-        let tls = Some(crate::client::tls(&self.folder.join("certs/ca.crt"))?);
+        let tls = Some(self.tls()?);
         let mut command = match kind {
             Kind::Direct => {
                 return Ok(Some(Running { kind, target: Target { port: backend, tls: None }, process: None }));
@@ -183,11 +203,12 @@ impl Tools {
         let pem = self.folder.join("certs/both.pem");
         let pem = pem.display();
         let config = format!(
-            "global\n  nbthread 1\n  maxconn 9000\n  tune.ssl.cachesize 0\n  ssl-default-bind-options ssl-min-ver TLSv1.3 \
+            "global\n  nbthread 1\n  maxconn {}\n  tune.ssl.cachesize 0\n  ssl-default-bind-options ssl-min-ver TLSv1.3 \
              no-tls-tickets\n  ssl-default-bind-ciphersuites TLS_AES_256_GCM_SHA384\n  ssl-default-bind-curves X25519\n\
              defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 1h\n  timeout server 1h\n\
              frontend in\n  bind 127.0.0.1:{port} ssl crt {pem}\n  default_backend out\n\
-             backend out\n  server asterisk 127.0.0.1:{backend}\n"
+             backend out\n  server asterisk 127.0.0.1:{backend}\n",
+            clients_max()
         );
         let path = self.folder.join("haproxy.cfg");
         fs::write(&path, config)?;
@@ -211,18 +232,25 @@ impl Tools {
         Ok(command)
     }
 
-    fn amiwall(&self, audit: &str, port: u16, backend: u16, policy: &Policy) -> Result<Command, Failure> {
-        let folder = self.folder.join(format!("amiwall-{port}"));
+    /// Writes the policy of one amiwall; the command runs it.
+    pub(crate) fn amiwall(&self, audit: &str, port: u16, backend: u16, policy: &Policy) -> Result<Command, Failure> {
+        let folder = self.amiwall_folder(port);
         fs::create_dir_all(&folder)?;
         let path = folder.join("policy.yaml");
-        fs::write(&path, policy.text(audit, &self.secret()?, port, backend))?;
+        fs::write(&path, policy.text(audit, port, backend))?;
         let mut command = Command::new(&self.amiwall);
         command.arg("run").arg(path);
         Ok(command)
     }
 }
 
-fn free_port() -> Result<u16, Failure> {
+/// How many clients a proxy may have, which opens two files for each.
+pub(crate) fn clients_max() -> u64 {
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
+    (files.saturating_sub(200) / 2).min(10_000)
+}
+
+pub(crate) fn free_port() -> Result<u16, Failure> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
@@ -235,31 +263,34 @@ pub(crate) struct Policy {
     pub(crate) identities: usize,
     /// `limits:` of the role.
     pub(crate) limits: &'static str,
+    /// `actions:` of `limits:` of the policy.
+    pub(crate) shared_limits: &'static str,
 }
 
 impl Policy {
-    fn text(&self, audit: &str, secret: &str, port: u16, backend: u16) -> String {
+    fn text(&self, audit: &str, port: u16, backend: u16) -> String {
         use std::fmt::Write as _;
         let mut rules = String::new();
         for n in 0..self.rules {
-            writeln!(rules, "      - QueueStatus: {{ Queue: queue-{n} }}").ok();
+            writeln!(rules, "      - MailboxCount: {{ Mailbox: box-{n} }}").ok();
         }
+        // With the hash itself in each, 10,000 would be more than the 1 MiB that a policy may have.
         let mut identities = String::new();
         for n in 0..self.identities {
-            writeln!(identities, "  other-{n}: {{ roles: [dialer], secret: \"{secret}\" }}").ok();
+            writeln!(identities, "  other-{n}: {{ roles: [dialer], secret: {{ file: ../secret }} }}").ok();
         }
         format!(
             "version: 1\nlisteners:\n  - address: \"127.0.0.1:{port}\"\n    tls: {{ certificate: ../certs/server.crt, key: \
              ../certs/server.key }}\nupstreams:\n  pbx: {{ address: \"127.0.0.1:{backend}\", username: amiwall, secret: bench }}\n\
              audit:\n  directory: audit\n  signing_key: ../certs/audit.key\n{audit}limits:\n  connections: 30000\n  \
-             connections_per_address: 30000\nroles:\n  dialer:\n    allow:\n{rules}      - Ping\n      - UserEvent\n      - \
+             connections_per_address: 30000\n  unauthenticated: 30000\n  unauthenticated_per_address: 30000\n{}roles:\n  dialer:\n    allow:\n{rules}      - Ping\n      - UserEvent\n      - \
              Originate:\n          Channel: \"PJSIP/{{identity}}\"\n          Context: click-to-dial\n          Exten: \
              [\"_NXXNXXXXXX\", \"_1NXXNXXXXXX\"]\n          Priority: \"1\"\n          \"CallerID?\": \"{{identity}} \
              <1001>\"\n          \"Timeout?\": integer\n          \"Async?\": boolean\n          \"Variable?\": {{ \
              campaign_id: \"*\", lead_id: \"*\" }}\n    deny:\n      - Originate: {{ Exten: [\"_1900.\", \"_011.\"] }}\n    \
-             events: {{ allow: [call, dialplan, agent] }}\n{}identities:\n  bench: {{ roles: [dialer], secret: \"{secret}\" \
+             events: {{ allow: [call, dialplan, agent] }}\n{}identities:\n  bench: {{ roles: [dialer], secret: {{ file: ../secret }} \
              }}\n{identities}",
-            self.limits
+            self.shared_limits, self.limits
         )
     }
 }
