@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use amiwall::audit::{Audit, AuditConfig, Draft, SessionContext};
+use amiwall::audit::{Audit, AuditConfig, Draft, Frame, SessionContext};
 use amiwall::policy::Decision;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -15,7 +15,7 @@ use crate::{Failure, rules};
 struct Log {
     /// None once it is closed.
     audit: Option<Audit>,
-    context: SessionContext,
+    frame: Frame,
     runtime: Runtime,
     _folder: TempDir,
 }
@@ -24,7 +24,7 @@ impl Log {
     fn open() -> Result<Self, Failure> {
         let folder = tempfile::tempdir()?;
         let audit = Audit::open(&AuditConfig::new(folder.path().join("audit")))?;
-        let context = SessionContext {
+        let frame = Frame::from(SessionContext {
             // The boot's part of it is random, and all of these have one length.
             session: "5e2b9c01-37".to_owned(),
             identity: Some("crm".to_owned()),
@@ -33,16 +33,16 @@ impl Log {
             listener: "0.0.0.0:5039".to_owned(),
             upstream: "pbx".to_owned(),
             policy: format!("sha256:{}", "0123456789abcdef".repeat(4)),
-        };
+        });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-        Ok(Self { audit: Some(audit), context, runtime, _folder: folder })
+        Ok(Self { audit: Some(audit), frame, runtime, _folder: folder })
     }
 
-    fn append<'m>(&'m self, times: u64, draft: impl Fn(&'m SessionContext) -> Draft<'m>) -> Result<(), Failure> {
+    fn append<'m>(&'m self, times: u64, draft: impl Fn(&'m Frame) -> Draft<'m>) -> Result<(), Failure> {
         let audit = self.audit.as_ref().ok_or("the log is closed")?;
         self.runtime.block_on(async {
             for _ in 0..times {
-                audit.append([draft(&self.context)]).await?;
+                audit.append([draft(&self.frame)]).await?;
             }
             Ok(())
         })
@@ -65,20 +65,20 @@ pub(crate) fn of_action() -> Result<Workload, Failure> {
     if !matches!(decision, Decision::Allow(_)) {
         return Err("the action is not allowed".into());
     }
-    Ok(Box::new(move |times| log.append(times, |context| Draft::action(context, "5e2b9c01-37.1", &decision))))
+    Ok(Box::new(move |times| log.append(times, |frame| Draft::action(frame, "5e2b9c01-37.1", &decision))))
 }
 
 /// The record of an event.
 pub(crate) fn of_event() -> Result<Workload, Failure> {
     let (log, event) = (Log::open()?, reply(EVENT)?);
-    Ok(Box::new(move |times| log.append(times, |context| Draft::reply(context, None, event.message(), None))))
+    Ok(Box::new(move |times| log.append(times, |frame| Draft::reply(frame, None, event.message(), None))))
 }
 
 /// The record of the answer to a Ping.
 pub(crate) fn of_response() -> Result<Workload, Failure> {
     let (log, answer) = (Log::open()?, reply(ANSWER)?);
     Ok(Box::new(move |times| {
-        let draft = |context| Draft::reply(context, Some("5e2b9c01-37.1"), answer.message(), Some(180));
-        log.append(times, |context| draft(context).answering(Some("ping")))
+        let draft = |frame| Draft::reply(frame, Some("5e2b9c01-37.1"), answer.message(), Some(180));
+        log.append(times, |frame| draft(frame).answering(Some("ping")))
     }))
 }

@@ -102,12 +102,7 @@ impl<'m> Draft<'m> {
 
     /// A packet from Asterisk that is passed to the client (`response` or `event`). `id` joins it to an action.
     #[must_use]
-    pub fn reply(
-        frame: &'m Frame,
-        id: Option<&'m str>,
-        message: &'m Message,
-        latency_us: Option<u64>,
-    ) -> Self {
+    pub fn reply(frame: &'m Frame, id: Option<&'m str>, message: &'m Message, latency_us: Option<u64>) -> Self {
         Self::to_client(Packet::to_client(frame, id, message, Fate::Passed { latency_us }))
     }
 

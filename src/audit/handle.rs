@@ -306,10 +306,12 @@ impl Audit {
         }
     }
 
-    /// Without a thread there is no log, though it could be written to.
+    /// Without a thread there is no log, though it could be written to. On a disk that hangs, what is written behind a sync
+    /// may wait for that: the thread has to wait then, not the one that serves all sessions.
     fn append_inline(&self, records: &Encoded) -> Option<u64> {
         let progress = &self.shared.progress;
-        let can_write = !self.shared.requests.is_closed() && !progress.has_panicked() && !progress.hangs();
+        let is_free = !progress.is_syncing() && !progress.hangs();
+        let can_write = is_free && !self.shared.requests.is_closed() && !progress.has_panicked();
         if can_write { self.shared.inline.append(records) } else { None }
     }
 

@@ -50,12 +50,7 @@ impl<'m> Packet<'m> {
         Self { frame, id, message, shown, asked: None, fate: Fate::Decided(decision) }
     }
 
-    pub(super) fn to_client(
-        frame: &'m Frame,
-        id: Option<&'m str>,
-        message: &'m Message,
-        fate: Fate<'m>,
-    ) -> Self {
+    pub(super) fn to_client(frame: &'m Frame, id: Option<&'m str>, message: &'m Message, fate: Fate<'m>) -> Self {
         Self { frame, id: id.unwrap_or_default(), message, shown: Shown::Values, asked: None, fate }
     }
 
@@ -68,10 +63,10 @@ impl<'m> Packet<'m> {
         let direction = if matches!(self.fate, Fate::Decided(_)) { "to-asterisk" } else { "to-client" };
         json::plain_text(out, "direction", direction);
         let first = self.message.first();
-        let name = match kind {
-            Kind::Action => self.message.get_all("Action").find(|name| !name.is_empty()),
-            Kind::Event => first.map(|header| header.value),
-            _ => None,
+        let name = if kind == Kind::Action {
+            self.message.get_all("Action").find(|name| !name.is_empty())
+        } else {
+            first.filter(|_| kind == Kind::Event).map(|header| header.value)
         };
         if let Some(name) = name {
             json::bytes(out, "name", name);

@@ -14,6 +14,8 @@ pub(super) struct Progress {
     busy_since: AtomicU64,
     /// Records that callers gave up before the writer has seen them.
     lost: AtomicU64,
+    /// The writer waits for the disk.
+    is_syncing: AtomicBool,
     /// The writer has panicked.
     has_panicked: AtomicBool,
 }
@@ -24,6 +26,7 @@ impl Default for Progress {
             base: Instant::now(),
             busy_since: AtomicU64::new(0),
             lost: AtomicU64::new(0),
+            is_syncing: AtomicBool::new(false),
             has_panicked: AtomicBool::new(false),
         }
     }
@@ -36,9 +39,15 @@ impl Progress {
         Busy(self)
     }
 
-    /// Notes it if the thread panics while this is there: nothing may be written behind its back.
-    pub(super) const fn watch(&self) -> Watch<'_> {
-        Watch(self)
+    /// A sync runs while this is there. Notes it if the thread panics then: nothing may be written behind its back.
+    pub(super) fn syncing(&self) -> Syncing<'_> {
+        self.is_syncing.store(true, Ordering::Release);
+        Syncing(self)
+    }
+
+    /// Whether a sync runs.
+    pub(super) fn is_syncing(&self) -> bool {
+        self.is_syncing.load(Ordering::Acquire)
     }
 
     /// Whether it has panicked.
@@ -68,12 +77,13 @@ impl Progress {
     }
 }
 
-/// See [`Progress::watch`].
+/// See [`Progress::syncing`].
 #[derive(Debug)]
-pub(super) struct Watch<'p>(&'p Progress);
+pub(super) struct Syncing<'p>(&'p Progress);
 
-impl Drop for Watch<'_> {
+impl Drop for Syncing<'_> {
     fn drop(&mut self) {
+        self.0.is_syncing.store(false, Ordering::Release);
         if std::thread::panicking() {
             self.0.has_panicked.store(true, Ordering::Release);
         }

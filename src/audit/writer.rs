@@ -147,7 +147,7 @@ pub(super) fn run<S: Storage>(writer: &Mutex<Writer<S>>, progress: &Progress, mu
         drop(locked);
         let outcome = {
             // Before anybody hears that his request is gone.
-            let _watch = progress.watch();
+            let _syncing = begun.syncing.as_ref().map(|_| progress.syncing());
             begun.syncing.as_ref().map(Syncing::run)
         };
         let Ok(mut locked) = writer.lock() else { return };

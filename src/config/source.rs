@@ -9,7 +9,7 @@ use super::hidden::{Hidden, is_direction};
 use crate::policy::spec::Position;
 
 /// The largest file that is read.
-const FILE_LEN_MAX: u64 = 1_024 * 1_024;
+const FILE_LEN_MAX: u64 = 8 * 1_024 * 1_024;
 /// Of a file that is no text, this many wrong characters are told.
 const STRAY_MAX: usize = 10;
 

@@ -11,7 +11,7 @@ use crate::ami::{Action, Limits, Violation};
 use crate::catalogue::{self, ActionEntry, Danger};
 
 use super::decision::{Decision, Denial, Permit, Reason, RuleId};
-use super::params::{self, Misfit, Rule};
+use super::params::{self, Rule};
 use super::set::SetRules;
 use super::spec::RoleSpec;
 use super::{ClientLimits, View};
@@ -162,13 +162,10 @@ fn judge(rules: Option<&ActionRules>, entry: Option<&'static ActionEntry>, kept:
     if let Some(name) = params::never_allowed(entry, kept) {
         return Err((Reason::Params(name.to_owned()), None));
     }
-    let mut closest: Option<Misfit<'_>> = None;
-    for rule in allow {
-        match rule.allows(kept) {
-            Ok(()) => return Ok(rule.id.clone()),
-            Err(misfit) if closest.as_ref().is_none_or(|other| misfit < *other) => closest = Some(misfit),
-            Err(_) => {}
-        }
+    if let Some(rule) = allow.iter().find(|rule| rule.allows(kept)) {
+        return Ok(rule.id.clone());
     }
+    // Only who is refused is told how near he was.
+    let closest = allow.iter().filter_map(|rule| rule.misfit(kept)).min();
     Err((closest.map_or(Reason::ActionsUnlisted, |misfit| Reason::Params(misfit.name.to_owned())), None))
 }

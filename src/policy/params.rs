@@ -135,10 +135,15 @@ pub(super) struct Misfit<'a> {
 
 impl Rule {
     /// Whether this allow rule answers for every parameter.
-    pub(super) fn allows<'a>(&'a self, params: &'a [Param<'a>]) -> Result<(), Misfit<'a>> {
+    pub(super) fn allows(&self, params: &[Param<'_>]) -> bool {
+        self.offences(params).next().is_none()
+    }
+
+    /// How far it is from that.
+    pub(super) fn misfit<'a>(&'a self, params: &'a [Param<'a>]) -> Option<Misfit<'a>> {
         let mut offences = self.offences(params);
-        let Some((name, ..)) = offences.next() else { return Ok(()) };
-        Err(Misfit { offences: 1 + offences.count(), name })
+        let (name, ..) = offences.next()?;
+        Some(Misfit { offences: 1 + offences.count(), name })
     }
 
     /// The same, for people: what does not fit.

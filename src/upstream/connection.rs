@@ -2,10 +2,12 @@
 //! an [`Outlet`] to write to.
 
 use std::cell::RefCell;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Semaphore, watch};
@@ -247,20 +249,17 @@ impl Inlet {
 
     /// Feeds what has arrived to the decoder; `false` at the end of the stream.
     async fn read_some(&mut self) -> std::io::Result<bool> {
-        loop {
-            self.reader.readable().await?;
-            let (reader, decoder) = (&self.reader, &mut self.decoder);
-            let read: std::io::Result<usize> = BUFFER.with_borrow_mut(|buffer| {
-                let len = reader.try_read(buffer)?;
-                decoder.feed(buffer.get(..len).unwrap_or_default());
-                Ok(len)
-            });
-            match read {
-                Ok(len) => return Ok(len > 0),
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let (reader, decoder) = (&mut self.reader, &mut self.decoder);
+        // Not `try_read`: only this knows that a read which did not fill the buffer has left nothing behind.
+        let len = std::future::poll_fn(|cx| {
+            BUFFER.with_borrow_mut(|buffer| {
+                let mut buffer = ReadBuf::new(buffer);
+                ready!(Pin::new(&mut *reader).poll_read(cx, &mut buffer))?;
+                decoder.feed(buffer.filled());
+                Poll::Ready(Ok::<_, std::io::Error>(buffer.filled().len()))
+            })
+        });
+        Ok(len.await? > 0)
     }
 
     /// The next packet among the bytes that were already read.

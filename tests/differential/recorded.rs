@@ -1,6 +1,5 @@
 //! What stands in the audit log is what Asterisk reads: the same comparison, with a real log in between.
 
-
 use amiwall::audit::{Audit, AuditConfig, Frame, LoggedValue, SessionContext, Split, read};
 use amiwall::identity::ClientName;
 

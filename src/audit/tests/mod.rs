@@ -62,7 +62,7 @@ fn decision() -> Decision {
 
 fn event(name: &str) -> Draft<'static> {
     let message = Message::compose(&[("Event", name.as_bytes()), ("Channel", b"PJSIP/1")]);
-    Draft::reply(&**kept(session()), None, kept(message), None)
+    Draft::reply(kept(Frame::clone(&session())), None, kept(message), None)
 }
 
 /// A draft borrows its packet, and tests keep drafts.
