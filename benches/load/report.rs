@@ -22,14 +22,26 @@ pub(crate) fn print(results: &Results) {
                 format!("{:.2}", median(&ratios(values, units)))
             };
             println!(
-                "| {what} | {} | {:.4} | {:.4} to {:.4} | {ratio} |",
+                "| {what} | {} | {} | {} to {} | {ratio} |",
                 kind.name(),
-                median(values),
-                quantile(values, 0.25),
-                quantile(values, 0.75)
+                three_digits(median(values)),
+                three_digits(quantile(values, 0.25)),
+                three_digits(quantile(values, 0.75))
             );
         }
     }
+}
+
+/// As many as mean something.
+fn three_digits(value: f64) -> String {
+    let decimals = if value >= 100.0 {
+        0
+    } else if value >= 10.0 {
+        1
+    } else {
+        2
+    };
+    format!("{value:.decimals$}")
 }
 
 /// What is measured once in a run: the costs that grow, or should not, with something.
@@ -55,7 +67,7 @@ impl Once {
         }
         println!("\nOnce per run:\n\n| | | value | beside |\n|---|---|---:|---:|");
         for Row { what, kind, value, beside } in &self.0 {
-            println!("| {what} | {} | {value:.4} | {beside} |", kind.name());
+            println!("| {what} | {} | {} | {beside} |", kind.name(), three_digits(*value));
         }
     }
 }

@@ -142,13 +142,17 @@ impl Message {
         }
         // Each byte with the one behind it, and no early end, so that it is done many bytes at a time.
         let pairs = lines.iter().zip(lines.get(1..).unwrap_or_default());
-        let is_bad = pairs.fold(false, |is_bad, (&byte, &next)| {
+        let (is_bad, has_close_colon) = pairs.fold((false, false), |(is_bad, has_close_colon), (&byte, &next)| {
             let (is_cr, is_lf) = (byte == b'\r', byte == b'\n');
             let is_half_an_end = is_cr != (next == b'\n');
             let begins_badly = is_lf & ((next == b' ') | (next == b'\r'));
-            is_bad | is_half_an_end | begins_badly | !(is_value_byte(byte) | is_cr | is_lf)
+            let is_bad = is_bad | is_half_an_end | begins_badly | !(is_value_byte(byte) | is_cr | is_lf);
+            (is_bad, has_close_colon | ((byte == b':') & (next != b' ')))
         });
-        (!is_bad).then(|| Self { buf: lines.to_vec() })
+        let message = Self { buf: lines.to_vec() };
+        // Mostly of a value: a time, an address.
+        let is_canonical = |line: &[u8]| memchr::memchr(b':', line).is_none_or(|at| line.get(at + 1) == Some(&b' '));
+        (!is_bad && (!has_close_colon || message.text_lines().all(is_canonical))).then_some(message)
     }
 
     /// Appends a line that has no name (Asterisk sends a few, such as GetConfig's `No categories found`).
@@ -333,6 +337,12 @@ mod tests {
         for bad in [&b""[..], b"\r\n", b"A: b", b"A: b\n", b"A: b\r", b" A: b\r\n", b"A: b\r\n C: d\r\n", b"A\r\n\r\n"]
         {
             assert_eq!(Message::of_lines(bad), None, "{bad:?}");
+        }
+        // As it would be written anew: a blank stands behind the first colon.
+        for (lines, is_taken) in
+            [(&b"A: 1:2\r\nB:: x\r\n"[..], false), (b"A: 1:2\r\nno name\r\n", true), (b"A:\r\n", false)]
+        {
+            assert_eq!(Message::of_lines(lines).is_some(), is_taken, "{lines:?}");
         }
     }
 

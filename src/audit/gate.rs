@@ -1,11 +1,15 @@
-//! [`Closed`]: why nothing is accepted, since when, and what it cost.
+//! The gate: while the log cannot be written nothing is accepted. [`Closed`] is why, since when, and what it cost.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::draft::Draft;
 use super::json;
 use super::kind::Kind;
+use super::segment::Storage;
+use super::writer::{Answer, Now, Writer};
+use super::{AuditUnavailable, reserve};
 
 /// How often a closed gate is tried.
 const PROBE_INTERVAL: Duration = Duration::from_secs(1);
@@ -55,7 +59,7 @@ pub(super) struct Closed {
 }
 
 impl Closed {
-    pub(super) fn new(cause: &std::io::Error, since: SystemTime, steady: Instant) -> Self {
+    pub(super) fn new(cause: &io::Error, since: SystemTime, steady: Instant) -> Self {
         let probe_at = steady + PROBE_INTERVAL;
         Self { since, probe_at, cause: cause.to_string(), refused: Counts::new(), unconfirmed: Vec::new() }
     }
@@ -99,5 +103,52 @@ pub(super) fn encode_continued(out: &mut Vec<u8>, continued: bool) {
     if continued {
         json::key(out, "continued");
         out.extend_from_slice(b"true");
+    }
+}
+
+impl<S: Storage> Writer<S> {
+    /// Closes the gate.
+    pub(super) fn close(&mut self, error: &io::Error, now: Now) {
+        if let Some(closed) = &mut self.closed {
+            return closed.tried(now.steady);
+        }
+        let closed = Closed::new(error, now.wall, now.steady);
+        let is_full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        tracing::error!(%error, "{}", self.housekeeping.closing());
+        if is_full && let Some(directory) = self.journal.directory() {
+            // With what was kept back the log can say that it is full, and its end.
+            reserve::release(directory).ok();
+            let since = self.clock.text.at(now.wall).to_owned();
+            if self.commit(&closed.beginning(&since), now).is_err() {
+                tracing::error!("not even the reserve is enough to record that");
+            }
+        }
+        self.closed = Some(closed);
+    }
+
+    /// Tells a caller that nothing of what he asked is in the chain.
+    pub(super) fn refuse(&mut self, records: &[(usize, Kind)], answer: Answer) {
+        if let Some(closed) = &mut self.closed {
+            closed.refuse(records);
+        }
+        answer.send(Err(AuditUnavailable)).ok();
+    }
+
+    /// Where the gate is closed and it is time, tries to record the outage; if that is durable, the gate is open.
+    pub(super) fn try_to_open(&mut self, now: Now) {
+        let Some(closed) = self.closed.as_ref().filter(|closed| closed.probe_at <= now.steady) else { return };
+        let since = self.clock.text.at(closed.since).to_owned();
+        let until = self.clock.text.at(now.wall).to_owned();
+        let draft = closed.end(&since, &until, self.housekeeping.continues());
+        let opened = self.journal.directory().map_or(Ok(()), reserve::keep).and_then(|()| self.commit(&draft, now));
+        match opened {
+            Ok(_) => {
+                tracing::warn!("the audit log can be written again");
+                self.closed = None;
+                // What was not signed before the gate closed is older than that by now.
+                self.sign(now);
+            }
+            Err(error) => self.close(&error, now),
+        }
     }
 }

@@ -23,7 +23,7 @@ use super::progress::Progress;
 use super::redact::Redactor;
 use super::segment::Storage;
 use super::syslog::Mirror;
-use super::{AuditConfig, AuditUnavailable, Durability, KeyError, reserve};
+use super::{AuditConfig, AuditUnavailable, Durability, KeyError};
 
 /// How many requests may wait.
 pub(super) const QUEUE_LEN_MAX: usize = 4_096;
@@ -411,50 +411,6 @@ impl<S: Storage> Writer<S> {
             && let Err(error) = self.checkpoint(Extent::Signature, now)
         {
             self.close(&error, now);
-        }
-    }
-
-    pub(super) fn close(&mut self, error: &io::Error, now: Now) {
-        if let Some(closed) = &mut self.closed {
-            return closed.tried(now.steady);
-        }
-        let closed = Closed::new(error, now.wall, now.steady);
-        let is_full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-        tracing::error!(%error, "{}", self.housekeeping.closing());
-        if is_full && let Some(directory) = self.journal.directory() {
-            // With what was kept back the log can say that it is full, and its end.
-            reserve::release(directory).ok();
-            let since = self.clock.text.at(now.wall).to_owned();
-            if self.commit(&closed.beginning(&since), now).is_err() {
-                tracing::error!("not even the reserve is enough to record that");
-            }
-        }
-        self.closed = Some(closed);
-    }
-
-    /// Tells a caller that nothing of what he asked is in the chain.
-    fn refuse(&mut self, records: &[(usize, Kind)], answer: Answer) {
-        if let Some(closed) = &mut self.closed {
-            closed.refuse(records);
-        }
-        answer.send(Err(AuditUnavailable)).ok();
-    }
-
-    /// Where the gate is closed and it is time, tries to record the outage; if that is durable, the gate is open.
-    fn try_to_open(&mut self, now: Now) {
-        let Some(closed) = self.closed.as_ref().filter(|closed| closed.probe_at <= now.steady) else { return };
-        let since = self.clock.text.at(closed.since).to_owned();
-        let until = self.clock.text.at(now.wall).to_owned();
-        let draft = closed.end(&since, &until, self.housekeeping.continues());
-        let opened = self.journal.directory().map_or(Ok(()), reserve::keep).and_then(|()| self.commit(&draft, now));
-        match opened {
-            Ok(_) => {
-                tracing::warn!("the audit log can be written again");
-                self.closed = None;
-                // What was not signed before the gate closed is older than that by now.
-                self.sign(now);
-            }
-            Err(error) => self.close(&error, now),
         }
     }
 

@@ -42,7 +42,9 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     super::log_to_stderr();
     // Before there are threads, which would be outside.
     let sandbox = enter_sandbox(args, &config)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    // At least two: one may wait for a disk that hangs, and the others go on.
+    let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
     let runtime = runtime.map_err(|error| Failure::incomplete(format!("cannot start the runtime: {error}")))?;
     let on_broken = if args.set_broken_log_aside { OnBroken::SetAside } else { OnBroken::Refuse };
     let options = StartOptions { on_broken, sign_from_here: args.sign_from_here };

@@ -258,7 +258,7 @@ impl Connection {
         }
         let shared = self.shared.clone();
         let tls = match &self.config.transport {
-            Transport::Plaintext => return session::run(self.accepted(stream, None, ticket), shared).await,
+            Transport::Plaintext => return Box::pin(session::run(self.accepted(stream, None, ticket), shared)).await,
             Transport::Tls(tls) => tls.clone(),
         };
         let (deadline, mut gives_way) = (self.at + self.handshake_timeout, ticket.gives_way());
@@ -274,7 +274,11 @@ impl Connection {
             Ok(Err(error)) => tls::refusal_of(&error),
             Ok(Ok(stream)) => match peer_certificate(&stream) {
                 Err(()) => "tls.certificate",
-                Ok(certificate) => return session::run(self.accepted(stream, certificate, ticket), shared).await,
+                // On the heap, each stage by itself: a connection is as large as the largest that it has come to.
+                Ok(certificate) => {
+                    let accepted = self.accepted(Box::new(stream), certificate, ticket);
+                    return Box::pin(session::run(accepted, shared)).await;
+                }
             },
         };
         drop(ticket);

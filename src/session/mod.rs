@@ -285,7 +285,7 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin + Send>(accepted: Accepted<S>
     let login::PreAuth { context, certificate, ticket, .. } = pre_auth;
     match outcome {
         Ok(logged_in) => {
-            run_live(client, logged_in, Arc::new(Frame::from(context)), certificate, &shared).await;
+            Box::pin(run_live(client, logged_in, Arc::new(Frame::from(context)), certificate, &shared)).await;
             drop(ticket);
         }
         Err(end) => {
