@@ -1,6 +1,6 @@
 //! [`Action`]: a message with exactly one, non-empty `Action` header and nothing said twice.
 
-use super::Message;
+use super::{Header, Message};
 
 /// Actions whose `Variable` header may repeat: Asterisk collects all of them (manager.c, `astman_get_variables_order`).
 const COLLECT_VARIABLE: [&str; 3] = ["originate", "messagesend", "pjsipnotify"];
@@ -148,14 +148,14 @@ impl TryFrom<Message> for Action {
 }
 
 fn duplicate_header(message: &Message, variable_may_repeat: bool) -> Option<String> {
-    let mut rest = message.headers();
-    while let Some(header) = rest.next() {
+    let headers: Vec<Header<'_>> = message.headers().collect();
+    let is_repeated = |(at, header): (usize, &Header<'_>)| {
         let may_repeat = variable_may_repeat && header.is("Variable");
-        if !may_repeat && rest.clone().any(|other| other.is(header.name())) {
-            return Some(header.name().to_owned());
-        }
-    }
-    None
+        let mut behind = headers.iter().skip(at + 1);
+        !may_repeat && behind.any(|other| other.name_bytes().eq_ignore_ascii_case(header.name_bytes()))
+    };
+    let at = headers.iter().enumerate().position(is_repeated)?;
+    headers.get(at).map(|header| header.name().to_owned())
 }
 
 #[cfg(test)]
