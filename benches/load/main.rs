@@ -29,7 +29,7 @@ use targets::{Kind, Tools};
 #[derive(Parser)]
 struct Args {
     /// `cargo bench` gives it.
-    #[arg(long, hide = true)]
+    #[arg(long, hide = true, global = true)]
     bench: bool,
     #[command(subcommand)]
     command: Option<Command>,
@@ -80,8 +80,24 @@ fn main() -> Result<(), Failure> {
     }
 }
 
+/// What is measured once in a run; everything else in rounds.
+const ONCE: [&str; 8] = [
+    "idle",
+    "unauthenticated",
+    "many",
+    "scaling-clients",
+    "scaling-rules",
+    "scaling-identities",
+    "scaling-log",
+    "limiter",
+];
+
 async fn measure(run: Run) -> Result<(), Failure> {
     let Run { amiwall, haproxy, stunnel, folder, rounds, only, length } = run;
+    let names: Vec<&str> = scenarios::ALL.iter().map(|scenario| scenario.name()).chain(ONCE).collect();
+    if !names.iter().any(|name| name.contains(&only)) {
+        return Err(format!("no scenario has `{only}` in its name; there are {}", names.join(", ")).into());
+    }
     let tools = Tools { amiwall, haproxy, stunnel, folder };
     tools.prepare()?;
     let (_backend, port) = tools.backend()?;

@@ -274,7 +274,7 @@ impl Policy {
         for n in 0..self.rules {
             writeln!(rules, "      - MailboxCount: {{ Mailbox: box-{n} }}").ok();
         }
-        // With the hash itself in each, 10,000 would be more than the 1 MiB that a policy may have.
+        // One file for all, with one hash.
         let mut identities = String::new();
         for n in 0..self.identities {
             writeln!(identities, "  other-{n}: {{ roles: [dialer], secret: {{ file: ../secret }} }}").ok();

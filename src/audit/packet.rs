@@ -189,7 +189,7 @@ pub(super) fn encode_values(out: &mut Vec<u8>, message: &Message, asked: Option<
     }
     out.push(b']');
     drop(known);
-    shape.learn(found);
+    redactor.learned(shape.learn(found));
 }
 
 /// Begins the pair of a header in a list that begins at `begin`.

@@ -145,6 +145,11 @@ impl Redactor {
         self.shapes.of(&[kind, names.own, names.asked])
     }
 
+    /// Takes note that so many names were learned.
+    pub(super) fn learned(&self, names: usize) {
+        self.shapes.learned(names);
+    }
+
     /// The value of a header that is nothing that a pattern names. `may_have_password`: there is an `@` in it.
     pub(super) fn plain<'m>(&self, value: &'m [u8], may_have_password: bool) -> Cow<'m, [u8]> {
         match (self.has_default, may_have_password) {

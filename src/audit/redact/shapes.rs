@@ -2,7 +2,7 @@
 //! most of them are nothing that any pattern names: that is found out once.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use super::super::json;
 
@@ -10,10 +10,26 @@ use super::super::json;
 const SHAPES_MAX: usize = 1_024;
 const NAMES_MAX: usize = 256;
 const NAME_LEN_MAX: usize = 64;
+/// Of all kinds together: a few megabytes.
+const NAMES_IN_ALL_MAX: usize = 16_384;
 
-/// The shapes of one log.
+/// The shapes of one log. When there are too many, all are forgotten: what is common is soon learned again.
 #[derive(Debug, Default)]
-pub(super) struct Shapes(Mutex<HashMap<Vec<u8>, Arc<Shape>>>);
+pub(super) struct Shapes(Mutex<Remembered>);
+
+#[derive(Debug, Default)]
+struct Remembered {
+    shapes: HashMap<Vec<u8>, Arc<Shape>>,
+    /// How many names are in them.
+    names: usize,
+}
+
+impl Remembered {
+    fn forget(&mut self) {
+        self.shapes.clear();
+        self.names = 0;
+    }
+}
 
 /// The headers that packets of one kind have had, in the order in which they were seen.
 #[derive(Debug, Default)]
@@ -40,20 +56,39 @@ impl Known {
 impl Shapes {
     /// The shape of a kind of packets.
     pub(super) fn of(&self, kind: &[&[u8]]) -> Arc<Shape> {
-        let mut shapes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut key = Vec::with_capacity(NAME_LEN_MAX);
         for part in kind {
             key.extend_from_slice(part);
             // Stands in no name.
             key.push(0);
         }
-        match shapes.get(&key) {
-            Some(shape) => shape.clone(),
-            None if key.len() <= 3 * NAME_LEN_MAX && shapes.len() < SHAPES_MAX => {
-                shapes.entry(key).or_default().clone()
-            }
-            None => Arc::default(),
+        let mut remembered = self.lock();
+        if let Some(shape) = remembered.shapes.get(&key) {
+            return shape.clone();
         }
+        if key.len() > 3 * NAME_LEN_MAX {
+            return Arc::default();
+        }
+        if remembered.shapes.len() >= SHAPES_MAX {
+            remembered.forget();
+        }
+        remembered.shapes.entry(key).or_default().clone()
+    }
+
+    /// Takes note that so many names were learned.
+    pub(super) fn learned(&self, names: usize) {
+        if names == 0 {
+            return;
+        }
+        let mut remembered = self.lock();
+        remembered.names += names;
+        if remembered.names > NAMES_IN_ALL_MAX {
+            remembered.forget();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Remembered> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -63,18 +98,23 @@ impl Shape {
         Reader { known: self.0.read().unwrap_or_else(PoisonError::into_inner), next: 0 }
     }
 
-    /// Remembers what was found out of names.
-    pub(in crate::audit) fn learn(&self, found: Vec<(&[u8], bool)>) {
+    /// Remembers what was found out of names; how many of them were new.
+    pub(in crate::audit) fn learn(&self, found: Vec<(&[u8], bool)>) -> usize {
         if found.is_empty() {
-            return;
+            return 0;
         }
+        let mut learned = 0;
         let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        for (name, is_plain) in found {
-            let is_new = !known.iter().any(|known| *known.name == *name);
-            if is_new && known.len() < NAMES_MAX && name.len() <= NAME_LEN_MAX {
+        if known.len() + found.len() > NAMES_MAX {
+            known.clear();
+        }
+        for (name, is_plain) in found.into_iter().take(NAMES_MAX) {
+            if name.len() <= NAME_LEN_MAX && !known.iter().any(|known| *known.name == *name) {
                 known.push(Known::new(name, is_plain));
+                learned += 1;
             }
         }
+        learned
     }
 }
 
@@ -145,16 +185,33 @@ mod tests {
     }
 
     #[test]
-    fn what_peers_make_up_is_not_remembered_without_end() {
+    fn what_peers_make_up_is_forgotten_and_what_is_common_is_learned_again() {
         let shapes = Shapes::default();
-        for number in 0..2 * SHAPES_MAX {
+        let is_known = |shapes: &Shapes| shapes.of(&[b"DialBegin"]).reader().is_plain(b"Channel").is_some();
+        let learn = |shapes: &Shapes| shapes.learned(shapes.of(&[b"DialBegin"]).learn(vec![(b"Channel", true)]));
+        learn(&shapes);
+        for number in 0..SHAPES_MAX {
             shapes.of(&[number.to_string().as_bytes()]);
+            assert!(shapes.lock().shapes.len() <= SHAPES_MAX);
         }
-        assert_eq!(shapes.0.lock().expect("the shapes").len(), SHAPES_MAX);
-        let shape = Shape::default();
-        for number in 0..2 * NAMES_MAX {
-            shape.learn(vec![(number.to_string().as_bytes(), true), (&[b'x'; NAME_LEN_MAX + 1], true)]);
+        assert!(!is_known(&shapes), "all were forgotten");
+        learn(&shapes);
+        assert!(is_known(&shapes));
+        let shape = shapes.of(&[b"UserEvent"]);
+        for number in 0..10 * NAMES_MAX {
+            let name = number.to_string();
+            shapes.learned(shape.learn(vec![(name.as_bytes(), true), (&[b'x'; NAME_LEN_MAX + 1], true)]));
+            assert!(shape.reader().known.len() <= NAMES_MAX);
+            assert_eq!(shape.reader().is_plain(name.as_bytes()), Some(true), "the newest is known");
         }
-        assert_eq!(shape.reader().known.len(), NAMES_MAX);
+        let mut most = 0;
+        for kind in 0..2 * NAMES_IN_ALL_MAX / 100 {
+            let names: Vec<String> = (0..100).map(|number| number.to_string()).collect();
+            let found = names.iter().map(|name| (name.as_bytes(), true)).collect();
+            shapes.learned(shapes.of(&[kind.to_string().as_bytes()]).learn(found));
+            let remembered = shapes.lock();
+            most = most.max(remembered.shapes.values().map(|shape| shape.reader().known.len()).sum());
+        }
+        assert!((NAMES_IN_ALL_MAX / 2..=NAMES_IN_ALL_MAX + NAMES_MAX).contains(&most), "{most}");
     }
 }
