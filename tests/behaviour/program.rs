@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use amiwall::sim::{Sim, SimConfig};
 use rustix::process::{Pid, Signal};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use crate::harness::{Client, records_in, records_in_partial, write_private};
 
@@ -38,6 +40,14 @@ identities:
   tester: {{ roles: [tester], secret: {{ file: secret }}, challenge: true }}
 "#
     )
+}
+
+/// An Asterisk that works.
+pub(crate) async fn simulator() -> SocketAddr {
+    let sim = Sim::bind("127.0.0.1:0", SimConfig::with_secret(b"upstream-secret")).await.expect("it binds");
+    let address = sim.local_addr();
+    tokio::spawn(sim.run(CancellationToken::new()));
+    address
 }
 
 impl Program {

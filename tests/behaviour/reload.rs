@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use amiwall::sim::{Sim, SimConfig};
 use amiwall::tls::{self, IssueOptions};
 use rustix::process::Signal;
 use tokio::net::TcpStream;
@@ -91,13 +90,6 @@ async fn a_login_is_on_record_under_the_policy_that_judged_it() {
     assert_eq!(find(|record| record["kind"] == "action")["policy"], reloaded["policy"]);
 }
 
-async fn simulator() -> std::net::SocketAddr {
-    let sim = Sim::bind("127.0.0.1:0", SimConfig::with_secret(b"upstream-secret")).await.expect("it binds");
-    let address = sim.local_addr();
-    tokio::spawn(sim.run(CancellationToken::new()));
-    address
-}
-
 /// Breaks something, and reloads: the old policy stays in force for who is there and who comes.
 async fn breaks(program: &Program, client: &mut Client, name: &str, (broken, number): (Option<&[u8]>, usize)) {
     let path = program.path(name);
@@ -116,7 +108,7 @@ async fn breaks(program: &Program, client: &mut Client, name: &str, (broken, num
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reload_with_a_broken_policy() {
-    let upstream = simulator().await;
+    let upstream = program::simulator().await;
     let policy = program::policy(upstream, upstream);
     let program = Program::start(&policy, |_| ()).await;
     let mut client = program.login(0).await;
@@ -159,7 +151,7 @@ async fn shakes_hands(program: &Program, ca: &Path) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reload_with_a_broken_certificate() {
-    let upstream = simulator().await;
+    let upstream = program::simulator().await;
     let tls = "tls: { certificate: certs/server.crt, key: certs/server.key }";
     let policy =
         program::policy(upstream, upstream).replace("\"[::1]:0\", plaintext: true", &format!("\"[::1]:0\", {tls}"));
@@ -194,7 +186,7 @@ async fn reload_with_a_broken_certificate() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reload_with_an_older_revocation_list() {
-    let upstream = simulator().await;
+    let upstream = program::simulator().await;
     let tls = "tls: { certificate: certs/server.crt, key: certs/server.key, client_ca: certs/ca.crt, client_crl: certs/crl.pem }";
     let policy =
         program::policy(upstream, upstream).replace("\"[::1]:0\", plaintext: true", &format!("\"[::1]:0\", {tls}"));
