@@ -134,8 +134,8 @@ impl Message {
         Ok(())
     }
 
-    /// A message of whole lines, each with its CR LF, if they are what a message may hold as they stand. A line that begins
-    /// with a blank is left to others: it may be one of blanks.
+    /// A message of whole lines, each with its CR LF, if line by line they would become the same bytes: what a client gets
+    /// must not depend on how the bytes came in. A line that begins with a blank is left to others: it may be one of blanks.
     pub(super) fn of_lines(lines: &[u8]) -> Option<Self> {
         if matches!(lines.first(), None | Some(b' ' | b'\r' | b'\n')) || !lines.ends_with(b"\r\n") {
             return None;
