@@ -238,6 +238,11 @@ impl Denial {
         Self { refused: Refused::Action(action), reason, rule, message }
     }
 
+    /// When there is room again, if a limit refuses it and knows.
+    pub const fn retry(&self) -> Option<Duration> {
+        if let Reason::Limits { retry, .. } = &self.reason { *retry } else { None }
+    }
+
     /// A packet that the decoder refused.
     pub fn of_malformed(malformed: Malformed) -> Self {
         let Malformed { violation, partial, .. } = malformed;

@@ -1,6 +1,7 @@
 //! The client's stream: read into a decoder without holding a buffer while idle, write under a deadline.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::task::Poll;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf, ReadHalf, WriteHalf};
 use tokio::time::timeout;
 
+use super::reading::Packet;
 use crate::ami::{Decoder, Limits};
 
 /// Bytes read from a client at once.
@@ -63,7 +65,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientIo<S> {
         let (reader, writer) = tokio::io::split(self.stream);
         let mut decoder = self.decoder;
         decoder.set_limits(Limits::CLIENT);
-        (ClientReader { reader, decoder, is_closed: false }, ClientWriter { writer })
+        (ClientReader { reader, decoder, put_back: VecDeque::new(), is_closed: false }, ClientWriter { writer })
     }
 }
 
@@ -72,6 +74,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientIo<S> {
 pub(super) struct ClientReader<S> {
     reader: ReadHalf<S>,
     pub(super) decoder: Decoder,
+    /// Packets that were taken from the decoder and are to be judged later.
+    pub(super) put_back: VecDeque<Packet>,
     /// The client has closed its side. What it sent before is still served.
     pub(super) is_closed: bool,
 }
@@ -82,6 +86,11 @@ impl<S: AsyncRead + Unpin> ClientReader<S> {
         let has_more = read(&mut self.reader, &mut self.decoder).await? > 0;
         self.is_closed = !has_more;
         Ok(has_more)
+    }
+
+    /// Whether something was read that is not judged yet.
+    pub(super) fn has_unjudged(&self) -> bool {
+        !self.put_back.is_empty() || self.decoder.waiting_len() > 0
     }
 }
 

@@ -79,27 +79,30 @@ async fn handle<S: AsyncRead + Unpin>(
     // Taken first: nobody else writes between what is judged here and its bytes.
     let mut outlet_guard = outlet.lock().await;
     let snapshot = live.shared.snapshot();
-    let numbered = packets.into_iter().map(|packet| (record_id(live), packet));
-    let decisions: Vec<(String, Decision)> = numbered
-        .map(|(id, packet)| {
-            let decision = judge(live, &snapshot, packet, &id);
-            (id, decision)
-        })
-        .collect();
+    let mut packets = packets.into_iter();
+    let mut decisions = Vec::with_capacity(packets.len());
+    let mut wait = Duration::ZERO;
+    while wait.is_zero()
+        && let Some(packet) = packets.next()
+    {
+        let id = record_id(live);
+        let decision = judge(live, &snapshot, packet, &id);
+        wait = pause_behind(live, &decision);
+        decisions.push((id, decision));
+    }
+    // Judged when the pause is over: their limits may have room then.
+    reader.put_back.extend(packets);
     record_trips(live).await;
     let recorded = match record(live, snapshot, decisions).await {
         Ok(recorded) => recorded,
         Err(unrecorded) => return refuse_unrecorded(live, reader, unrecorded).await,
     };
-    let mut wait = Duration::ZERO;
     let mut last = None;
     for (record_id, decision) in recorded {
         match decision.split() {
-            Split::Refuse(denial) => wait += refuse(live, denial.get())?,
+            Split::Refuse(denial) => refuse(live, denial.get())?,
             Split::Forward(permit) if ends_batch_here(permit.get().action()) => last = Some(permit),
-            Split::Forward(permit) if is_local(permit.get().action()) => {
-                wait += answer_locally(live, permit.get().action())?;
-            }
+            Split::Forward(permit) if is_local(permit.get().action()) => answer_locally(live, permit.get().action())?,
             Split::Forward(permit) => forward(live, &mut outlet_guard, &permit, record_id),
         }
     }
@@ -226,19 +229,34 @@ async fn refuse_unrecorded<S: AsyncRead + Unpin>(
             }
             Decision::Deny(denial) => denial,
         };
-        slow_down(reader, refuse(live, &denial)?).await?;
+        let wait = live.shared.buckets.charge_refusal(&live.client).unwrap_or_default();
+        refuse(live, &denial)?;
+        slow_down(reader, wait).await?;
     }
     Ok(())
 }
 
-/// Answers a refusal; says how long to read nothing more from a client that is refused too often.
-fn refuse(live: &Live, denial: &Denial) -> Result<Duration, SessionEnd> {
+/// How long to judge nothing more of a client that is refused too often. Packets that cost nobody but us count as refusals
+/// do, so that a client in a loop hurts only itself. One beyond its limit waits for no longer than that limit asks for: it
+/// gets all that it may have, however much more it wants.
+fn pause_behind(live: &Live, decision: &Decision) -> Duration {
+    let retry = match decision {
+        Decision::Deny(denial) => denial.retry(),
+        Decision::Allow(permit) if is_local(permit.action()) => None,
+        Decision::Allow(_) => return Duration::ZERO,
+    };
+    let pause = live.shared.buckets.charge_refusal(&live.client).unwrap_or_default();
+    retry.map_or(pause, |retry| pause.min(retry))
+}
+
+/// Answers a refusal.
+fn refuse(live: &Live, denial: &Denial) -> Result<(), SessionEnd> {
     live.refused.fetch_add(1, Ordering::Relaxed);
     live.answer(local::refusal(denial)).map_err(|QueueFull| SessionEnd::SlowClient)?;
     if local::is_http(denial) {
         return Err(SessionEnd::ClientViolation);
     }
-    Ok(live.shared.buckets.charge_refusal(&live.client).unwrap_or_default())
+    Ok(())
 }
 
 /// Answered by amiwall at once.
@@ -276,8 +294,7 @@ fn forward(live: &Live, outlet: &mut Outlet, permit: &Recorded<Permit>, record_i
     live.forwarded.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Packets that cost nobody but us are limited as refusals are, so that a client in a loop hurts only itself.
-fn answer_locally(live: &Live, action: &Action) -> Result<Duration, SessionEnd> {
+fn answer_locally(live: &Live, action: &Action) -> Result<(), SessionEnd> {
     let answered = match action.key() {
         "events" => local::events(live, action),
         "challenge" => {
@@ -290,8 +307,7 @@ fn answer_locally(live: &Live, action: &Action) -> Result<Duration, SessionEnd> 
         }
         _ => live.answer(local::success(action.id(), &[("Message", b"Already authenticated")])),
     };
-    answered.map_err(|QueueFull| SessionEnd::SlowClient)?;
-    Ok(live.shared.buckets.charge_refusal(&live.client).unwrap_or_default())
+    answered.map_err(|QueueFull| SessionEnd::SlowClient)
 }
 
 /// `WaitEvent` and `Logoff`, which are the last of their batch.

@@ -57,7 +57,10 @@ pub(super) async fn read_batch<S: AsyncRead + Unpin>(
         if live.stopping.is_cancelled() {
             std::future::pending::<()>().await;
         }
-        let mut packets = Vec::new();
+        let mut packets: Vec<Packet> = reader.put_back.drain(..).collect();
+        if !packets.is_empty() {
+            return Ok(packets);
+        }
         while packets.len() < BATCH_MAX
             && let Some(packet) = reader.decoder.next_message()
         {
@@ -125,7 +128,7 @@ pub(super) async fn slow_down<S: AsyncRead + Unpin>(
     }
     let over = sleep(wait);
     tokio::pin!(over);
-    while !(reader.is_closed && reader.decoder.waiting_len() == 0) {
+    while !reader.is_closed || reader.has_unjudged() {
         let has_room = !reader.is_closed && reader.decoder.waiting_len() < READ_AHEAD_MAX;
         tokio::select! {
             biased;

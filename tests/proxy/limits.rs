@@ -77,3 +77,23 @@ async fn a_client_in_a_loop_is_slowed_down_and_hurts_nobody_else() {
     }
     drop(looping);
 }
+
+#[tokio::test]
+async fn whoever_wants_more_than_its_limit_gets_all_of_its_limit() {
+    let bench = Bench::with_role(&format!("{ROLE}    limits: {{ Ping: {{ rate: 50/second, burst: 5 }} }}\n")).await;
+    let mut client = bench.login().await;
+    let mut outcomes = Vec::new();
+    for _ in 0..10 {
+        client.send("Action: Ping\r\n\r\n".repeat(64)).await;
+        for _ in 0..64 {
+            let answer = client.packet().await;
+            assert!(is_pong(&answer) || answer.contains("Rate limit exceeded"), "{answer}");
+            outcomes.push(is_pong(&answer));
+        }
+    }
+    // It has been refused too often by now: behind each refusal it waits until the limit has room. Judged as they came,
+    // five of each 64 would have been let through.
+    let late = outcomes.get(320..).expect("320 more");
+    let admitted = late.iter().filter(|is_pong| **is_pong).count();
+    assert!(admitted >= 100, "{admitted} of {}", late.len());
+}
