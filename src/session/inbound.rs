@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::AsyncRead;
 use tokio::sync::Mutex;
@@ -78,7 +78,8 @@ async fn handle<S: AsyncRead + Unpin>(
     let judging = live.judging();
     // Taken first: nobody else writes between what is judged here and its bytes.
     let mut outlet_guard = outlet.lock().await;
-    let snapshot = live.shared.snapshot();
+    let (snapshot, metrics) = (live.shared.snapshot(), &live.shared.metrics);
+    let read_at = Instant::now();
     let numbered = packets.into_iter().map(|packet| (record_id(live), packet));
     let decisions: Vec<(String, Decision)> = numbered
         .map(|(id, packet)| {
@@ -86,21 +87,28 @@ async fn handle<S: AsyncRead + Unpin>(
             (id, decision)
         })
         .collect();
+    let (judged_at, count) = (Instant::now(), decisions.len());
+    metrics.decide.observe_each((judged_at - read_at) / u32::try_from(count.max(1)).unwrap_or(u32::MAX), count);
     record_trips(live).await;
     let recorded = match record(live, snapshot, decisions).await {
         Ok(recorded) => recorded,
         Err(unrecorded) => return refuse_unrecorded(live, reader, unrecorded).await,
     };
+    metrics.record.observe_each(judged_at.elapsed(), count);
     let mut wait = Duration::ZERO;
     let mut last = None;
     for (record_id, decision) in recorded {
         match decision.split() {
             Split::Refuse(denial) => wait += refuse(live, denial.get())?,
-            Split::Forward(permit) if ends_batch_here(permit.get().action()) => last = Some(permit),
+            Split::Forward(permit) if ends_batch_here(permit.get().action()) => {
+                live.count_permit(permit.get(), catalogue::action(permit.get().action().key()));
+                last = Some(permit);
+            }
             Split::Forward(permit) if is_local(permit.get().action()) => {
+                live.count_permit(permit.get(), catalogue::action(permit.get().action().key()));
                 wait += answer_locally(live, permit.get().action())?;
             }
-            Split::Forward(permit) => forward(live, &mut outlet_guard, &permit, record_id),
+            Split::Forward(permit) => forward(live, &mut outlet_guard, &permit, (record_id, read_at)),
         }
     }
     let flushed = outlet_guard.flush().await;
@@ -234,6 +242,7 @@ async fn refuse_unrecorded<S: AsyncRead + Unpin>(
 /// Answers a refusal; says how long to read nothing more from a client that is refused too often.
 fn refuse(live: &Live, denial: &Denial) -> Result<Duration, SessionEnd> {
     live.refused.fetch_add(1, Ordering::Relaxed);
+    live.count_denial(denial);
     live.answer(local::refusal(denial)).map_err(|QueueFull| SessionEnd::SlowClient)?;
     if local::is_http(denial) {
         return Err(SessionEnd::ClientViolation);
@@ -251,18 +260,25 @@ fn ends_batch_here(action: &Action) -> bool {
     matches!(action.key(), "logoff" | "waitevent")
 }
 
-fn forward(live: &Live, outlet: &mut Outlet, permit: &Recorded<Permit>, record_id: String) {
+fn forward(live: &Live, outlet: &mut Outlet, permit: &Recorded<Permit>, (record_id, read_at): (String, Instant)) {
     let action = permit.get().action();
     let entry = catalogue::action(action.key());
-    let id = lock(&live.correlation).send(Sent {
+    live.count_permit(permit.get(), entry);
+    let sent = Sent {
         record_id,
         client_id: action.id().map(<[u8]>::to_vec),
         key: action.key().to_owned(),
         is_blocking: action.key() == "originate" && !is_async(action.message()),
         is_unanswered: entry.is_some_and(|entry| entry.is_silent),
         is_own: false,
-        at: std::time::Instant::now(),
-    });
+        read_at,
+        at: Instant::now(),
+    };
+    let (id, outstanding) = {
+        let mut correlation = lock(&live.correlation);
+        (correlation.send(sent), correlation.outstanding())
+    };
+    live.outstanding.set(outstanding);
     // Asterisk broadcasts the ActionID of these.
     if matches!(action.key(), "originate" | "userevent")
         && let Some(client_id) = action.id()
