@@ -5,6 +5,7 @@
 
 pub mod ami;
 pub mod catalogue;
+pub mod metrics;
 pub mod networks;
 pub mod secret;
 pub mod sim;

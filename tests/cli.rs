@@ -350,3 +350,28 @@ fn certs_renews_with_the_same_names_and_says_what_a_list_has() {
     assert!(again.stdout.contains("2 certificates revoked\n  was there before: serial "), "{}", again.stdout);
     assert_eq!(again.stderr, "");
 }
+
+#[test]
+fn messages_are_json_where_that_is_asked_for() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let policy = POLICY.replace("127.0.0.1:5039", &address);
+    let folder = folder(&[("policy.yaml", &policy), ("pbx.secret", "s3cret"), ("carla.secret", "s3cret")]);
+    let run = |options: &[&str]| {
+        let ran = amiwall(folder.path(), &[&["run", "policy.yaml", "--no-sandbox"], options].concat(), "");
+        // It cannot listen there.
+        assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+        assert!(ran.stderr.contains(&format!("cannot listen on {address}")), "{}", ran.stderr);
+        ran.stderr
+    };
+    let messages = |told: &str| -> Vec<serde_json::Value> {
+        told.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    };
+    let told = messages(&run(&["--log-format", "json"]));
+    let sandbox = told.iter().find(|one| one["message"] == "no sandbox, as --no-sandbox says").expect("a message");
+    assert!(sandbox["level"] == "WARN" && sandbox["timestamp"].is_string(), "{sandbox}");
+    assert!(messages(&run(&["--log-format", "json", "--log-level", "error"])).is_empty());
+    assert!(run(&[]).contains("WARN no sandbox, as --no-sandbox says"));
+    let wrong = amiwall(folder.path(), &["run", "policy.yaml", "--log-level", "loud"], "");
+    assert_eq!(wrong.code, Some(2), "{}", wrong.stderr);
+}

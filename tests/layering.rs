@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 /// Each module and what it may use.
-const TABLE: [(&str, &[&str]); 21] = [
+const TABLE: [(&str, &[&str]); 22] = [
     ("ami", &[]),
+    ("metrics", &[]),
     ("networks", &[]),
     ("secret", &[]),
     ("tls", &[]),
@@ -16,13 +17,16 @@ const TABLE: [(&str, &[&str]); 21] = [
     ("sim", &["ami"]),
     ("identity", &["ami", "networks", "secret", "tls"]),
     ("policy", &["ami", "catalogue", "identity"]),
-    ("audit", &["ami", "networks", "identity", "policy", "tls"]),
+    ("audit", &["ami", "metrics", "networks", "identity", "policy", "tls"]),
     ("learn", &["ami", "catalogue", "identity", "policy", "audit"]),
     ("search", &["catalogue", "networks", "audit"]),
     ("report", &["audit"]),
-    ("upstream", &["ami", "secret", "policy", "audit"]),
+    ("upstream", &["ami", "metrics", "secret", "policy", "audit"]),
     ("admission", &["networks"]),
-    ("session", &["ami", "catalogue", "networks", "tls", "identity", "policy", "audit", "upstream", "admission"]),
+    (
+        "session",
+        &["ami", "catalogue", "metrics", "networks", "tls", "identity", "policy", "audit", "upstream", "admission"],
+    ),
     ("listener", &["networks", "tls", "identity", "policy", "audit", "upstream", "admission", "session"]),
     (
         "config",
@@ -45,6 +49,7 @@ const TABLE: [(&str, &[&str]); 21] = [
         "daemon",
         &[
             "ami",
+            "metrics",
             "networks",
             "secret",
             "tls",

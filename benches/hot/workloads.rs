@@ -153,6 +153,7 @@ fn correlate_answer() -> Workload {
                 is_blocking: false,
                 is_unanswered: false,
                 is_own: false,
+                read_at: at,
                 at,
             });
             let answer = [("Response", &b"Success"[..]), ("ActionID", id.as_bytes()), ("Ping", b"Pong")];

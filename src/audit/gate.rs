@@ -124,6 +124,7 @@ impl<S: Storage> Writer<S> {
             }
         }
         self.closed = Some(closed);
+        self.metrics.closed.set(1);
     }
 
     /// Tells a caller that nothing of what he asked is in the chain.
@@ -145,6 +146,7 @@ impl<S: Storage> Writer<S> {
             Ok(_) => {
                 tracing::warn!("the audit log can be written again");
                 self.closed = None;
+                self.metrics.closed.set(0);
                 // What was not signed before the gate closed is older than that by now.
                 self.sign(now);
             }

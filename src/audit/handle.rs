@@ -24,6 +24,7 @@ use super::{
     AuditConfig, AuditError, AuditUnavailable, Draft, Durability, Frame, Kind, OnBroken, OnFailure, Packets, Recorded,
     SigningKey, StartOptions, adopt, reserve, security,
 };
+use crate::metrics::AuditMetrics;
 use crate::policy::{Decision, QuotaState};
 
 /// How often the writer looks after things.
@@ -51,6 +52,7 @@ struct Shared {
     responses: Durability,
     on_failure: OnFailure,
     progress: Arc<Progress>,
+    metrics: Arc<AuditMetrics>,
     inline: Arc<dyn Inline>,
     /// Requests that were passed on although their records were not taken.
     unrecorded: AtomicU64,
@@ -129,7 +131,7 @@ impl Audit {
 
     fn spawn<S: Storage>(config: &AuditConfig, writer: Writer<S>, boot_id: String) -> std::io::Result<Self> {
         let (requests, receiver) = mpsc::channel(QUEUE_LEN_MAX);
-        let progress = writer.progress.clone();
+        let (progress, metrics) = (writer.progress.clone(), writer.metrics.clone());
         let writer = Arc::new(Mutex::new(writer));
         let (inline, of_thread) = (writer.clone(), progress.clone());
         let thread = std::thread::Builder::new().name("audit".to_owned());
@@ -145,6 +147,7 @@ impl Audit {
             responses: config.responses,
             on_failure: config.on_failure,
             progress,
+            metrics,
             inline,
             unrecorded: AtomicU64::new(0),
             flood: Mutex::default(),
@@ -163,6 +166,25 @@ impl Audit {
     #[must_use]
     pub fn session_id(&self, connect_seq: u64) -> String {
         format!("{}-{connect_seq}", self.shared.boot_id)
+    }
+
+    /// What is counted of it.
+    #[must_use]
+    pub fn metrics(&self) -> &AuditMetrics {
+        &self.shared.metrics
+    }
+
+    /// Whether records are taken now: the disk takes them, and so does the writer.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        let Shared { progress, metrics, requests, .. } = &*self.shared;
+        metrics.closed.value() == 0 && !progress.hangs() && !progress.has_panicked() && !requests.is_closed()
+    }
+
+    /// How many requests wait for the writer.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.shared.requests.max_capacity() - self.shared.requests.capacity()
     }
 
     /// Records decisions on actions of one session, in order; returns when all are durable, or as `audit.actions` says.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use super::chain::Head;
 use super::checkpoint::Extent;
 use super::draft::Draft;
 use super::gate::{encode_continued, encode_ranges};
@@ -15,6 +16,7 @@ use super::reserve::Room;
 use super::segment::Storage;
 use super::writer::{Now, Writer};
 use super::{AuditConfig, Keep, OnFailure, json, keep};
+use crate::metrics::unix_now;
 
 /// How often old segments and the room on disk are looked at.
 const KEEP_INTERVAL: Duration = Duration::from_secs(10);
@@ -131,6 +133,19 @@ impl Housekeeping {
 }
 
 impl<S: Storage> Writer<S> {
+    /// So many bytes were written, up to `head`.
+    pub(super) fn advance(&mut self, head: Head, len: usize) {
+        self.metrics.records.add(head.seq - self.head.seq);
+        self.metrics.bytes.add(u64::try_from(len).unwrap_or_default());
+        self.head = head;
+    }
+
+    /// Makes durable what was written.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        let metrics = self.metrics.clone();
+        metrics.sync(|| self.journal.sync())
+    }
+
     /// Once a second.
     pub(super) fn tick(&mut self, now: Now) {
         let step = self.housekeeping.clock_step(now);
@@ -138,7 +153,12 @@ impl<S: Storage> Writer<S> {
             return;
         }
         let done = self.note_clock(step, now).and_then(|()| {
+            if !self.journal.is_synced() {
+                self.sync()?;
+            }
             self.journal.watch()?;
+            // Also where there was nothing to sync: all that was written is on the disk.
+            self.metrics.synced_at.set(unix_now());
             if let Some(extent) = self.checkpoints.due(&self.head, now.steady) {
                 self.checkpoint(extent, now)?;
             }
@@ -159,7 +179,8 @@ impl<S: Storage> Writer<S> {
     pub(super) fn checkpoint(&mut self, extent: Extent, now: Now) -> io::Result<()> {
         let draft = self.checkpoints.draft(&self.head, extent, now.steady);
         let line = self.append_own(&draft, now)?;
-        self.journal.sync()?;
+        self.sync()?;
+        self.metrics.checkpoint_at.set(unix_now());
         self.checkpoints.copy(&line);
         Ok(())
     }
@@ -188,6 +209,10 @@ impl<S: Storage> Writer<S> {
     fn keep(&mut self, now: Now) -> io::Result<()> {
         let Some(directory) = self.journal.directory().map(Path::to_owned) else { return Ok(()) };
         let room = Room::of(&directory)?;
+        for (gauge, bytes) in [(&self.metrics.space_available, room.available), (&self.metrics.space_total, room.total)]
+        {
+            gauge.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        }
         if let Some(reason) = self.housekeeping.room_changed(room) {
             tracing::warn!(directory = %directory.display(), available = room.available, "{reason}");
             let draft = Draft::new(Kind::Outage).with(|out| {

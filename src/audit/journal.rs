@@ -140,6 +140,11 @@ impl<S: Storage> Journal<S> {
         self.open.is_some() && self.unsynced.len() + len <= UNSYNCED_LEN_MAX && !self.is_full(now)
     }
 
+    /// Whether everything is durable that was appended.
+    pub(super) const fn is_synced(&self) -> bool {
+        self.unsynced.is_empty()
+    }
+
     /// Makes everything durable that was appended, if need be in another segment; and sees whether the segment is still
     /// where a reader looks for it.
     pub(super) fn sync(&mut self) -> io::Result<()> {

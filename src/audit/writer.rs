@@ -24,6 +24,7 @@ use super::redact::Redactor;
 use super::segment::Storage;
 use super::syslog::Mirror;
 use super::{AuditConfig, AuditUnavailable, Durability, KeyError};
+use crate::metrics::AuditMetrics;
 
 /// How many requests may wait.
 pub(super) const QUEUE_LEN_MAX: usize = 4_096;
@@ -118,6 +119,7 @@ pub(super) struct Writer<S: Storage> {
     pub(super) checkpoints: Checkpoints,
     pub(super) housekeeping: Housekeeping,
     pub(super) progress: Arc<Progress>,
+    pub(super) metrics: Arc<AuditMetrics>,
     /// Records that are durable, but whose callers had given up waiting.
     pub(super) abandoned: Vec<(u64, u64)>,
     /// What is being written; kept for its room.
@@ -140,6 +142,7 @@ pub(super) struct Begun<F> {
 /// caller's hands, takes none.
 pub(super) fn run<S: Storage>(writer: &Mutex<Writer<S>>, progress: &Progress, mut requests: mpsc::Receiver<Request>) {
     let mut batch = Vec::new();
+    let Ok(metrics) = writer.lock().map(|writer| writer.metrics.clone()) else { return };
     while requests.blocking_recv_many(&mut batch, BATCH_LEN_MAX) > 0 {
         let _busy = progress.busy(Instant::now());
         let Ok(mut locked) = writer.lock() else { return };
@@ -148,7 +151,7 @@ pub(super) fn run<S: Storage>(writer: &Mutex<Writer<S>>, progress: &Progress, mu
         let outcome = {
             // Before anybody hears that his request is gone.
             let _syncing = begun.syncing.as_ref().map(|_| progress.syncing());
-            begun.syncing.as_ref().map(Syncing::run)
+            begun.syncing.as_ref().map(|syncing| metrics.sync(|| syncing.run()))
         };
         let Ok(mut locked) = writer.lock() else { return };
         if let Some(answer) = locked.finish(begun, outcome, Now::read()) {
@@ -204,6 +207,7 @@ impl<S: Storage> Writer<S> {
             checkpoints: Checkpoints::new(config)?,
             housekeeping: Housekeeping::new(config),
             progress: Arc::default(),
+            metrics: Arc::default(),
             abandoned: Vec::new(),
             out: Vec::new(),
             copy: Mirror::default(),
@@ -289,19 +293,19 @@ impl<S: Storage> Writer<S> {
         }
         let (mut out, mut head) = (std::mem::take(&mut self.out), self.head);
         let first = self.seal(&mut head, &mut out, records, now);
-        let written = self.journal.append(&out, first);
+        let (written, len) = (self.journal.append(&out, first), out.len());
         out.clear();
         self.out = out;
         // What went wrong, the thread will find too, and close the gate.
         written.ok()?;
-        self.head = head;
+        self.advance(head, len);
         Some(first)
     }
 
     /// Records a draft of the log's own, durably.
     pub(super) fn commit(&mut self, draft: &Draft<'_>, now: Now) -> io::Result<u64> {
         self.append_own(draft, now)?;
-        self.journal.sync()?;
+        self.sync()?;
         self.copy.flush()?;
         Ok(self.head.seq)
     }
@@ -318,7 +322,7 @@ impl<S: Storage> Writer<S> {
         }
         let stopped = self.end_with_checkpoint(now).and_then(|()| {
             let line = self.append_own(&Draft::new(Kind::Stop), now)?;
-            self.journal.sync()?;
+            self.sync()?;
             self.copy.flush()?;
             // The end itself, which no signature covers before the next start.
             self.checkpoints.copy(&line);
@@ -359,9 +363,10 @@ impl<S: Storage> Writer<S> {
         }
         let written = self.journal.append(out, self.head.seq + 1);
         written.as_ref().ok().inspect(|()| self.copy.take(out));
+        let len = out.len();
         out.clear();
         match written {
-            Ok(()) => self.head = head,
+            Ok(()) => self.advance(head, len),
             Err(error) => {
                 self.close(&error, now);
                 for waiter in waiters.drain(..) {
@@ -424,7 +429,7 @@ impl<S: Storage> Writer<S> {
         head.seal(&mut out, self.clock.stamp(now), &[&members]);
         self.journal.append(&out, head.seq)?;
         self.copy.take(&out);
-        self.head = head;
+        self.advance(head, out.len());
         Ok(out)
     }
 }

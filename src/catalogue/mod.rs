@@ -97,6 +97,8 @@ pub struct ParamEntry {
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, asked alone")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActionEntry {
+    /// Its place among all actions; none for one that a policy declares.
+    pub number: Option<usize>,
     /// Its name as Asterisk spells it.
     pub name: &'static str,
     /// Its name in lower case.
@@ -147,7 +149,10 @@ struct Tables {
 }
 
 static TABLES: LazyLock<Tables> = LazyLock::new(|| {
-    let actions = parse::actions(include_str!("actions.tsv"));
+    let mut actions = parse::actions(include_str!("actions.tsv"));
+    for (number, entry) in actions.iter_mut().enumerate() {
+        entry.number = Some(number);
+    }
     let events = parse::events(include_str!("events.tsv"));
     let action_index = actions.iter().enumerate().map(|(i, entry)| (entry.key.clone(), i)).collect();
     let event_index = events.iter().enumerate().map(|(i, entry)| (entry.name, i)).collect();

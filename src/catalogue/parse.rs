@@ -27,6 +27,7 @@ pub(super) fn action(line: &'static str) -> Option<ActionEntry> {
     let flags = list(columns.next()?, ',');
     let params = list(columns.next()?, ' ').map(param).collect::<Option<Vec<_>>>()?;
     let mut entry = ActionEntry {
+        number: None,
         name,
         key: name.to_ascii_lowercase(),
         classes,

@@ -169,14 +169,21 @@ fn out(text: &str) {
     say(&mut std::io::stdout(), text);
 }
 
-/// The program's own messages go to standard error; they are no part of the audit trail.
-fn log_to_stderr() {
+/// The program's own messages go to standard error, but for what is less important than `level`; they are no part of the
+/// audit trail.
+fn log_to_stderr(format: run::LogFormat, level: tracing::Level) {
     use std::io::IsTerminal as _;
-    let subscriber = tracing_subscriber::fmt()
+    let builder = tracing_subscriber::fmt()
         .with_writer(|| terminal::Messages)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .finish();
+        .with_ansi(format == run::LogFormat::Text && std::io::stderr().is_terminal())
+        .with_max_level(level)
+        .with_target(false);
     // A second call (in tests) leaves the first subscriber in place.
-    drop(tracing::subscriber::set_global_default(subscriber));
+    drop(match format {
+        run::LogFormat::Text => tracing::subscriber::set_global_default(builder.finish()),
+        run::LogFormat::Json => {
+            let json = builder.json().flatten_event(true).with_current_span(false).with_span_list(false);
+            tracing::subscriber::set_global_default(json.finish())
+        }
+    });
 }

@@ -28,6 +28,22 @@ pub(super) struct Args {
     /// Do without the sandbox: without Landlock, and with core dumps.
     #[arg(long)]
     no_sandbox: bool,
+    /// How the program's own messages are written to standard error. They are no part of the audit log.
+    #[arg(long, value_enum, default_value_t)]
+    log_format: LogFormat,
+    /// The least important messages that are written: `error`, `warn`, `info`, `debug` or `trace`.
+    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = ["error", "warn", "info", "debug", "trace"])]
+    log_level: String,
+}
+
+/// How the program's own messages are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
@@ -39,7 +55,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         out(&format!("{}: valid", args.policy.display()));
         return Ok(Exit::Ok);
     }
-    super::log_to_stderr();
+    super::log_to_stderr(args.log_format, args.log_level.parse().unwrap_or(tracing::Level::INFO));
     // Before there are threads, which would be outside.
     let sandbox = enter_sandbox(args, &config)?;
     // At least two: one may wait for a disk that hangs, and the others go on.

@@ -47,7 +47,8 @@ fn listener(
     let known = ["address", "tls", "plaintext", "unsafe_plaintext", "networks", "upstream", "proxy_protocol"];
     let fields = Fields::of(node, "the listener", &known, &[], problems);
     let address = fields.need("address", problems).and_then(|node| node.text(problems));
-    let address = address.and_then(|text| Some((text.at, socket_address(&text, problems)?)));
+    let address =
+        address.and_then(|text| Some((text.at, socket_address(&text, r#""0.0.0.0:5039", "[::]:5039""#, problems)?)));
     let transport = transport(&fields, (node.at, address.map(|(_, address)| address)), context, problems);
     let networks =
         fields.take("networks").map_or_else(NetworkAcl::default, |node| networks::acl(node, context, problems));
@@ -109,10 +110,10 @@ fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
     a.port() != 0 && a.port() == b.port() && same_ip
 }
 
-fn socket_address(text: &Spanned, problems: &mut Problems) -> Option<SocketAddr> {
+pub(super) fn socket_address(text: &Spanned, like: &str, problems: &mut Problems) -> Option<SocketAddr> {
     let address = text.text.parse::<SocketAddr>().ok();
     if address.is_none() {
-        let help = Some("an IP address and a port: \"0.0.0.0:5039\", \"[::]:5039\"".to_owned());
+        let help = Some(format!("an IP address and a port: {like}"));
         problems.error(text.at, format!("`{}` is no address to listen on", text.text), help);
     }
     address

@@ -71,6 +71,8 @@ pub struct Config {
     pub audit: AuditConfig,
     /// Where administrators ask.
     pub admin_socket: PathBuf,
+    /// Where it is told over HTTP how things are.
+    pub admin_http: Option<SocketAddr>,
     /// How many connections, and for how long.
     pub limits: ConnectionLimits,
     /// When to lock out.
@@ -166,7 +168,8 @@ impl Config {
             reads: sections.reads.into_iter().chain([path.to_owned()]).collect(),
             listeners,
             upstreams: sections.upstreams,
-            admin_socket: admin::socket(sections.admin_socket, &sections.audit),
+            admin_socket: admin::socket(sections.admin.socket, &sections.audit),
+            admin_http: sections.admin.http,
             audit: sections.audit,
             limits: sections.limits.connections,
             failed_logins: sections.limits.failed_logins,
@@ -200,7 +203,7 @@ pub fn check(path: &Path, files: Files) -> Result<Checked, Diagnostics> {
         digest,
         listeners: sections.listeners.into_iter().map(|listener| listener.summary).collect(),
         upstreams: upstreams.collect(),
-        admin_socket: admin::socket(sections.admin_socket, &sections.audit),
+        admin_socket: admin::socket(sections.admin.socket, &sections.audit),
         audit: sections.audit,
         identities: sections.identities,
         clients: sections.clients,
@@ -226,7 +229,7 @@ struct Sections<Audit = AuditConfig> {
     listeners: Vec<listeners::Listener>,
     upstreams: BTreeMap<String, UpstreamConfig>,
     audit: Audit,
-    admin_socket: Option<PathBuf>,
+    admin: admin::Admin,
     limits: Limits,
     roles: Vec<RoleSpec>,
     identities: Vec<Identity>,
@@ -294,22 +297,11 @@ fn read(path: &Path, files: Files) -> Result<Read, Diagnostics> {
     }
     permissions::check_policy(path, &sections.reads, &mut problems);
     let (errors, warnings) = problems.into_diagnostics(path, &text, &hidden);
-    let Sections { listeners, upstreams, audit, admin_socket, limits, roles, identities, clients, actions, reads } =
-        sections;
+    let Sections { listeners, upstreams, audit, admin, limits, roles, identities, clients, actions, reads } = sections;
     match audit {
         Some(audit) if errors.is_empty() => {
-            let sections = Sections {
-                listeners,
-                upstreams,
-                audit,
-                admin_socket,
-                limits,
-                roles,
-                identities,
-                clients,
-                actions,
-                reads,
-            };
+            let sections =
+                Sections { listeners, upstreams, audit, admin, limits, roles, identities, clients, actions, reads };
             let outline = Outline::of(&node);
             Ok(Read { digest, outline, text: PolicyText { text, hidden }, sections, policy, warnings })
         }
@@ -353,7 +345,7 @@ fn read_sections(
         listeners: listeners.map(|node| listeners::listeners(node, &context, problems)).unwrap_or_default(),
         upstreams: upstreams.map(|node| upstreams::upstreams(node, &context, problems)).unwrap_or_default(),
         audit: audit.and_then(|node| audit::audit(node, &context, problems)),
-        admin_socket: fields.take("admin").and_then(|node| admin::admin(node, folder, problems)),
+        admin: fields.take("admin").map(|node| admin::admin(node, folder, problems)).unwrap_or_default(),
         limits: fields.take("limits").map(|node| values::limits(node, problems)).unwrap_or_default(),
         actions: fields.take("actions").map(|node| roles::actions(node, problems)).unwrap_or_default(),
         roles: roles.map(|node| roles::roles(node, problems)).unwrap_or_default(),

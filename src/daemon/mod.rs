@@ -4,6 +4,7 @@
 //! End: no more accepting, sessions finish within a deadline, the log is closed with a `stop` record.
 
 mod admin;
+mod http;
 mod notify;
 mod quotas;
 mod signals;
@@ -26,11 +27,12 @@ use crate::identity::LoginMemory;
 use crate::listener::{Listener, ListenerConfig, Transport};
 use crate::policy::Buckets;
 use crate::sandbox::Sandbox;
-use crate::session::{Entrance, Shared, Snapshot};
+use crate::session::{Entrance, Shared, Snapshot, metrics};
 use crate::upstream::{ActionIds, Connector, UpstreamConfig, track};
 
 use admin::{AdminSocket, ReloadAnswer};
 pub use admin::{Answer, Request, Verb, ask};
+use http::{Http, HttpSocket};
 pub use signals::run;
 
 /// What sessions get to finish when the process ends.
@@ -105,6 +107,8 @@ pub struct Daemon {
     admin_socket: std::path::PathBuf,
     /// Who serves it.
     admin: Option<JoinHandle<()>>,
+    /// What is told there over HTTP.
+    http: Http,
     /// Who asks there for a reload; with a sender, so that it is never closed.
     reloads: (mpsc::Sender<ReloadAnswer>, Option<mpsc::Receiver<ReloadAnswer>>),
     /// What holds this process, if something does.
@@ -154,8 +158,10 @@ impl Daemon {
         let restored = quotas::restored(config)?;
         // The log has one writer, so this socket has one owner.
         let socket = AdminSocket::bind(&config.admin_socket)?;
+        let http = HttpSocket::bind(config.admin_http).await?;
         let mut daemon = Self::start_with(config, audit, restored).await?;
         daemon.admin = Some(daemon.run(socket.serve(daemon.shared.clone(), daemon.reloads.0.clone())));
+        daemon.serve_http(http);
         Ok(daemon)
     }
 
@@ -175,6 +181,7 @@ impl Daemon {
             buckets,
             action_ids: ActionIds::default(),
             hash_slots: HashSlots::new(hash_slots),
+            metrics: metrics(),
             shutdown: CancellationToken::new(),
         });
         let reloads = mpsc::channel(1);
@@ -190,6 +197,7 @@ impl Daemon {
             audit_config: config.audit.clone(),
             admin_socket: config.admin_socket.clone(),
             admin: None,
+            http: Http::new(config.admin_http),
             sandbox: None,
             outline: config.outline.clone(),
             files: config.files.clone(),
@@ -203,6 +211,7 @@ impl Daemon {
         tokio::spawn(daemon.shared.audit.keep());
         daemon.run(daemon.admission.clone().tell_of_crowds());
         daemon.start_listeners(bound);
+        daemon.http.tell(config, &daemon.connectors);
         Ok(daemon)
     }
 
@@ -231,7 +240,7 @@ impl Daemon {
         if config.audit != self.audit_config {
             return Err(DaemonError::NeedsRestart("audit"));
         }
-        if config.admin_socket != self.admin_socket {
+        if config.admin_socket != self.admin_socket || config.admin_http != self.http.asked {
             return Err(DaemonError::NeedsRestart("admin"));
         }
         if let Some(what) = self.sandbox.as_ref().and_then(|sandbox| sandbox.out_of_reach(config)) {
@@ -267,6 +276,7 @@ impl Daemon {
         self.track(config);
         self.change_listeners(config);
         self.start_listeners(bound);
+        self.count_reload(config);
         Ok(())
     }
 
@@ -277,6 +287,7 @@ impl Daemon {
 
     /// Records that a new policy was not taken, and why.
     pub async fn record_failed_reload(&self, path: &std::path::Path, why: &str) {
+        self.shared.metrics.reloads.count("refused");
         let in_force = self.snapshot.borrow().digest.clone();
         best_effort(self.shared.audit.commit(Draft::policy_refused(&in_force, path, why)).await);
     }

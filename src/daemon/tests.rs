@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::*;
-use crate::audit::tests::faulty::{faulty, hold, hold_no_more};
+use crate::audit::tests::faulty::{faulty, hold, hold_no_more, leave_room};
 use crate::sim::{Sim, SimConfig};
 
 /// A policy in front of that Asterisk, for one client who may only Ping.
@@ -77,4 +77,39 @@ async fn asterisk_has_not_a_byte_of_an_action_before_its_record_is_synced() {
     let pong = read_packet(&mut client).await;
     assert!(pong.contains("ActionID: 1\r\nPing: Pong"), "{pong}");
     assert_eq!(pings(&asterisk), 1);
+}
+
+async fn get(address: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.expect("it connects");
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("an answer");
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_watches_is_told_that_the_log_cannot_be_written_and_that_it_can_again() {
+    let (folder, log) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let sim = Sim::bind("127.0.0.1:0", SimConfig::with_secret(b"s3cret")).await.expect("the simulator binds");
+    let upstream = sim.local_addr();
+    tokio::spawn(sim.run(CancellationToken::new()));
+    let (audit, plan) = faulty(log.path());
+    let config = config(folder.path(), upstream);
+    let restored = (Arc::default(), Arc::new(LoginMemory::new(config.failed_logins)));
+    let mut daemon = Daemon::start_with(&config, audit, restored).await.expect("it starts");
+    let asked = "127.0.0.1:0".parse().expect("an address");
+    daemon.serve_http(HttpSocket::bind(Some(asked)).await.expect("it binds"));
+    let address = daemon.http_address().expect("it listens");
+    let until = async |path: &str, wanted: &str| while !get(address, path).await.contains(wanted) {};
+    until("/ready", "\r\n\r\nready\n").await;
+    assert!(get(address, "/metrics").await.contains("\namiwall_audit_open 1\n"));
+    leave_room(&plan, Some(0));
+    // Its record is the first that finds no room.
+    let _client = TcpStream::connect(daemon.addresses()[0]).await.expect("it connects");
+    until("/ready", "503 Service Unavailable").await;
+    assert!(get(address, "/ready").await.ends_with("\r\n\r\nthe audit log cannot be written\n"));
+    assert!(get(address, "/metrics").await.contains("\namiwall_audit_open 0\n"));
+    assert!(get(address, "/live").await.starts_with("HTTP/1.1 200 "));
+    leave_room(&plan, None);
+    until("/ready", "\r\n\r\nready\n").await;
 }

@@ -128,6 +128,7 @@ impl Listener {
     }
 
     fn spawn(&self, stream: TcpStream, peer: SocketAddr, shared: &Arc<Shared>, sessions: &TaskTracker) {
+        shared.metrics.accepted.add(1);
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         let connection = Connection {
             config: self.config.borrow().clone(),
@@ -233,6 +234,7 @@ impl Connection {
 
     /// Closes without a byte, on record.
     async fn refuse(self, reason: &'static str) {
+        self.shared.metrics.refused.count(reason);
         let listener = self.config.address.to_string();
         let kind = match reason {
             "networks.listener" => Some(SecurityKind::FailedAcl),

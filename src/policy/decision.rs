@@ -90,7 +90,8 @@ pub enum Limited {
 
 impl Limited {
     /// The code as it stands in the audit log.
-    const fn code(self) -> &'static str {
+    #[must_use]
+    pub const fn code(self) -> &'static str {
         match self {
             Self::Concurrent => "limits.concurrent",
             Self::Destinations => "limits.distinct_destinations",

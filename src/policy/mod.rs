@@ -156,6 +156,14 @@ impl Policy {
         rules
     }
 
+    /// Names of actions, in lower case, that rules of the client name and the catalogue does not. None: there is no such
+    /// client.
+    #[must_use]
+    pub fn own_actions(&self, client: &ClientName) -> Option<Vec<String>> {
+        let names = self.client(client)?.actions.keys();
+        Some(names.filter(|key| crate::catalogue::action(key).is_none()).cloned().collect())
+    }
+
     /// The names of the client's roles, those that they include among them.
     pub fn roles<'p>(&'p self, client: &ClientName) -> impl Iterator<Item = &'p str> + use<'p> {
         let roles = self.client(client).map_or(&[][..], |client| &client.roles);

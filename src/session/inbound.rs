@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::AsyncRead;
 use tokio::sync::Mutex;
@@ -69,6 +69,29 @@ fn judge(live: &Live, snapshot: &Snapshot, packet: Packet, record_id: &str) -> D
     live.shared.buckets.take(limits, shared, asking, decision)
 }
 
+/// Judges packets one after the other. Those behind one that has to be paused behind are put back, and judged when the pause
+/// is over: their limits may have room then.
+fn judge_all<S>(
+    live: &Live,
+    reader: &mut ClientReader<S>,
+    snapshot: &Snapshot,
+    packets: Vec<Packet>,
+) -> (Vec<(String, Decision)>, Duration) {
+    let mut packets = packets.into_iter();
+    let mut decisions = Vec::with_capacity(packets.len());
+    let mut wait = Duration::ZERO;
+    while wait.is_zero()
+        && let Some(packet) = packets.next()
+    {
+        let id = record_id(live);
+        let decision = judge(live, snapshot, packet, &id);
+        wait = pause_behind(live, &decision);
+        decisions.push((id, decision));
+    }
+    reader.put_back.extend(packets);
+    (decisions, wait)
+}
+
 async fn handle<S: AsyncRead + Unpin>(
     live: &Live,
     reader: &mut ClientReader<S>,
@@ -78,32 +101,30 @@ async fn handle<S: AsyncRead + Unpin>(
     let judging = live.judging();
     // Taken first: nobody else writes between what is judged here and its bytes.
     let mut outlet_guard = outlet.lock().await;
-    let snapshot = live.shared.snapshot();
-    let mut packets = packets.into_iter();
-    let mut decisions = Vec::with_capacity(packets.len());
-    let mut wait = Duration::ZERO;
-    while wait.is_zero()
-        && let Some(packet) = packets.next()
-    {
-        let id = record_id(live);
-        let decision = judge(live, &snapshot, packet, &id);
-        wait = pause_behind(live, &decision);
-        decisions.push((id, decision));
-    }
-    // Judged when the pause is over: their limits may have room then.
-    reader.put_back.extend(packets);
+    let (snapshot, metrics) = (live.shared.snapshot(), &live.shared.metrics);
+    let read_at = Instant::now();
+    let (decisions, wait) = judge_all(live, reader, &snapshot, packets);
+    let (judged_at, count) = (Instant::now(), decisions.len());
+    metrics.decide.observe_each((judged_at - read_at) / u32::try_from(count.max(1)).unwrap_or(u32::MAX), count);
     record_trips(live).await;
     let recorded = match record(live, snapshot, decisions).await {
         Ok(recorded) => recorded,
         Err(unrecorded) => return refuse_unrecorded(live, reader, unrecorded).await,
     };
+    metrics.record.observe_each(judged_at.elapsed(), count);
     let mut last = None;
     for (record_id, decision) in recorded {
         match decision.split() {
             Split::Refuse(denial) => refuse(live, denial.get())?,
-            Split::Forward(permit) if ends_batch_here(permit.get().action()) => last = Some(permit),
-            Split::Forward(permit) if is_local(permit.get().action()) => answer_locally(live, permit.get().action())?,
-            Split::Forward(permit) => forward(live, &mut outlet_guard, &permit, record_id),
+            Split::Forward(permit) if ends_batch_here(permit.get().action()) => {
+                live.count_permit(permit.get(), catalogue::action(permit.get().action().key()));
+                last = Some(permit);
+            }
+            Split::Forward(permit) if is_local(permit.get().action()) => {
+                live.count_permit(permit.get(), catalogue::action(permit.get().action().key()));
+                answer_locally(live, permit.get().action())?;
+            }
+            Split::Forward(permit) => forward(live, &mut outlet_guard, &permit, (record_id, read_at)),
         }
     }
     let flushed = outlet_guard.flush().await;
@@ -252,6 +273,7 @@ fn pause_behind(live: &Live, decision: &Decision) -> Duration {
 /// Answers a refusal.
 fn refuse(live: &Live, denial: &Denial) -> Result<(), SessionEnd> {
     live.refused.fetch_add(1, Ordering::Relaxed);
+    live.count_denial(denial);
     live.answer(local::refusal(denial)).map_err(|QueueFull| SessionEnd::SlowClient)?;
     if local::is_http(denial) {
         return Err(SessionEnd::ClientViolation);
@@ -269,18 +291,25 @@ fn ends_batch_here(action: &Action) -> bool {
     matches!(action.key(), "logoff" | "waitevent")
 }
 
-fn forward(live: &Live, outlet: &mut Outlet, permit: &Recorded<Permit>, record_id: String) {
+fn forward(live: &Live, outlet: &mut Outlet, permit: &Recorded<Permit>, (record_id, read_at): (String, Instant)) {
     let action = permit.get().action();
     let entry = catalogue::action(action.key());
-    let id = lock(&live.correlation).send(Sent {
+    live.count_permit(permit.get(), entry);
+    let sent = Sent {
         record_id,
         client_id: action.id().map(<[u8]>::to_vec),
         key: action.key().to_owned(),
         is_blocking: action.key() == "originate" && !is_async(action.message()),
         is_unanswered: entry.is_some_and(|entry| entry.is_silent),
         is_own: false,
-        at: std::time::Instant::now(),
-    });
+        read_at,
+        at: Instant::now(),
+    };
+    let (id, outstanding) = {
+        let mut correlation = lock(&live.correlation);
+        (correlation.send(sent), correlation.outstanding())
+    };
+    live.outstanding.set(outstanding);
     // Asterisk broadcasts the ActionID of these.
     if matches!(action.key(), "originate" | "userevent")
         && let Some(client_id) = action.id()

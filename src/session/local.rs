@@ -72,6 +72,7 @@ pub(super) async fn subscribe(live: &Live, outlet: &Mutex<Outlet>) -> std::io::R
         is_blocking: false,
         is_unanswered: false,
         is_own: true,
+        read_at: Instant::now(),
         at: Instant::now(),
     });
     outlet.set_mask(view.subscription(live.mask()), &id).await

@@ -193,10 +193,12 @@ impl PreAuth<'_> {
                 self.name_session().await?;
                 let committed = self.shared.audit.commit(draft(&self.context, Ok(()))).await;
                 committed.map_err(|_| SessionEnd::AuditFailed)?;
+                self.shared.metrics.logins.count("accepted");
                 self.tell_security(SecurityKind::SuccessfulAuth, Some(name.as_str()));
                 Ok(Login { name, guard, action })
             }
             Err(refusal) => {
+                self.shared.metrics.logins.count(refusal.code());
                 let name = std::str::from_utf8(username).ok().filter(|_| is_known);
                 self.tell_security(security_kind(refusal, is_md5(&action)), name);
                 if let Some(peer) = self.context.peer {

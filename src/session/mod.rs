@@ -5,6 +5,7 @@
 //! queue to the client (`outbound.rs`), and the watch over policy and shutdown. They share `Live` and call nothing sideways.
 
 mod client_io;
+mod counts;
 mod inbound;
 mod local;
 mod login;
@@ -28,10 +29,12 @@ use crate::admission::{HashSlots, NoRoom, Ticket};
 use crate::ami::{EventMask, Message};
 use crate::audit::{Audit, Draft, Frame, SessionContext, SessionCounts, best_effort};
 use crate::identity::{ClientName, LoginMemory, SessionGuard};
+use crate::metrics::{IdentityMetrics, Metrics, Share};
 use crate::policy::Buckets;
 use crate::tls::PeerCertificate;
 use crate::upstream::{ActionIds, Connector, Correlation, IdPrefix, Inlet, Outlet};
 
+pub use counts::metrics;
 pub use snapshot::{Entrance, Snapshot};
 
 use client_io::ClientIo;
@@ -56,6 +59,8 @@ pub struct Shared {
     pub action_ids: ActionIds,
     /// Argon2 computations at once.
     pub hash_slots: HashSlots,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// Cancelled when the process ends.
     pub shutdown: CancellationToken,
 }
@@ -162,6 +167,10 @@ struct Live {
     sent: AtomicU64,
     /// Actions that were given up when Asterisk was lost.
     abandoned: AtomicU64,
+    /// What is counted of the identity.
+    counts: Arc<IdentityMetrics>,
+    /// How many actions wait for Asterisk.
+    outstanding: Share,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -237,6 +246,7 @@ impl Live {
         let judged = self.until(|_| !self.is_judging.load(Ordering::Relaxed));
         drop(tokio::time::timeout(FINISH_TIMEOUT, judged).await);
         let abandoned = lock(&self.correlation).abandon();
+        self.outstanding.set(0);
         for (sent, behind) in abandoned {
             let error = sent.map(|sent| {
                 self.abandoned.fetch_add(1, Ordering::Relaxed);
@@ -289,6 +299,7 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin + Send>(accepted: Accepted<S>
             drop(ticket);
         }
         Err(end) => {
+            shared.metrics.ended.count(end.code());
             // Who gave way is not waited for, or it would go on holding what somebody else needs.
             if !matches!(end, SessionEnd::GaveWay(_)) {
                 client.close().await;
@@ -325,12 +336,15 @@ async fn run_live<S: AsyncRead + AsyncWrite + Unpin + Send>(
     shared: &Arc<Shared>,
 ) {
     let LoggedIn { client: name, mask, inlet, outlet, prefix, guard } = logged_in;
+    let own = shared.snapshot().policy.own_actions(&name).unwrap_or_default();
     let live = Live {
+        counts: shared.metrics.identity(name.as_str(), own.into_iter()),
+        outstanding: Share::of(shared.metrics.outstanding.clone()),
         shared: shared.clone(),
         client: name,
         upstream: context.upstream.clone(),
         context: Mutex::new(context),
-        queue: Queue::default(),
+        queue: Queue::new(Share::of(shared.metrics.queued.clone())),
         correlation: Mutex::new(Correlation::new(prefix)),
         progress: Notify::new(),
         mask: Mutex::new(mask),
@@ -362,6 +376,7 @@ async fn run_live<S: AsyncRead + AsyncWrite + Unpin + Send>(
             end = Woken::new(watch) => end,
         }
     };
+    shared.metrics.ended.count(end.code());
     // Both at once: whichever of them does not read, the end is on record within a second.
     let log_off = async { outlet.lock().await.log_off().await };
     drop(tokio::join!(outbound.close(), tokio::time::timeout(Duration::from_secs(1), log_off)));

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::AsyncWrite;
 
@@ -88,7 +88,11 @@ fn take(live: &Live, current: &mut CurrentView, taken: &mut Vec<Outgoing>, reply
         reply.action_id().into_iter().for_each(|id| live.shared.buckets.call_failed(&live.upstream, id));
     }
     let local = |message| Outgoing { message, record: None };
-    let routed = lock(&live.correlation).route(reply, &live.shared.action_ids);
+    let (routed, outstanding) = {
+        let mut correlation = lock(&live.correlation);
+        (correlation.route(reply, &live.shared.action_ids), correlation.outstanding())
+    };
+    live.outstanding.set(outstanding);
     match routed {
         Routed::Own(due) => {
             taken.extend(due.into_iter().map(local));
@@ -124,7 +128,7 @@ fn take(live: &Live, current: &mut CurrentView, taken: &mut Vec<Outgoing>, reply
             }
             if let Some(message) = shown {
                 let message = if withheld == 0 { message } else { recounted(&reply, message, withheld) };
-                let latency = (reply.kind() == ReplyKind::Response).then(|| sent.at.elapsed().as_micros());
+                let latency = (reply.kind() == ReplyKind::Response).then(|| answered(live, &sent).as_micros());
                 let latency_us = latency.and_then(|micros| u64::try_from(micros).ok());
                 let record = OutgoingRecord::new(current.context.clone(), Source::Asterisk);
                 let record = OutgoingRecord { latency_us, ..record.answering(sent) };
@@ -135,6 +139,15 @@ fn take(live: &Live, current: &mut CurrentView, taken: &mut Vec<Outgoing>, reply
         }
     }
     Ok(())
+}
+
+/// How long Asterisk took for it, counted.
+fn answered(live: &Live, sent: &Sent) -> Duration {
+    let now = Instant::now();
+    let latency = now.saturating_duration_since(sent.at);
+    live.shared.metrics.answer.observe(latency);
+    live.shared.metrics.whole.observe(now.saturating_duration_since(sent.read_at));
+    latency
 }
 
 /// The end of a list tells how many items there were: those that were not passed on are none.
@@ -176,12 +189,17 @@ impl<S: AsyncWrite + Unpin> ToClient<S> {
             record(live, &batch).await;
             let len = batch.iter().map(|outgoing| outgoing.message.lines().len() + 2).sum();
             let mut bytes = Vec::with_capacity(len);
+            let (mut events, mut answers) = (0, 0);
             for outgoing in batch.iter().filter(|outgoing| outgoing.is_delivered()) {
                 outgoing.message.encode(&mut bytes);
                 if outgoing.is_from_asterisk() {
-                    live.sent.fetch_add(1, Ordering::Relaxed);
+                    *(if outgoing.is_answer() { &mut answers } else { &mut events }) += 1;
                 }
             }
+            live.sent.fetch_add(events + answers, Ordering::Relaxed);
+            live.counts.events.add(events);
+            live.counts.answers.add(answers);
+            live.counts.bytes.add(u64::try_from(bytes.len()).unwrap_or_default());
             let written = self.writer.write(&bytes).await;
             Queue::written(&live.queue);
             match written {

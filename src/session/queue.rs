@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::ami::Message;
 use crate::audit::Frame;
+use crate::metrics::Share;
 use crate::upstream::Sent;
 
 /// Bytes that may wait for one client.
@@ -73,6 +74,11 @@ impl Outgoing {
         self.record.as_ref().is_some_and(|record| record.source == Source::Asterisk)
     }
 
+    /// Whether it is the response to an action; the events of its list are none.
+    pub(super) fn is_answer(&self) -> bool {
+        self.record.as_ref().is_some_and(|record| record.latency_us.is_some())
+    }
+
     pub(super) fn is_delivered(&self) -> bool {
         self.record.as_ref().is_none_or(|record| record.source != Source::Withheld)
     }
@@ -121,9 +127,16 @@ pub(super) struct Queue {
     inner: Mutex<Inner>,
     filled: Notify,
     drained: Notify,
+    /// What waits here, of all that waits.
+    share: Share,
 }
 
 impl Queue {
+    /// An empty one.
+    pub(super) fn new(share: Share) -> Self {
+        Self { share, ..Self::default() }
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -151,6 +164,7 @@ impl Queue {
         if is_idle {
             inner.progress_at = Some(Instant::now());
         }
+        self.share.set(inner.len);
         drop(inner);
         self.filled.notify_one();
         Ok(())
@@ -164,6 +178,7 @@ impl Queue {
                 if !inner.waiting.is_empty() {
                     let (count, len) = batch_of(&inner.waiting);
                     inner.len -= len;
+                    self.share.set(inner.len);
                     inner.is_writing = true;
                     if count == inner.waiting.len() {
                         return std::mem::take(&mut inner.waiting);

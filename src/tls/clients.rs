@@ -94,7 +94,7 @@ pub(super) struct Verifiers {
 pub(super) fn verifiers(authority: &Path, files: &ServerTlsFiles<'_>) -> Result<Verifiers, TlsError> {
     let pem = read_pem(authority)?;
     let authorities = certificates_in(authority, &pem)?;
-    let mut read = vec![TrustFile::new("client_ca", authority, &pem)];
+    let mut read = vec![TrustFile::new("client_ca", authority, &pem).of_certificates(&authorities)];
     let (mut lists, mut warnings) = (Vec::new(), Vec::new());
     if let Some(path) = files.client_crl {
         let pem = read_pem(path)?;
@@ -169,7 +169,7 @@ fn look(
     lists: &[CertificateRevocationListDer<'_>],
     authorities: &[CertificateDer<'_>],
 ) -> Result<Vec<String>, TlsError> {
-    let TrustFile { path, lists: known, .. } = file;
+    let TrustFile { path, lists: known, ends, .. } = file;
     let mut warnings = Vec::new();
     let mut issuers = Vec::new();
     for list in lists {
@@ -182,6 +182,7 @@ fn look(
         known.push(RevocationList::of(&list));
         issuers.push(list.issuer().as_raw().to_vec());
         let left = end.timestamp() - now();
+        *ends = Some(ends.map_or(end.timestamp(), |earlier| earlier.min(end.timestamp())));
         let shown = path.display();
         if left < 0 {
             warnings.push(format!(

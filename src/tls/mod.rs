@@ -170,7 +170,7 @@ fn provider() -> Arc<CryptoProvider> {
 pub fn server_tls(files: &ServerTlsFiles<'_>) -> Result<ServerTls, TlsError> {
     let pem = read_pem(files.certificate)?;
     let chain = certificates_in(files.certificate, &pem)?;
-    let mut read = vec![TrustFile::new("certificate", files.certificate, &pem)];
+    let mut read = vec![TrustFile::new("certificate", files.certificate, &pem).of_certificates(&chain)];
     check_validity(files.certificate, &chain)?;
     let key = private_key(files.key)?;
     let pair = |error: rustls::Error| TlsError::Pair {

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{SHA256, digest};
+use rustls::pki_types::CertificateDer;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 use x509_parser::revocation_list::CertificateRevocationList;
 use x509_parser::time::ASN1Time;
 
@@ -20,11 +22,20 @@ pub struct TrustFile {
     pub sha256: String,
     /// The revocation lists in it.
     pub lists: Vec<RevocationList>,
+    /// When the first thing in it ends, in seconds since the epoch, if that can be told.
+    pub ends: Option<i64>,
 }
 
 impl TrustFile {
     pub(super) fn new(key: &'static str, path: &Path, bytes: &[u8]) -> Self {
-        Self { key, path: path.to_owned(), sha256: sha256(bytes), lists: Vec::new() }
+        Self { key, path: path.to_owned(), sha256: sha256(bytes), lists: Vec::new(), ends: None }
+    }
+
+    /// The same file, of these certificates.
+    pub(super) fn of_certificates(self, chain: &[CertificateDer<'_>]) -> Self {
+        let ends = chain.iter().filter_map(|der| X509Certificate::from_der(der).ok());
+        let ends = ends.map(|(_, certificate)| certificate.validity().not_after.timestamp()).min();
+        Self { ends, ..self }
     }
 
     /// How many certificates its lists name.

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use super::{UpstreamConfig, UpstreamLogin};
 use crate::ami::{Banner, BannerError, Decoder, EventMask, Message, Reply, ReplyKind};
 use crate::audit::Recorded;
+use crate::metrics::UpstreamMetrics;
 use crate::policy::Permit;
 
 /// From `connect` to the banner.
@@ -86,12 +87,26 @@ pub enum UpstreamError {
     },
 }
 
+impl UpstreamError {
+    /// What kind of error it is, in a word.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Banner { .. } => "banner",
+            Self::Io { .. } => "io",
+            Self::Login { .. } => "login",
+            Self::Timeout { .. } => "timeout",
+        }
+    }
+}
+
 /// Opens sessions with one Asterisk. Shared by all clients of that upstream.
 #[derive(Debug)]
 pub struct Connector {
     config: watch::Sender<Arc<UpstreamConfig>>,
     login_slots: Semaphore,
     banner: watch::Sender<Option<Banner>>,
+    metrics: Arc<UpstreamMetrics>,
 }
 
 impl Connector {
@@ -99,7 +114,7 @@ impl Connector {
     #[must_use]
     pub fn new(config: Arc<UpstreamConfig>) -> Self {
         let (config, (banner, _)) = (watch::Sender::new(config), watch::channel(None));
-        Self { config, login_slots: Semaphore::new(LOGINS_IN_FLIGHT_MAX), banner }
+        Self { config, login_slots: Semaphore::new(LOGINS_IN_FLIGHT_MAX), banner, metrics: Arc::default() }
     }
 
     /// What it was last told to be.
@@ -119,6 +134,12 @@ impl Connector {
         self.banner.subscribe()
     }
 
+    /// What is counted of it.
+    #[must_use]
+    pub fn metrics(&self) -> &UpstreamMetrics {
+        &self.metrics
+    }
+
     /// Connects once, to learn the banner and to try the credentials.
     ///
     /// # Errors
@@ -134,6 +155,15 @@ impl Connector {
     /// # Errors
     /// If Asterisk is not there or does not let us in.
     pub async fn attach(&self, login: &UpstreamLogin, mask: EventMask) -> Result<(Inlet, Outlet), UpstreamError> {
+        let attached = self.open(login, mask).await;
+        match &attached {
+            Ok(_) => self.metrics.succeeded(),
+            Err(error) => self.metrics.failed(error.kind()),
+        }
+        attached
+    }
+
+    async fn open(&self, login: &UpstreamLogin, mask: EventMask) -> Result<(Inlet, Outlet), UpstreamError> {
         let config = self.config();
         let _slot =
             self.login_slots.acquire().await.map_err(|_| io_error(&config, std::io::ErrorKind::Other.into()))?;
@@ -146,11 +176,14 @@ impl Connector {
         let (mut reader, writer) = stream.into_split();
         let banner = timeout(CONNECT_TIMEOUT, read_banner(&mut reader, &config)).await;
         self.banner.send_replace(Some(banner.map_err(|_| too_late(CONNECT_TIMEOUT))??));
-        let mut inlet = Inlet { reader, decoder: Decoder::upstream() };
+        let mut inlet = Inlet { reader, decoder: Decoder::upstream(), session: None };
         let mut outlet = Outlet { writer, buffer: Vec::new(), written: 0 };
         let logged_in = timeout(LOGIN_TIMEOUT, log_in(&mut inlet, &mut outlet, login, mask)).await;
         match logged_in.map_err(|_| too_late(LOGIN_TIMEOUT))? {
-            Ok(None) => Ok((inlet, outlet)),
+            Ok(None) => {
+                inlet.session = Some(Counted::new(self.metrics.clone()));
+                Ok((inlet, outlet))
+            }
             Ok(Some(answer)) => {
                 let (name, address) = (config.name.clone(), config.address.clone());
                 Err(UpstreamError::Login { name, address, username: login.username.clone(), answer })
@@ -227,6 +260,33 @@ async fn log_in(
 pub struct Inlet {
     reader: OwnedReadHalf,
     decoder: Decoder,
+    /// None before the login, and when Asterisk has gone.
+    session: Option<Counted>,
+}
+
+/// A session that is counted as long as it is there.
+#[derive(Debug)]
+struct Counted(Arc<UpstreamMetrics>);
+
+impl Counted {
+    fn new(metrics: Arc<UpstreamMetrics>) -> Self {
+        metrics.sessions.add(1);
+        Self(metrics)
+    }
+
+    /// Asterisk has closed it.
+    fn lost(self) {
+        let metrics = self.0.clone();
+        // Not counted any more: of those that are lost together one is the last.
+        drop(self);
+        metrics.lost();
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.sessions.add(-1);
+    }
 }
 
 impl Inlet {
@@ -241,7 +301,13 @@ impl Inlet {
             if let Some(reply) = self.decoded()? {
                 return Ok(Some(reply));
             }
-            if !self.read_some().await? {
+            let read = self.read_some().await;
+            if !matches!(read, Ok(true))
+                && let Some(session) = self.session.take()
+            {
+                session.lost();
+            }
+            if !read? {
                 return Ok(None);
             }
         }

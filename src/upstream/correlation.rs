@@ -29,7 +29,9 @@ pub struct Sent {
     pub is_unanswered: bool,
     /// Whether amiwall sent it on its own account; its answer is for nobody.
     pub is_own: bool,
-    /// When.
+    /// When it was read from the client.
+    pub read_at: Instant,
+    /// When it was sent.
     pub at: Instant,
 }
 

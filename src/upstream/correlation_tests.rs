@@ -22,6 +22,7 @@ impl Session {
             is_blocking: false,
             is_unanswered: false,
             is_own,
+            read_at: Instant::now(),
             at: Instant::now(),
         })
     }
@@ -121,6 +122,7 @@ fn what_is_neither_a_response_nor_an_event_reaches_nobody() {
         is_blocking: false,
         is_unanswered: true,
         is_own: false,
+        read_at: Instant::now(),
         at: Instant::now(),
     });
     assert_eq!(session.route(&[("Uniqueid", "1.1"), ("Value", "the end of an event")]), ["orphan"]);

@@ -62,6 +62,7 @@ impl Session {
                 is_blocking: false,
                 is_unanswered: false,
                 is_own: false,
+                read_at: Instant::now(),
                 at: Instant::now(),
             });
             assert_eq!(id, own(number));

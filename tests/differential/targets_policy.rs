@@ -184,6 +184,7 @@ pub(crate) fn correlation(data: &[u8]) {
                 is_blocking: step[1] & 1 == 1,
                 is_unanswered: false,
                 is_own: step[1] & 2 == 2,
+                read_at: Instant::now(),
                 at: Instant::now(),
             });
             ids.remember(&id, &client_id);

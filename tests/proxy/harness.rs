@@ -57,6 +57,8 @@ pub(crate) struct Extra {
     pub(crate) limits: String,
     pub(crate) identity: String,
     pub(crate) identities: String,
+    /// Beside the other sections.
+    pub(crate) top: String,
 }
 
 impl Default for Extra {
@@ -69,12 +71,13 @@ impl Default for Extra {
             limits: String::new(),
             identity: String::new(),
             identities: String::new(),
+            top: String::new(),
         }
     }
 }
 
 fn policy(extra: &Extra, upstream: SocketAddr) -> String {
-    let Extra { address, role, upstream: accounts, listener, limits, identity, identities } = extra;
+    let Extra { address, role, upstream: accounts, listener, limits, identity, identities, top } = extra;
     format!(
         r#"version: 1
 listeners:
@@ -97,6 +100,7 @@ identities:
     challenge: true
 {identity}
 {identities}
+{top}
 "#
     )
 }

@@ -13,6 +13,7 @@ mod events;
 mod learn;
 mod limits;
 mod login;
+mod metrics;
 mod operation;
 mod proxy_protocol;
 mod session;

@@ -80,6 +80,11 @@ pub(super) fn faulty_with(config: &AuditConfig) -> (Audit, Arc<Mutex<Plan>>) {
     (Audit::start(config, storage, None, recovered).expect("a log"), plan)
 }
 
+/// From now on the disk has room for so many bytes more; for any number, if there is none.
+pub(crate) fn leave_room(plan: &Mutex<Plan>, room: Option<usize>) {
+    plan.lock().expect("the plan").room = room;
+}
+
 /// Holds every sync from now on.
 pub(crate) fn hold(plan: &Mutex<Plan>) -> Hold {
     let (begin, begun) = channel();

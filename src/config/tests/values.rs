@@ -100,3 +100,25 @@ fn what_is_wrong_with_limits_is_told_at_once() {
         assert_eq!(diagnostics.matches(expected).count(), 1, "{expected}: {diagnostics}");
     }
 }
+
+#[test]
+fn metrics_are_for_this_machine() {
+    let http = |text: &str| load(&format!("{}admin: {{ http: {text} }}\n", minimal())).map(|config| config.admin_http);
+    let address = |text: &str| http(&format!("{{ address: \"{text}\" }}"));
+    for text in ["127.0.0.1:9138", "[::1]:9138", "127.1.2.3:80"] {
+        assert_eq!(address(text).expect(text), Some(text.parse().expect("an address")));
+    }
+    assert_eq!(load(&minimal()).expect("a policy").admin_http, None);
+    for text in ["0.0.0.0:9138", "[::]:9138", "10.0.0.5:9138"] {
+        let told = address(text).expect_err(text).to_string();
+        assert!(told.contains(&format!("error: `{text}` is not on loopback")), "{told}");
+        assert!(told.contains("policy.yaml:13:27\n"), "{told}");
+        assert!(told.contains("127.0.0.1:9138"), "{told}");
+    }
+    for text in ["9138", "localhost:9138", "unix:/run/amiwall.sock", ""] {
+        address(text).expect_err(text);
+    }
+    for text in ["{}", "{ adress: 127.0.0.1:9138 }", "{ address: 127.0.0.1:9138, tls: {} }", "127.0.0.1:9138"] {
+        http(text).expect_err(text);
+    }
+}
