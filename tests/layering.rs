@@ -20,7 +20,7 @@ const TABLE: [(&str, &[&str]); 21] = [
     ("learn", &["ami", "catalogue", "identity", "policy", "audit"]),
     ("search", &["catalogue", "networks", "audit"]),
     ("report", &["audit"]),
-    ("upstream", &["ami", "secret", "policy", "audit"]),
+    ("upstream", &["ami", "secret", "tls", "policy", "audit"]),
     ("admission", &["networks"]),
     ("session", &["ami", "catalogue", "networks", "tls", "identity", "policy", "audit", "upstream", "admission"]),
     ("listener", &["networks", "tls", "identity", "policy", "audit", "upstream", "admission", "session"]),
