@@ -11,6 +11,7 @@ mod certificates;
 mod concurrent;
 mod events;
 mod hold;
+mod ipv6;
 mod learn;
 mod limits;
 mod login;
