@@ -77,6 +77,12 @@ fn check(certs: &[(String, String)], policy: &str) -> io::Result<Option<String>>
     for name in values(policy, "file") {
         write(name, if name.ends_with(".hash") { HASH } else { "a-secret" })?;
     }
+    // The authority of an upstream, which may be another one.
+    let authority = certs.iter().find(|(name, _)| name == "ca.crt").map_or("", |(_, text)| text.as_str());
+    for name in values(policy, "ca").into_iter().filter(|name| !name.starts_with("certs/")) {
+        fs::create_dir_all(folder.path().join(name).parent().unwrap_or_else(|| folder.path()))?;
+        write(name, authority)?;
+    }
     write("policy.yaml", policy)?;
     let mut command = Command::new(AMIWALL);
     command.arg("check").arg(folder.path().join("policy.yaml"));

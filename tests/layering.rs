@@ -21,7 +21,7 @@ const TABLE: [(&str, &[&str]); 22] = [
     ("learn", &["ami", "catalogue", "identity", "policy", "audit"]),
     ("search", &["catalogue", "networks", "audit"]),
     ("report", &["audit"]),
-    ("upstream", &["ami", "metrics", "secret", "policy", "audit"]),
+    ("upstream", &["ami", "metrics", "secret", "tls", "policy", "audit"]),
     ("admission", &["networks"]),
     (
         "session",

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use super::chain::time_text;
 use super::frame::Frame;
 use super::json;
 use super::kind::Kind;
@@ -147,6 +148,26 @@ impl<'m> Draft<'m> {
         if counts.unanswered > 0 {
             json::number(&mut draft.members, "unanswered", counts.unanswered);
         }
+        draft.under(context)
+    }
+
+    /// Asterisk went away from a session that is kept for it; `unanswered` actions were given up.
+    #[must_use]
+    pub fn upstream_away(context: &SessionContext, since: jiff::Timestamp, unanswered: usize) -> Self {
+        let mut draft = Self::of_session(Kind::Outage, context);
+        json::plain_text(&mut draft.members, "reason", "upstream.held");
+        json::plain(&mut draft.members, "since", time_text(since));
+        json::number(&mut draft.members, "unanswered", unanswered);
+        draft.under(context)
+    }
+
+    /// Asterisk is there again for a session that was kept: what it has sent in between is lost.
+    #[must_use]
+    pub fn upstream_back(context: &SessionContext, since: jiff::Timestamp, until: jiff::Timestamp) -> Self {
+        let mut draft = Self::of_session(Kind::Outage, context);
+        json::plain_text(&mut draft.members, "reason", "upstream.back");
+        json::plain(&mut draft.members, "since", time_text(since));
+        json::plain(&mut draft.members, "until", time_text(until));
         draft.under(context)
     }
 

@@ -21,7 +21,7 @@ pub enum Kind {
     Limit,
     /// An attempt to log in, with its outcome.
     Login,
-    /// The log could not be written for a while.
+    /// The log could not be written for a while, or Asterisk was away from a session that was kept for it.
     Outage,
     /// A policy was loaded, or failed to.
     Policy,

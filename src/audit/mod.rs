@@ -51,7 +51,7 @@ pub use follow::Follow;
 pub use frame::Frame;
 pub use handle::Audit;
 pub use kind::Kind;
-pub use policy_record::{PolicyFacts, PolicyFile};
+pub use policy_record::{FileUser, PolicyFacts, PolicyFile};
 pub use pseudonym::{BadKey, PseudonymKey, Pseudonyms};
 pub use read::{LoggedHeader, LoggedRecord, LoggedValue, REDACTED, Records, read};
 pub use replay::{Replay, replay};

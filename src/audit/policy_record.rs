@@ -1,5 +1,6 @@
 //! The `policy` records: what is in force from here on, and which files beside the policy decide who gets in.
 
+use std::fmt;
 use std::path::Path;
 
 use super::json;
@@ -14,8 +15,26 @@ const FILES_MAX: usize = 200;
 pub struct PolicyFile {
     /// The path, as it stands in the policy.
     pub path: String,
-    /// The listener that uses it, and what it is there. Of others, which may be secrets, nothing is told.
-    pub of_listener: Option<(String, TrustFile)>,
+    /// Who uses it, and what it is there. Of others, which may be secrets, nothing is told.
+    pub used_by: Option<(FileUser, TrustFile)>,
+}
+
+/// Who uses a file that decides who is believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileUser {
+    /// The listener of that address.
+    Listener(String),
+    /// The upstream of that name.
+    Upstream(String),
+}
+
+impl fmt::Display for FileUser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Listener(address) => f.write_str(address),
+            Self::Upstream(name) => write!(f, "upstream {name}"),
+        }
+    }
 }
 
 /// What a policy is, for its record.
@@ -65,9 +84,12 @@ impl Draft<'_> {
 
 fn files(out: &mut Vec<u8>, files: &[PolicyFile]) {
     json::objects(out, "files", files.iter().take(FILES_MAX), |out, file| {
-        if let Some((listener, trust)) = &file.of_listener {
+        if let Some((user, trust)) = &file.used_by {
             json::text(out, "key", trust.key);
-            json::text(out, "listener", listener);
+            match user {
+                FileUser::Listener(address) => json::text(out, "listener", address),
+                FileUser::Upstream(name) => json::text(out, "upstream", name),
+            }
             json::text(out, "sha256", &trust.sha256);
             if !trust.lists.is_empty() {
                 json::objects(out, "lists", &trust.lists, |out, list| {

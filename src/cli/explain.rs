@@ -275,6 +275,7 @@ fn why(reason: &Reason) -> String {
         | Reason::AuditUnavailable
         | Reason::Limits { .. }
         | Reason::Message(_)
+        | Reason::UpstreamHeld
         | Reason::UpstreamLost => reason.code(),
     }
 }

@@ -3,7 +3,7 @@
 use super::fields::{Fields, Problems};
 use super::node::{Node, Value};
 use super::{Context, Files};
-use super::{networks, secrets, values};
+use super::{networks, secrets, upstreams, values};
 use crate::identity::{CertificateMatch, Identity, StoredSecret};
 use crate::policy::spec::{ClientSpec, ShadowSpec, Spanned};
 
@@ -25,10 +25,10 @@ fn identity(name: &Spanned, node: &Node, context: &Context<'_>, problems: &mut P
         "mode",
         "shadow_also",
         "hours",
+        "upstream",
     ];
-    let later = ["upstream"];
     let what = format!("the identity `{}`", name.text);
-    let fields = Fields::of(node, what, &known, &later, problems);
+    let fields = Fields::of(node, what, &known, &[], problems);
     let roles = fields.need("roles", problems).map(|node| values::texts(node, problems)).unwrap_or_default();
     let attributes = fields.take("attributes").map(|node| node.map(problems)).unwrap_or_default();
     let attributes =
@@ -59,6 +59,7 @@ fn identity(name: &Spanned, node: &Node, context: &Context<'_>, problems: &mut P
         valid_from,
         valid_until,
         sessions_max: fields.take("sessions").and_then(|node| values::count(node, problems)),
+        upstream: fields.take("upstream").and_then(|node| upstreams::known(&node.text(problems)?, context, problems)),
     };
     let hours = fields.take("hours").map(|node| values::windows(node, problems)).unwrap_or_default();
     let shadow = shadow(&fields, problems);

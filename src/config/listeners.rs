@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::fields::{Fields, Problems};
 use super::node::{Node, Value};
-use super::{Context, Files, ListenerSummary, networks, permissions, secrets, values};
+use super::{Context, Files, ListenerSummary, networks, permissions, secrets, upstreams, values};
 use crate::listener::{ListenerConfig, Transport};
 use crate::networks::NetworkAcl;
 use crate::policy::spec::{Position, Spanned};
@@ -54,7 +54,7 @@ fn listener(
         fields.take("networks").map_or_else(NetworkAcl::default, |node| networks::acl(node, context, problems));
     let proxies = fields.take("proxy_protocol").map(|node| proxies(node, address, context, problems));
     let upstream = match fields.take("upstream") {
-        Some(node) => node.text(problems).and_then(|text| known_upstream(&text, context, problems)),
+        Some(node) => node.text(problems).and_then(|text| upstreams::known(&text, context, problems)),
         None => only_upstream(node.at, context, problems),
     };
     let (at, address) = address?;
@@ -117,17 +117,6 @@ pub(super) fn socket_address(text: &Spanned, like: &str, problems: &mut Problems
         problems.error(text.at, format!("`{}` is no address to listen on", text.text), help);
     }
     address
-}
-
-fn known_upstream(text: &Spanned, context: &Context<'_>, problems: &mut Problems) -> Option<String> {
-    if context.upstream_names.contains(&text.text.as_str()) {
-        return Some(text.text.clone());
-    }
-    let help = problems
-        .nearest(&text.text, context.upstream_names.iter().copied())
-        .map(|near| format!("did you mean `{near}`?"));
-    problems.error(text.at, format!("there is no upstream `{}`", text.text), help);
-    None
 }
 
 fn only_upstream(at: Position, context: &Context<'_>, problems: &mut Problems) -> Option<String> {

@@ -23,6 +23,7 @@ mod roles;
 mod secrets;
 mod source;
 mod trust;
+mod upstream_tls;
 mod upstreams;
 mod values;
 
@@ -164,7 +165,7 @@ impl Config {
             path: path.to_owned(),
             digest,
             outline,
-            files: trust::files(folder_of(path), &listeners, &sections.reads),
+            files: trust::files(folder_of(path), &listeners, &sections.upstreams, &sections.reads),
             reads: sections.reads.into_iter().chain([path.to_owned()]).collect(),
             listeners,
             upstreams: sections.upstreams,

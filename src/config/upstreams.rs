@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::Context;
 use super::fields::{Fields, Problems};
 use super::node::{Node, Value};
-use super::secrets;
+use super::{Context, secrets, upstream_tls, values};
+use crate::policy::spec::Spanned;
 use crate::upstream::{UpstreamConfig, UpstreamLogin};
 
 /// Which Asterisks there are.
@@ -16,14 +16,20 @@ pub(super) fn upstreams(
 ) -> BTreeMap<String, UpstreamConfig> {
     let mut upstreams = BTreeMap::new();
     for (name, node) in node.map(problems) {
-        let known = ["address", "username", "secret", "logins"];
+        let known = ["address", "tls", "username", "secret", "logins", "hold"];
         let what = format!("the upstream `{}`", name.text);
-        let fields = Fields::of(node, what, &known, &["tls", "hold", "mode"], problems);
-        let address = fields.need("address", problems).and_then(|node| upstream_address(node, problems));
+        let fields = Fields::of(node, what, &known, &["mode"], problems);
+        let tls_node = fields.take("tls");
+        let address =
+            fields.need("address", problems).and_then(|node| upstream_address(node, tls_node.is_some(), problems));
+        // What is wrong with it is an error, so that there is no upstream without the TLS that it is to have.
+        let host = address.as_deref().map(host_of);
+        let tls = tls_node.and_then(|node| upstream_tls::tls(node, host, context, problems));
         let login = login(&fields, context, problems);
         let logins = fields.take("logins").map(|node| logins(node, context, problems)).unwrap_or_default();
+        let hold = fields.take("hold").and_then(|node| values::duration(node, problems));
         if let (Some(address), Some(login)) = (address, login) {
-            let config = UpstreamConfig { name: name.text.clone(), address, login, logins };
+            let config = UpstreamConfig { name: name.text.clone(), address, tls, login, logins, hold };
             upstreams.insert(name.text.clone(), config);
         }
     }
@@ -31,6 +37,18 @@ pub(super) fn upstreams(
         problems.error(node.at, "there is no upstream", Some("pbx: { address: 127.0.0.1:5038, … }".to_owned()));
     }
     upstreams
+}
+
+/// An upstream that something else names.
+pub(super) fn known(text: &Spanned, context: &Context<'_>, problems: &mut Problems) -> Option<String> {
+    if context.upstream_names.contains(&text.text.as_str()) {
+        return Some(text.text.clone());
+    }
+    let help = problems
+        .nearest(&text.text, context.upstream_names.iter().copied())
+        .map(|near| format!("did you mean `{near}`?"));
+    problems.error(text.at, format!("there is no upstream `{}`", text.text), help);
+    None
 }
 
 fn logins(node: &Node, context: &Context<'_>, problems: &mut Problems) -> BTreeMap<String, UpstreamLogin> {
@@ -63,22 +81,30 @@ fn login(fields: &Fields<'_>, context: &Context<'_>, problems: &mut Problems) ->
     Some(UpstreamLogin { username: username.text, secret: secret? })
 }
 
-/// `host:port`; credentials travel in clear, so that another host is worth a warning.
-fn upstream_address(node: &Node, problems: &mut Problems) -> Option<String> {
+/// The host of an address, without the brackets of IPv6.
+fn host_of(address: &str) -> &str {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    host.trim_start_matches('[').trim_end_matches(']')
+}
+
+/// `host:port`; without TLS credentials travel in clear, so that another host is worth a warning.
+fn upstream_address(node: &Node, has_tls: bool, problems: &mut Problems) -> Option<String> {
     let text = node.text(problems)?;
     let host = text.text.rsplit_once(':').and_then(|(host, port)| {
         let port = port.parse::<u16>().ok().filter(|port| *port > 0);
         port.map(|_| host).filter(|host| is_host(host))
     });
-    let Some(host) = host else {
+    if host.is_none() {
         let help = Some("a host and a port: 127.0.0.1:5038".to_owned());
         problems.error(text.at, format!("`{}` is no address", text.text), help);
         return None;
-    };
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
-    if !host.eq_ignore_ascii_case("localhost") && !address.is_ok_and(|address| address.to_canonical().is_loopback()) {
+    }
+    let host = host_of(&text.text);
+    let is_local = host.parse::<std::net::IpAddr>().map(|address| address.to_canonical().is_loopback());
+    if !has_tls && !host.eq_ignore_ascii_case("localhost") && is_local != Ok(true) {
         let help =
-            Some("run amiwall on Asterisk's own machine, with `bindaddr = 127.0.0.1` in manager.conf".to_owned());
+            "give it `tls:`, or run amiwall on Asterisk's own machine, with `bindaddr = 127.0.0.1` in manager.conf";
+        let help = Some(help.to_owned());
         problems.warn(text.at, format!("the secret of `{}` travels in clear to another machine", text.text), help);
     }
     Some(text.text)

@@ -119,7 +119,7 @@ pub struct Daemon {
     files: Vec<PolicyFile>,
 }
 
-fn snapshot_of(config: &Config, generation: u64) -> Arc<Snapshot> {
+fn snapshot_of(config: &Config, connectors: &BTreeMap<String, Arc<Connector>>, generation: u64) -> Arc<Snapshot> {
     let listeners = config.listeners.iter().map(|listener| {
         let certificates = match &listener.transport {
             Transport::Tls(tls) => tls.clients.clone(),
@@ -129,12 +129,14 @@ fn snapshot_of(config: &Config, generation: u64) -> Arc<Snapshot> {
             Entrance { networks: listener.networks.clone(), proxies: listener.proxies.clone(), certificates };
         (listener.address.to_string(), entrance)
     });
+    let upstreams = connectors.iter().filter(|(name, _)| config.upstreams.contains_key(*name));
     Arc::new(Snapshot {
         generation,
         policy: config.policy.clone(),
         identities: config.identities.clone(),
         digest: config.digest.clone(),
         listeners: listeners.collect(),
+        upstreams: upstreams.map(|(name, connector)| (name.clone(), connector.clone())).collect(),
         login_timeout: config.limits.login_timeout,
         packet_timeout: config.limits.packet_timeout,
     })
@@ -172,7 +174,7 @@ impl Daemon {
     ) -> Result<Self, DaemonError> {
         let unavailable = |error: crate::audit::AuditUnavailable| DaemonError::Audit(error.to_string());
         audit.commit(Draft::policy(config.facts(), "start", &[])).await.map_err(unavailable)?;
-        let (snapshot, receiver) = watch::channel(snapshot_of(config, 0));
+        let (snapshot, receiver) = watch::channel(snapshot_of(config, &BTreeMap::new(), 0));
         let hash_slots = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let shared = Arc::new(Shared {
             snapshot: receiver,
@@ -203,6 +205,7 @@ impl Daemon {
             files: config.files.clone(),
         };
         daemon.add_connectors(&config.upstreams);
+        daemon.snapshot.send_replace(snapshot_of(config, &daemon.connectors, 0));
         let bound = daemon.bind_new(config).await?;
         daemon.track(config);
         let shared = &daemon.shared;
@@ -267,7 +270,7 @@ impl Daemon {
         let limits = clients.iter().map(|(client, limits)| (client, *limits));
         self.shared.buckets.prune(limits, config.policy.shared_limits());
         let generation = self.snapshot.borrow().generation + 1;
-        self.snapshot.send_replace(snapshot_of(config, generation));
+        self.snapshot.send_replace(snapshot_of(config, &self.connectors, generation));
         for (name, upstream) in &config.upstreams {
             if let Some(connector) = self.connectors.get(name) {
                 connector.set_config(Arc::new(upstream.clone()));

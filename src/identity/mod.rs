@@ -94,6 +94,8 @@ pub struct Identity {
     pub valid_until: Option<i64>,
     /// Sessions at once.
     pub sessions_max: Option<u32>,
+    /// The upstream that its clients go to, whichever listener they came through.
+    pub upstream: Option<String>,
 }
 
 impl Identity {
@@ -107,6 +109,7 @@ impl Identity {
             valid_from: None,
             valid_until: None,
             sessions_max: None,
+            upstream: None,
         }
     }
 

@@ -28,6 +28,7 @@ fn identity(name: &str) -> Identity {
         valid_from: None,
         valid_until: None,
         sessions_max: None,
+        upstream: None,
     }
 }
 

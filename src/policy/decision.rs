@@ -49,6 +49,8 @@ pub enum Reason {
     Params(String),
     /// A deny rule names this parameter's value: `params.<name>`, decided by a deny.
     ParamsDenied(String),
+    /// Asterisk is away, and its client is kept: `upstream.held`.
+    UpstreamHeld,
     /// Asterisk is not there: `upstream.lost`.
     UpstreamLost,
 }
@@ -66,6 +68,7 @@ impl Reason {
             Self::Limits { what, .. } => what.code().to_owned(),
             Self::Message(violation) => format!("message.{violation}"),
             Self::Params(name) | Self::ParamsDenied(name) => format!("params.{name}"),
+            Self::UpstreamHeld => "upstream.held".to_owned(),
             Self::UpstreamLost => "upstream.lost".to_owned(),
         }
     }
@@ -322,7 +325,7 @@ fn client_message(reason: &Reason) -> String {
             format!("{why}, retry in {} s", retry.as_millis().div_ceil(1_000).max(1))
         }
         Reason::AuditUnavailable => "Temporarily unavailable, retry later".to_owned(),
-        Reason::UpstreamLost => "Asterisk is not reachable".to_owned(),
+        Reason::UpstreamHeld | Reason::UpstreamLost => "Asterisk is not reachable".to_owned(),
         Reason::Message(code) if *code == Violation::TooManyLines.code() => {
             Violation::TooManyLines.message().to_owned()
         }

@@ -170,7 +170,7 @@ impl Collector {
             "event" => "an event from Asterisk that a client was shown",
             "limit" => "an identity was suspended",
             "login" => "an attempt to log in",
-            "outage" => "the log could not be written",
+            "outage" => "the log could not be written, or Asterisk was away from a session",
             "policy" => "a policy was loaded or refused",
             "prune" => "old segments were taken out",
             "recovery" => "a file of the log was set aside",

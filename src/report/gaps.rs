@@ -124,6 +124,10 @@ impl Gaps {
     }
 
     fn take_outage(&mut self, record: &LoggedRecord) {
+        // Asterisk's, and each session's own: the log is whole.
+        if record.reason.starts_with("upstream.") {
+            return;
+        }
         let (from, until) = (record.since.parse().ok(), record.until.parse().ok());
         // A record of its beginning alone has no end; the one of its end counts.
         if until.is_some() || record.reason == "audit.unavailable" {

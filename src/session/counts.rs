@@ -35,6 +35,7 @@ impl Live {
             | Reason::Message(_)
             | Reason::Params(_)
             | Reason::ParamsDenied(_)
+            | Reason::UpstreamHeld
             | Reason::UpstreamLost => Outcome::Deny,
         };
         let number = match denial.refused() {

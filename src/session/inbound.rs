@@ -64,6 +64,8 @@ fn judge(live: &Live, snapshot: &Snapshot, packet: Packet, record_id: &str) -> D
         Ok(action) => snapshot.policy.decide(&live.client, action, record_id),
         Err(denial) => Decision::Deny(denial),
     };
+    // Before limits: what cannot be done uses up nothing.
+    let decision = unless_away(live, decision);
     let (limits, shared) = (snapshot.policy.limits(&live.client), snapshot.policy.shared_limits());
     let asking = Asking { client: &live.client, upstream: &live.upstream, wall: Now::read().wall };
     live.shared.buckets.take(limits, shared, asking, decision)
@@ -90,6 +92,17 @@ fn judge_all<S>(
     }
     reader.put_back.extend(packets);
     (decisions, wait)
+}
+
+/// While Asterisk is away there is nobody to forward to; what amiwall answers itself needs nobody.
+fn unless_away(live: &Live, decision: Decision) -> Decision {
+    let is_answered_here = |action: &Action| is_local(action) || ends_batch_here(action);
+    match decision {
+        Decision::Allow(permit) if live.is_away() && !is_answered_here(permit.action()) => {
+            Decision::Deny(Denial::of_unavailable(permit.into_action(), Reason::UpstreamHeld))
+        }
+        Decision::Allow(_) | Decision::Deny(_) => decision,
+    }
 }
 
 async fn handle<S: AsyncRead + Unpin>(
@@ -127,9 +140,9 @@ async fn handle<S: AsyncRead + Unpin>(
             Split::Forward(permit) => forward(live, &mut outlet_guard, &permit, (record_id, read_at)),
         }
     }
-    let flushed = outlet_guard.flush().await;
+    let is_lost = outlet_guard.flush().await.is_err() && !live.goes_away();
     drop((outlet_guard, judging));
-    if flushed.is_err() {
+    if is_lost {
         return Err(live.upstream_lost().await);
     }
     // What comes behind a WaitEvent ends it, also while its client is slowed down.

@@ -63,8 +63,12 @@ pub(super) fn events(live: &Live, action: &Action) -> Result<(), QueueFull> {
 
 /// Tells Asterisk which events this session needs: the client's wish within what its roles may see.
 pub(super) async fn subscribe(live: &Live, outlet: &Mutex<Outlet>) -> std::io::Result<()> {
-    let view = live.shared.snapshot().policy.view(&live.client);
     let mut outlet = outlet.lock().await;
+    if live.is_away() {
+        // It is told when it is back.
+        return Ok(());
+    }
+    let mask = live.subscription();
     let id = lock(&live.correlation).send(Sent {
         record_id: String::new(),
         client_id: None,
@@ -75,7 +79,8 @@ pub(super) async fn subscribe(live: &Live, outlet: &Mutex<Outlet>) -> std::io::R
         read_at: Instant::now(),
         at: Instant::now(),
     });
-    outlet.set_mask(view.subscription(live.mask()), &id).await
+    let told = outlet.set_mask(mask, &id).await;
+    if told.is_err() && live.goes_away() { Ok(()) } else { told }
 }
 
 /// `WaitEvent`: holds events back until there is one, the time is over, or the client sends more; then gives the answer,

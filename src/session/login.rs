@@ -191,6 +191,7 @@ impl PreAuth<'_> {
             Ok((name, guard)) => {
                 self.context.identity = Some(name.as_str().to_owned());
                 self.name_session().await?;
+                self.choose_upstream(&name)?;
                 let committed = self.shared.audit.commit(draft(&self.context, Ok(()))).await;
                 committed.map_err(|_| SessionEnd::AuditFailed)?;
                 self.shared.metrics.logins.count("accepted");
@@ -210,6 +211,17 @@ impl PreAuth<'_> {
                 Err(SessionEnd::LoginFailed)
             }
         }
+    }
+
+    /// An identity may have an Asterisk of its own: then it goes there, or nowhere.
+    fn choose_upstream(&mut self, name: &ClientName) -> Result<(), SessionEnd> {
+        let snapshot = self.shared.snapshot();
+        if let Some(own) = snapshot.identities.get(name).and_then(|identity| identity.upstream.as_ref()) {
+            let connector = snapshot.upstreams.get(own).ok_or(SessionEnd::UpstreamUnreachable)?;
+            self.upstream = connector.clone();
+            self.context.upstream.clone_from(own);
+        }
+        Ok(())
     }
 
     /// `account` is an identity that there is.
@@ -287,6 +299,7 @@ impl PreAuth<'_> {
             tracing::warn!("session of `{}` refused: {error}", name.as_str());
             match error {
                 UpstreamError::Login { .. } => SessionEnd::UpstreamRefused,
+                UpstreamError::Tls { fault, .. } => SessionEnd::UpstreamTls(fault),
                 UpstreamError::Banner { .. } | UpstreamError::Io { .. } | UpstreamError::Timeout { .. } => {
                     SessionEnd::UpstreamUnreachable
                 }
@@ -294,7 +307,7 @@ impl PreAuth<'_> {
         })?;
         let prefix = IdPrefix::from_random(random_bits().ok_or(SessionEnd::ClientClosed)?);
         send(client, &local::success(action.id(), &[("Message", b"Authentication accepted")])).await?;
-        Ok(LoggedIn { client: name, mask: wish, inlet, outlet, prefix, guard })
+        Ok(LoggedIn { client: name, mask: wish, inlet, outlet, prefix, hold: config.hold, guard })
     }
 }
 
@@ -356,7 +369,7 @@ pub(super) fn random_challenge() -> Option<Challenge> {
     Some(Challenge::from_random(u32::from_le_bytes(bytes)))
 }
 
-fn random_bits() -> Option<u128> {
+pub(super) fn random_bits() -> Option<u128> {
     let mut bytes = [0; 16];
     rand::fill(&mut bytes).ok()?;
     Some(u128::from_le_bytes(bytes))

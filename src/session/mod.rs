@@ -3,12 +3,14 @@
 //! A session is one task. Its way is login (`login.rs`), then four things at once until one of them ends it: client to
 //! Asterisk (`reading.rs` takes packets, `inbound.rs` judges, records and forwards them), Asterisk to the queue and the
 //! queue to the client (`outbound.rs`), and the watch over policy and shutdown. They share `Live` and call nothing sideways.
+//! What happens when Asterisk goes away is in `outage.rs`.
 
 mod client_io;
 mod counts;
 mod inbound;
 mod local;
 mod login;
+mod outage;
 mod outbound;
 mod queue;
 mod reading;
@@ -32,13 +34,13 @@ use crate::identity::{ClientName, LoginMemory, SessionGuard};
 use crate::metrics::{IdentityMetrics, Metrics, Share};
 use crate::policy::Buckets;
 use crate::tls::PeerCertificate;
-use crate::upstream::{ActionIds, Connector, Correlation, IdPrefix, Inlet, Outlet};
+use crate::upstream::{ActionIds, Connector, Correlation, IdPrefix, Inlet, Outlet, TlsFault};
 
 pub use counts::metrics;
 pub use snapshot::{Entrance, Snapshot};
 
 use client_io::ClientIo;
-use queue::{Held, Outgoing, OutgoingRecord, Queue, QueueFull, Source};
+use queue::{Held, Outgoing, Queue, QueueFull};
 use woken::Woken;
 
 /// What outstanding actions and queued packets get before a session that has to end is closed.
@@ -112,6 +114,8 @@ pub(crate) enum SessionEnd {
     SlowClient,
     UpstreamLost,
     UpstreamRefused,
+    /// It did not show over TLS that it is the right one.
+    UpstreamTls(TlsFault),
     UpstreamUnreachable,
 }
 
@@ -133,6 +137,7 @@ impl SessionEnd {
             Self::SlowClient => "slow-client",
             Self::UpstreamLost => "upstream.lost",
             Self::UpstreamRefused => "upstream.refused",
+            Self::UpstreamTls(fault) => fault.code(),
             Self::UpstreamUnreachable => "upstream.unreachable",
         }
     }
@@ -171,6 +176,11 @@ struct Live {
     counts: Arc<IdentityMetrics>,
     /// How many actions wait for Asterisk.
     outstanding: Share,
+    /// How long the session is kept when Asterisk goes away; as it was at the login.
+    hold: Option<Duration>,
+    /// See [`Live::is_away`].
+    is_away: AtomicBool,
+    went_away: Notify,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -238,33 +248,6 @@ impl Live {
         let outcome = tokio::time::timeout(time, all).await;
         drop(outcome);
     }
-
-    /// Asterisk is gone: what is outstanding gets an error, and the session ends as it would with Asterisk.
-    async fn upstream_lost(&self) -> SessionEnd {
-        self.stopping.cancel();
-        // What is on record by now was sent to nobody, and is told so too.
-        let judged = self.until(|_| !self.is_judging.load(Ordering::Relaxed));
-        drop(tokio::time::timeout(FINISH_TIMEOUT, judged).await);
-        let abandoned = lock(&self.correlation).abandon();
-        self.outstanding.set(0);
-        for (sent, behind) in abandoned {
-            let error = sent.map(|sent| {
-                self.abandoned.fetch_add(1, Ordering::Relaxed);
-                let message = local::error(sent.client_id.as_deref(), "Asterisk is not reachable");
-                let record = OutgoingRecord::new(self.context(), Source::Amiwall);
-                Outgoing { message, record: Some(record.answering(sent)) }
-            });
-            let behind = behind.into_iter().map(|message| Outgoing { message, record: None });
-            for outgoing in error.into_iter().chain(behind) {
-                if self.queue.push(outgoing).is_err() {
-                    return SessionEnd::UpstreamLost;
-                }
-            }
-        }
-        self.progress.notify_waiters();
-        self.finish().await;
-        SessionEnd::UpstreamLost
-    }
 }
 
 /// See [`Live::judging`].
@@ -325,6 +308,7 @@ struct LoggedIn {
     inlet: Inlet,
     outlet: Outlet,
     prefix: IdPrefix,
+    hold: Option<Duration>,
     guard: SessionGuard,
 }
 
@@ -335,7 +319,7 @@ async fn run_live<S: AsyncRead + AsyncWrite + Unpin + Send>(
     certificate: Option<PeerCertificate>,
     shared: &Arc<Shared>,
 ) {
-    let LoggedIn { client: name, mask, inlet, outlet, prefix, guard } = logged_in;
+    let LoggedIn { client: name, mask, inlet, outlet, prefix, hold, guard } = logged_in;
     let own = shared.snapshot().policy.own_actions(&name).unwrap_or_default();
     let live = Live {
         counts: shared.metrics.identity(name.as_str(), own.into_iter()),
@@ -358,13 +342,16 @@ async fn run_live<S: AsyncRead + AsyncWrite + Unpin + Send>(
         refused: AtomicU64::new(0),
         sent: AtomicU64::new(0),
         abandoned: AtomicU64::new(0),
+        hold,
+        is_away: AtomicBool::new(false),
+        went_away: Notify::new(),
     };
     let (reader, writer) = client.split();
     let outlet = tokio::sync::Mutex::new(outlet);
     let mut outbound = outbound::ToClient::new(writer);
     let end = {
         let from_client = pin!(inbound::run(&live, reader, &outlet));
-        let from_upstream = pin!(outbound::read_upstream(&live, inlet));
+        let from_upstream = pin!(outage::follow(&live, inlet, &outlet));
         let to_client = pin!(outbound.run(&live));
         let watch = pin!(watch::watch_over(&live, certificate.as_ref(), &outlet));
         // What is queued by the first two is written in the same turn.

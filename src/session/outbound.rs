@@ -30,7 +30,7 @@ struct CurrentView {
     followed: Followed,
 }
 
-/// Reads from Asterisk until it closes; never waits for the client.
+/// Reads from Asterisk until it closes ([`SessionEnd::UpstreamLost`]); never waits for the client.
 pub(super) async fn read_upstream(live: &Live, mut inlet: Inlet) -> SessionEnd {
     let snapshot = live.shared.snapshot();
     let mut current = CurrentView {
@@ -58,11 +58,11 @@ pub(super) async fn read_upstream(live: &Live, mut inlet: Inlet) -> SessionEnd {
                     return SessionEnd::SlowClient;
                 }
                 if next.is_err() {
-                    return live.upstream_lost().await;
+                    return SessionEnd::UpstreamLost;
                 }
                 live.queue.pause().await;
             }
-            Ok(None) | Err(_) => return live.upstream_lost().await,
+            Ok(None) | Err(_) => return SessionEnd::UpstreamLost,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! [`Snapshot`]: what is in force. A reload puts another one in its place.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use crate::identity::Identities;
 use crate::networks::NetworkAcl;
 use crate::policy::Policy;
 use crate::tls::{ClientCertificates, PeerCertificate};
+use crate::upstream::Connector;
 
 /// Everything that a reload changes, as one value.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub struct Snapshot {
     pub digest: String,
     /// What each listener asks of a connection, by its address in the policy file. A listener that is gone is not here.
     pub listeners: HashMap<String, Entrance>,
+    /// Each Asterisk of the policy, by its name.
+    pub upstreams: BTreeMap<String, Arc<Connector>>,
     /// From accept to a successful login.
     pub login_timeout: Duration,
     /// From the first byte of a packet to its end, after login.

@@ -59,6 +59,10 @@ pub(super) async fn watch_over(
         {
             return SessionEnd::Certificate(reason);
         }
+        let own = snapshot.identities.get(&live.client).and_then(|identity| identity.upstream.as_deref());
+        if own.is_some_and(|own| own != live.upstream) {
+            return SessionEnd::PolicyRevoked;
+        }
         let is_valid = snapshot.identities.recheck(&live.client, peer.ip(), certificate, Now::read()).is_ok();
         if !listener.allows(peer.ip(), proxy) || !is_valid {
             return SessionEnd::PolicyRevoked;

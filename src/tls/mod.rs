@@ -1,5 +1,5 @@
-//! TLS towards clients: server configurations without resumption (a resumed session is not verified again), and what a
-//! client's certificate says.
+//! TLS towards clients and Asterisk: configurations without resumption (a resumed session is not verified again), and what
+//! a client's certificate says.
 
 mod clients;
 mod issue;
@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -51,6 +52,15 @@ pub struct ServerTls {
     pub clients: Option<ClientCertificates>,
     /// What is worth a look.
     pub warnings: Vec<String>,
+    /// The files that it was made of, but for the key.
+    pub files: Vec<TrustFile>,
+}
+
+/// How amiwall speaks TLS to a server.
+#[derive(Clone, Debug)]
+pub struct ClientTls {
+    /// For the handshake.
+    pub config: Arc<ClientConfig>,
     /// The files that it was made of, but for the key.
     pub files: Vec<TrustFile>,
 }
@@ -200,7 +210,21 @@ pub fn server_tls(files: &ServerTlsFiles<'_>) -> Result<ServerTls, TlsError> {
     Ok(ServerTls { config: Arc::new(config), clients, warnings, files: read })
 }
 
-/// A client's TLS configuration, for the demo and for tests: trusts `ca`, shows `identity` (certificate and key).
+/// How amiwall speaks TLS to a server: trusts `ca`, shows `identity` (certificate and key).
+///
+/// # Errors
+/// As [`server_tls`].
+pub fn client_tls(ca: &Path, identity: Option<(&Path, &Path)>) -> Result<ClientTls, TlsError> {
+    let mut files = vec![TrustFile::new("ca", ca, &read_pem(ca)?)];
+    if let Some((certificate, _)) = identity {
+        let pem = read_pem(certificate)?;
+        check_validity(certificate, &certificates_in(certificate, &pem)?)?;
+        files.push(TrustFile::new("certificate", certificate, &pem));
+    }
+    Ok(ClientTls { config: client_config(ca, identity)?, files })
+}
+
+/// A client's TLS configuration, without resumption: a resumed session's server is not verified again.
 ///
 /// # Errors
 /// As [`server_tls`].
@@ -210,12 +234,13 @@ pub fn client_config(ca: &Path, identity: Option<(&Path, &Path)>) -> Result<Arc<
         .with_safe_default_protocol_versions()
         .map_err(pair)?
         .with_root_certificates(roots(ca, certificates(ca)?)?);
-    let config = match identity {
+    let mut config = match identity {
         None => builder.with_no_client_auth(),
         Some((certificate, key)) => {
             builder.with_client_auth_cert(certificates(certificate)?, private_key(key)?).map_err(pair)?
         }
     };
+    config.resumption = Resumption::disabled();
     Ok(Arc::new(config))
 }
 

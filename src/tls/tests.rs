@@ -89,7 +89,7 @@ async fn both_versions_are_offered_unless_the_older_one_is_refused() {
             roots(&folder.file("ca.crt"), certificates(&folder.file("ca.crt")).expect("certificates")).expect("roots"),
         )
         .with_no_client_auth();
-    old.resumption = rustls::client::Resumption::in_memory_sessions(8);
+    old.resumption = Resumption::in_memory_sessions(8);
     let old = Arc::new(old);
     let both = server(&folder, None, false).expect("a server");
     for _ in 0..2 {

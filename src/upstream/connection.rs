@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
-use super::{UpstreamConfig, UpstreamLogin};
-use crate::ami::{Banner, BannerError, Decoder, EventMask, Message, Reply, ReplyKind};
+use super::stream::{self, Reading, Writing};
+use super::{UpstreamConfig, UpstreamError, UpstreamLogin};
+use crate::ami::{Banner, Decoder, EventMask, Message, Reply, ReplyKind};
 use crate::audit::Recorded;
 use crate::metrics::UpstreamMetrics;
 use crate::policy::Permit;
@@ -34,71 +34,10 @@ thread_local! {
 
 /// A write to Asterisk that takes longer ends the session.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// A peer that does not read may keep TLS from saying that it closes.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Packets that may come before the answer to our Login (a busy system sends its first events with it).
 const PACKETS_BEFORE_LOGIN_MAX: usize = 10_000;
-
-/// Why there is no session with Asterisk.
-#[derive(Debug, thiserror::Error)]
-pub enum UpstreamError {
-    /// The greeting is not Asterisk's.
-    #[error("upstream `{name}` ({address}): {source}")]
-    Banner {
-        /// The upstream.
-        name: String,
-        /// Its address.
-        address: String,
-        /// What is wrong.
-        source: BannerError,
-    },
-    /// It cannot be reached, or the connection broke.
-    #[error("upstream `{name}` ({address}): {source}")]
-    Io {
-        /// The upstream.
-        name: String,
-        /// Its address.
-        address: String,
-        /// What happened.
-        source: std::io::Error,
-    },
-    /// Asterisk refused amiwall's own credentials.
-    #[error(
-        "upstream `{name}` ({address}) refused the login of `{username}`: {answer}; compare the \
-         secret of this upstream in the policy with the section [{username}] of manager.conf, and its permit and deny"
-    )]
-    Login {
-        /// The upstream.
-        name: String,
-        /// Its address.
-        address: String,
-        /// The account.
-        username: String,
-        /// Asterisk's words.
-        answer: String,
-    },
-    /// It took too long.
-    #[error("upstream `{name}` ({address}) did not answer within {seconds} s")]
-    Timeout {
-        /// The upstream.
-        name: String,
-        /// Its address.
-        address: String,
-        /// The limit.
-        seconds: u64,
-    },
-}
-
-impl UpstreamError {
-    /// What kind of error it is, in a word.
-    #[must_use]
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::Banner { .. } => "banner",
-            Self::Io { .. } => "io",
-            Self::Login { .. } => "login",
-            Self::Timeout { .. } => "timeout",
-        }
-    }
-}
 
 /// Opens sessions with one Asterisk. Shared by all clients of that upstream.
 #[derive(Debug)]
@@ -147,7 +86,7 @@ impl Connector {
     pub async fn probe(&self) -> Result<(), UpstreamError> {
         let config = self.config();
         let (_inlet, mut outlet) = self.attach(&config.login, EventMask::NONE).await?;
-        outlet.log_off().await.map_err(|source| io_error(&config, source))
+        outlet.log_off().await.map_err(|source| UpstreamError::of_io(&config, source))
     }
 
     /// Opens a session for a client that is authenticated.
@@ -165,15 +104,20 @@ impl Connector {
 
     async fn open(&self, login: &UpstreamLogin, mask: EventMask) -> Result<(Inlet, Outlet), UpstreamError> {
         let config = self.config();
-        let _slot =
-            self.login_slots.acquire().await.map_err(|_| io_error(&config, std::io::ErrorKind::Other.into()))?;
+        let _slot = self
+            .login_slots
+            .acquire()
+            .await
+            .map_err(|_| UpstreamError::of_io(&config, std::io::ErrorKind::Other.into()))?;
         let too_late = |seconds: Duration| UpstreamError::Timeout {
             name: config.name.clone(),
             address: config.address.clone(),
             seconds: seconds.as_secs(),
+            is_tls: config.tls.is_some(),
         };
         let stream = timeout(CONNECT_TIMEOUT, connect(&config)).await.map_err(|_| too_late(CONNECT_TIMEOUT))??;
-        let (mut reader, writer) = stream.into_split();
+        let opened = timeout(CONNECT_TIMEOUT, stream::open(stream, &config)).await;
+        let (mut reader, writer) = opened.map_err(|_| too_late(CONNECT_TIMEOUT))??;
         let banner = timeout(CONNECT_TIMEOUT, read_banner(&mut reader, &config)).await;
         self.banner.send_replace(Some(banner.map_err(|_| too_late(CONNECT_TIMEOUT))??));
         let mut inlet = Inlet { reader, decoder: Decoder::upstream(), session: None };
@@ -188,29 +132,28 @@ impl Connector {
                 let (name, address) = (config.name.clone(), config.address.clone());
                 Err(UpstreamError::Login { name, address, username: login.username.clone(), answer })
             }
-            Err(source) => Err(io_error(&config, source)),
+            Err(source) => Err(UpstreamError::of_io(&config, source)),
         }
     }
 }
 
-fn io_error(config: &UpstreamConfig, source: std::io::Error) -> UpstreamError {
-    UpstreamError::Io { name: config.name.clone(), address: config.address.clone(), source }
-}
-
 async fn connect(config: &UpstreamConfig) -> Result<TcpStream, UpstreamError> {
-    let stream = TcpStream::connect(&config.address).await.map_err(|source| io_error(config, source))?;
+    let stream = TcpStream::connect(&config.address).await.map_err(|source| UpstreamError::of_io(config, source))?;
     let keepalive =
         socket2::TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15));
     let socket = socket2::SockRef::from(&stream);
-    socket.set_tcp_keepalive(&keepalive).and_then(|()| stream.set_nodelay(true)).map_err(|e| io_error(config, e))?;
+    socket
+        .set_tcp_keepalive(&keepalive)
+        .and_then(|()| stream.set_nodelay(true))
+        .map_err(|e| UpstreamError::of_io(config, e))?;
     Ok(stream)
 }
 
 /// Reads the one line of the greeting, byte by byte, so that nothing behind it is lost.
-async fn read_banner(reader: &mut OwnedReadHalf, config: &UpstreamConfig) -> Result<Banner, UpstreamError> {
+async fn read_banner(reader: &mut Reading, config: &UpstreamConfig) -> Result<Banner, UpstreamError> {
     let mut line = Vec::new();
     loop {
-        match reader.read_u8().await.map_err(|source| io_error(config, source))? {
+        match reader.read_u8().await.map_err(|source| UpstreamError::of_io(config, source))? {
             b'\n' => break,
             _ if line.len() > Banner::LEN_MAX => break,
             byte => line.push(byte),
@@ -258,7 +201,7 @@ async fn log_in(
 /// What comes from Asterisk.
 #[derive(Debug)]
 pub struct Inlet {
-    reader: OwnedReadHalf,
+    reader: Reading,
     decoder: Decoder,
     /// None before the login, and when Asterisk has gone.
     session: Option<Counted>,
@@ -341,7 +284,7 @@ impl Inlet {
 /// What goes to Asterisk.
 #[derive(Debug)]
 pub struct Outlet {
-    writer: OwnedWriteHalf,
+    writer: Writing,
     /// Packets that are encoded and not yet written, but for the first `written` bytes.
     buffer: Vec<u8>,
     written: usize,
@@ -365,6 +308,10 @@ impl Outlet {
                 0 => return Err(std::io::ErrorKind::WriteZero.into()),
                 len => self.written += len,
             }
+        }
+        if self.writer.is_buffered() {
+            let flushed = tokio::time::timeout_at(deadline, self.writer.flush()).await;
+            flushed.map_err(|_| std::io::Error::from(std::io::ErrorKind::TimedOut))??;
         }
         (self.buffer, self.written) = (Vec::new(), 0);
         Ok(())
@@ -394,6 +341,11 @@ impl Outlet {
     /// If the connection broke.
     pub async fn log_off(&mut self) -> std::io::Result<()> {
         self.write(&Message::compose(&[("Action", b"Logoff")])).await
+    }
+
+    /// Closes this side; what is not sent yet is lost.
+    pub async fn close(&mut self) {
+        drop(timeout(CLOSE_TIMEOUT, self.writer.shutdown()).await);
     }
 
     async fn write(&mut self, message: &Message) -> std::io::Result<()> {

@@ -95,7 +95,7 @@ async fn watch(connector: &Connector, buckets: &Buckets, name: &str, has_listed:
         let now = connector.config();
         let is_same_login =
             config.login.username == now.login.username && config.login.secret.expose() == now.login.secret.expose();
-        if config.address != now.address || !is_same_login {
+        if !config.is_same_place(&now) || !is_same_login {
             return Ok(());
         }
     }

@@ -11,6 +11,7 @@ mod fake;
 mod program;
 
 mod client;
+mod hold;
 mod reload;
 mod shutdown;
 mod upstream;

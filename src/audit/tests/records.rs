@@ -133,7 +133,7 @@ fn the_records_of_a_session_name_their_cause() {
             r#""file":"/etc/p.yaml","identities":3,"trigger":"start","outcome":"loaded","policy":"sha256:d""#
         )
     );
-    let file = |path: &str| PolicyFile { path: path.to_owned(), of_listener: None };
+    let file = |path: &str| PolicyFile { path: path.to_owned(), used_by: None };
     let many: Vec<_> = (0..203).map(|n| file(&format!("{n}.hash"))).collect();
     let policy = encoded(&Draft::policy(PolicyFacts { files: &many, ..facts }, "start", &[]));
     assert!(policy.contains(r#""files":[{"path":"0.hash"},{"path":"1.hash"},"#), "{policy}");

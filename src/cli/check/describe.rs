@@ -176,7 +176,14 @@ fn logs_in(identity: &Identity) -> Vec<String> {
         |seconds: i64| jiff::Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |t| t.to_string());
     let from = identity.valid_from.map(|seconds| format!("not before {}", time(seconds)));
     let until = identity.valid_until.map(|seconds| format!("until {}", time(seconds)));
-    vec![[Some(format!("with {proof}")), sessions, from, until].into_iter().flatten().collect::<Vec<_>>().join("; ")]
+    let upstream = identity.upstream.as_ref().map(|name| format!("to the upstream {name}"));
+    vec![
+        [Some(format!("with {proof}")), upstream, sessions, from, until]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join("; "),
+    ]
 }
 
 fn count(what: &str, count: usize) -> String {

@@ -56,6 +56,60 @@ fn an_upstream_elsewhere_is_worth_a_warning() {
 }
 
 #[test]
+fn an_upstream_over_tls_says_whom_it_trusts() {
+    let folder = Folder::new();
+    crate::tls::issue(&folder.path("certs"), &crate::tls::IssueOptions::default()).expect("certificates");
+    let policy = |address: &str, tls: &str| {
+        let upstream = format!("address: {address}, tls: {tls}, username");
+        with("address: 127.0.0.1:5038, username", &upstream)
+    };
+    let elsewhere = |tls: &str| folder.load(policy("pbx.example.net:5039", tls));
+    let config = elsewhere("{ ca: certs/ca.crt }").unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
+    assert!(config.warnings.is_empty(), "{}", config.warnings);
+    let name = |config: &Config| config.upstreams["pbx"].tls.as_ref().expect("TLS").name.to_str().into_owned();
+    assert_eq!(name(&config), "pbx.example.net");
+    assert!(config.reads.iter().any(|file| file.ends_with("certs/ca.crt")), "it has to be in reach");
+    let config = elsewhere("{ ca: certs/ca.crt, name: pbx2, certificate: certs/client.crt, key: certs/client.key }");
+    assert_eq!(name(&config.unwrap_or_else(|diagnostics| panic!("{diagnostics}"))), "pbx2");
+    let config = folder.load(policy("\"[::1]:5039\"", "{ ca: certs/ca.crt }"));
+    assert_eq!(name(&config.unwrap_or_else(|diagnostics| panic!("{diagnostics}"))), "::1");
+    let told = |tls: &str| {
+        short(&elsewhere(tls).expect_err("an error")).join("\n").replace(folder.0.path().to_str().expect("a path"), "")
+    };
+    for (tls, expected) in [
+        ("{}", "5:46 `ca` is missing in `tls`"),
+        ("{ name: x }", "5:46 `ca` is missing in `tls`"),
+        ("{ ca: certs/no.crt }", "5:52 /certs/no.crt: cannot be read: No such file or directory (os error 2)"),
+        ("{ ca: certs/ca.key }", "5:52 /certs/ca.key: holds no certificate in PEM form"),
+        ("{ ca: certs/ca.crt, key: certs/client.key }", "5:46 `certificate` is missing in `tls`"),
+        ("{ ca: certs/ca.crt, certificate: certs/client.crt }", "5:46 `key` is missing in `tls`"),
+        ("{ ca: certs/ca.crt, name: a b }", "5:72 `a b` is no name of a machine"),
+        ("{ ca: certs/ca.crt, verify: no }", "5:66 unknown key `verify` in `tls`"),
+        ("yes", "5:46 expected `key: value` pairs, found a text"),
+    ] {
+        assert_eq!(told(tls), expected, "{tls}");
+    }
+    // On a desk the files are not there.
+    let path = folder.write("policy.yaml", policy("pbx.example.net:5039", "{ ca: elsewhere.crt }"));
+    assert!(check(&path, Files::Skip).is_ok_and(|checked| checked.warnings.is_empty()));
+}
+
+#[test]
+fn hold_is_a_time_and_an_identitys_upstream_one_that_there_is() {
+    let hold = |time: &str| with("username: amiwall,", &format!("username: amiwall, hold: {time},"));
+    let seconds = load(&hold("60s")).expect("a policy").upstreams["pbx"].hold.map(|hold| hold.as_secs());
+    assert_eq!((seconds, load(&minimal()).expect("a policy").upstreams["pbx"].hold), (Some(60), None));
+    for wrong in ["60", "0s", "yes"] {
+        assert_eq!(error(&hold(wrong)), format!("`{wrong}` is no duration"));
+    }
+    let upstream = |name: &str| with("roles: [wallboard],", &format!("roles: [wallboard], upstream: {name},"));
+    let config = load(&upstream("pbx")).expect("a policy");
+    let named = config.identities.iter().next().and_then(|alice| alice.upstream.clone());
+    assert_eq!(named.as_deref(), Some("pbx"));
+    assert_eq!(error(&upstream("pxb")), "there is no upstream `pxb`");
+}
+
+#[test]
 fn logins_are_for_roles_and_identities() {
     let logins = |name: &str| {
         let login = format!("logins: {{ {name}: {{ username: b, secret: {{ file: pbx.secret }} }} }}");
@@ -172,8 +226,7 @@ fn a_typing_error_names_what_was_meant() {
 
 #[test]
 fn keys_of_later_versions_are_told_from_typing_errors() {
-    let later =
-        [("roles: [wallboard],", "roles: [wallboard], upstream: pbx,"), ("version: 1", "version: 1\ncluster: {}")];
+    let later = [("username: amiwall,", "username: amiwall, mode: shared,"), ("version: 1", "version: 1\ncluster: {}")];
     for (old, new) in later {
         assert!(error(&with(old, new)).ends_with("is not in this version of amiwall"), "{new}");
     }

@@ -36,7 +36,7 @@ identities:
     valid: { until: 2027-13-01 }
   Alice:
     roles: [wallboard]
-    upstream: pbx
+    upstream: pxb
 "#;
 
 #[test]
@@ -63,7 +63,7 @@ fn all_is_told_at_once_with_exact_places() {
         "32:21 `2027-13-01` is no date",
         "33:3 the identities `alice` and `Alice` differ only in case",
         "33:3 the identity `Alice` cannot be proved by anything",
-        "35:5 `upstream` is not in this version of amiwall",
+        "35:15 there is no upstream `pxb`",
         "16:15 while the log cannot be written, everything passes unrecorded",
     ];
     // The folder is another one each time.
