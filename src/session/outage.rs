@@ -154,6 +154,7 @@ async fn regain(
         *outlet = regained;
         live.is_away.store(false, Ordering::Relaxed);
     }
+    tracing::info!(upstream = live.upstream, identity = live.client.as_str(), "Asterisk is there again for its client");
     // The client's wish, or the policy, may have changed while Asterisk was asked.
     if live.subscription() != asked {
         local::subscribe(live, outlet).await.map_err(|_| SessionEnd::UpstreamLost)?;

@@ -195,6 +195,24 @@ fn expired() -> (String, Arc<ServerConfig>) {
 }
 
 #[tokio::test]
+async fn a_reload_reads_the_authority_anew_and_says_so() {
+    let asterisk = Asterisk::new().await;
+    std::fs::copy(asterisk.file("ca.crt"), asterisk.file("trusted.pem")).expect("it is copied");
+    let mut bench = asterisk.bench_that_trusts("trusted.pem", "").await;
+    let mut open = bench.login().await;
+    std::fs::write(asterisk.file("trusted.pem"), expired().0).expect("it is written");
+    bench.reload(|_| ()).await;
+    let mut late = bench.connect().await;
+    late.send(LOGIN).await;
+    assert_eq!(late.rest().await, "");
+    // What was verified when it was opened goes on.
+    assert!(is_pong(&open.ask(PING).await));
+    let records = bench.records().await;
+    let reload = records.iter().find(|record| record["trigger"] == "reload").expect("a reload");
+    assert_eq!(reload["changes"], serde_json::json!(["changed ca of upstream pbx"]));
+}
+
+#[tokio::test]
 async fn amiwall_shows_asterisk_a_certificate_of_its_own() {
     let asterisk = Asterisk::new().await;
     let good = (asterisk.file("server.crt"), asterisk.file("server.key"));

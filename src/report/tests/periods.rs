@@ -39,6 +39,20 @@ fn two_days() -> Log {
 }
 
 #[test]
+fn an_asterisk_that_was_away_is_no_gap_of_the_log() {
+    let mut log = Log::new("2026-11-02T08:00:00Z");
+    log.start("2026-11-02T08:00:00Z");
+    let times = json!({"reason": "upstream.back", "session": "b-1", "since": "2026-11-02T08:01:00Z",
+                       "until": "2026-11-02T08:02:00Z"});
+    log.put("2026-11-02T08:01:00Z", "outage", json!({"reason": "upstream.held", "session": "b-1", "unanswered": 2}));
+    log.put("2026-11-02T08:02:00Z", "outage", times);
+    log.put("2026-11-02T08:02:01Z", "stop", json!({}));
+    let dir = log.save();
+    let report = report(dir.path(), options());
+    assert_eq!(fact(&report, "outages of the log"), "0");
+}
+
+#[test]
 fn gaps_are_found() {
     let dir = two_days().save();
     let report = report(dir.path(), options());
