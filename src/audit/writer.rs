@@ -23,7 +23,7 @@ use super::progress::Progress;
 use super::redact::Redactor;
 use super::segment::Storage;
 use super::syslog::Mirror;
-use super::{AuditConfig, AuditUnavailable, Durability, KeyError};
+use super::{AuditConfig, AuditUnavailable, Durability, KeyError, Pulse};
 
 /// How many requests may wait.
 pub(super) const QUEUE_LEN_MAX: usize = 4_096;
@@ -69,6 +69,8 @@ pub(super) enum Request {
     Quotas(SaveState),
     /// Another second has passed.
     Tick,
+    /// How the writer does.
+    Pulse(oneshot::Sender<Pulse>),
     Stop(Answer),
 }
 
@@ -145,11 +147,7 @@ pub(super) fn run<S: Storage>(writer: &Mutex<Writer<S>>, progress: &Progress, mu
         let Ok(mut locked) = writer.lock() else { return };
         let begun = locked.begin(&mut batch, Now::read());
         drop(locked);
-        let outcome = {
-            // Before anybody hears that his request is gone.
-            let _syncing = begun.syncing.as_ref().map(|_| progress.syncing());
-            begun.syncing.as_ref().map(Syncing::run)
-        };
+        let outcome = begun.syncing.as_ref().map(Syncing::run);
         let Ok(mut locked) = writer.lock() else { return };
         if let Some(answer) = locked.finish(begun, outcome, Now::read()) {
             // A caller that has gone does not want to know.
@@ -195,6 +193,7 @@ impl<S: Storage> Writer<S> {
         boot_id: String,
         config: &AuditConfig,
     ) -> Result<Self, KeyError> {
+        let progress = journal.progress();
         Ok(Self {
             journal,
             head,
@@ -203,7 +202,7 @@ impl<S: Storage> Writer<S> {
             closed: None,
             checkpoints: Checkpoints::new(config)?,
             housekeeping: Housekeeping::new(config),
-            progress: Arc::default(),
+            progress,
             abandoned: Vec::new(),
             out: Vec::new(),
             copy: Mirror::default(),
@@ -235,6 +234,7 @@ impl<S: Storage> Writer<S> {
                 Request::Append(batch) => self.refuse(&batch.records.ends, batch.answer),
                 Request::Quotas(save) => self.checkpoints.quotas = Some(save),
                 Request::Tick => has_ticked = true,
+                Request::Pulse(answer) => self.answer_pulse(answer),
                 Request::Stop(answer) => stop = Some(answer),
             }
             if out.len() >= WRITE_LEN_MAX {
