@@ -229,7 +229,7 @@ impl Audit {
     /// # Errors
     /// If the writer is gone.
     pub async fn keep_quotas(&self, state: impl Fn() -> QuotaState + Send + 'static) -> Result<(), AuditUnavailable> {
-        self.shared.requests.send(Request::Quotas(SaveState(Box::new(state)))).await.map_err(|_| AuditUnavailable)
+        self.request_of_its_own(Request::Quotas(SaveState(Box::new(state)))).await
     }
 
     /// Lets the writer do what is to be done once a second, until nobody else has this log: sync what is only written, look
@@ -306,6 +306,16 @@ impl Audit {
             thread.join().map_err(|_| AuditUnavailable)?;
         }
         outcome.map(|_| ())
+    }
+
+    /// Asks the writer for what is no record.
+    pub(super) async fn request_of_its_own(&self, request: Request) -> Result<(), AuditUnavailable> {
+        self.shared.requests.send(request).await.map_err(|_| AuditUnavailable)
+    }
+
+    /// Whether the writer waits for the disk.
+    pub(super) fn is_at_disk(&self) -> bool {
+        self.shared.progress.is_syncing()
     }
 
     async fn send(&self, records: Encoded, durability: Durability) -> Result<u64, AuditUnavailable> {

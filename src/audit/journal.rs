@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use super::progress::Progress;
 use super::segment::{Change, SegmentFile, Storage, segment_name};
 
 /// How much may wait in memory for a sync; more, and one is done.
@@ -36,6 +37,8 @@ pub(super) struct Journal<S: Storage> {
     given_up: Option<String>,
     /// What happened to segments, of which there is no record yet.
     incidents: Vec<Incident>,
+    /// Told when a sync begins and ends.
+    progress: Arc<Progress>,
 }
 
 /// A sync of what has been written, which is done without the journal: meanwhile more may be appended.
@@ -44,11 +47,13 @@ pub(super) struct Syncing<F> {
     /// How much of `unsynced` it covers, and the seq of what is behind that.
     len: usize,
     next: u64,
+    progress: Arc<Progress>,
 }
 
 impl<F: SegmentFile> Syncing<F> {
     /// Does it. [`Journal::end_sync`] has to be told what came of it.
     pub(super) fn run(&self) -> io::Result<()> {
+        let _syncing = self.progress.syncing();
         self.file.sync()
     }
 }
@@ -74,7 +79,13 @@ impl<S: Storage> Journal<S> {
             unsynced_first: 0,
             given_up: None,
             incidents: Vec::new(),
+            progress: Arc::default(),
         }
+    }
+
+    /// What callers may know of the writer without asking it.
+    pub(super) fn progress(&self) -> Arc<Progress> {
+        self.progress.clone()
     }
 
     /// Goes on in a segment that was there, and is synced.
@@ -162,7 +173,8 @@ impl<S: Storage> Journal<S> {
     /// Two at once are not allowed: of an error of the disk the kernel tells only one of them.
     pub(super) fn begin_sync(&self, next: u64) -> Option<Syncing<S::File>> {
         let open = self.open.as_ref().filter(|_| !self.unsynced.is_empty())?;
-        Some(Syncing { file: open.file.clone(), len: self.unsynced.len(), next })
+        let progress = self.progress.clone();
+        Some(Syncing { file: open.file.clone(), len: self.unsynced.len(), next, progress })
     }
 
     /// Takes the outcome of a sync. What it covers is durable when this returns `Ok`, in this segment or in another.
@@ -237,6 +249,7 @@ impl<S: Storage> Journal<S> {
                 return Ok(());
             }
             write_all(&file, &self.unsynced)?;
+            let _syncing = self.progress.syncing();
             file.sync()
         };
         if let Err(error) = fill() {

@@ -23,7 +23,7 @@ use super::progress::Progress;
 use super::redact::Redactor;
 use super::segment::Storage;
 use super::syslog::Mirror;
-use super::{AuditConfig, AuditUnavailable, Durability, KeyError};
+use super::{AuditConfig, AuditUnavailable, Durability, KeyError, Pulse};
 use crate::metrics::AuditMetrics;
 
 /// How many requests may wait.
@@ -70,6 +70,8 @@ pub(super) enum Request {
     Quotas(SaveState),
     /// Another second has passed.
     Tick,
+    /// How the writer does.
+    Pulse(oneshot::Sender<Pulse>),
     Stop(Answer),
 }
 
@@ -148,11 +150,7 @@ pub(super) fn run<S: Storage>(writer: &Mutex<Writer<S>>, progress: &Progress, mu
         let Ok(mut locked) = writer.lock() else { return };
         let begun = locked.begin(&mut batch, Now::read());
         drop(locked);
-        let outcome = {
-            // Before anybody hears that his request is gone.
-            let _syncing = begun.syncing.as_ref().map(|_| progress.syncing());
-            begun.syncing.as_ref().map(|syncing| metrics.sync(|| syncing.run()))
-        };
+        let outcome = begun.syncing.as_ref().map(|syncing| metrics.sync(|| syncing.run()));
         let Ok(mut locked) = writer.lock() else { return };
         if let Some(answer) = locked.finish(begun, outcome, Now::read()) {
             // A caller that has gone does not want to know.
@@ -198,6 +196,7 @@ impl<S: Storage> Writer<S> {
         boot_id: String,
         config: &AuditConfig,
     ) -> Result<Self, KeyError> {
+        let progress = journal.progress();
         Ok(Self {
             journal,
             head,
@@ -206,7 +205,7 @@ impl<S: Storage> Writer<S> {
             closed: None,
             checkpoints: Checkpoints::new(config)?,
             housekeeping: Housekeeping::new(config),
-            progress: Arc::default(),
+            progress,
             metrics: Arc::default(),
             abandoned: Vec::new(),
             out: Vec::new(),
@@ -239,6 +238,7 @@ impl<S: Storage> Writer<S> {
                 Request::Append(batch) => self.refuse(&batch.records.ends, batch.answer),
                 Request::Quotas(save) => self.checkpoints.quotas = Some(save),
                 Request::Tick => has_ticked = true,
+                Request::Pulse(answer) => self.answer_pulse(answer),
                 Request::Stop(answer) => stop = Some(answer),
             }
             if out.len() >= WRITE_LEN_MAX {

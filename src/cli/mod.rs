@@ -6,6 +6,7 @@ mod certs;
 mod check;
 mod demo;
 mod explain;
+mod generate;
 mod hash_secret;
 mod import;
 mod init;
@@ -18,7 +19,7 @@ mod test;
 
 use std::process::{ExitCode, Termination};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::config::Diagnostics;
 use crate::daemon::Verb;
@@ -123,6 +124,9 @@ enum Command {
     Learn(learn::Args),
     /// Run the simulated Asterisk alone.
     Simulate(simulate::Args),
+    /// Write man pages and shell completions, for a package.
+    #[command(hide = true)]
+    Generate(generate::Args),
 }
 
 /// Runs the command line.
@@ -146,6 +150,7 @@ pub fn run() -> Exit {
         Command::Audit(args) => audit::run(&args),
         Command::Learn(args) => learn::run(&args),
         Command::Simulate(args) => simulate::run(&args),
+        Command::Generate(args) => generate::run(&args, Cli::command()),
     };
     outcome.unwrap_or_else(|failure| {
         say(&mut std::io::stderr(), &failure.message);

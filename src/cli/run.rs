@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::{Exit, Failure, out};
 use crate::audit::{OnBroken, StartOptions};
 use crate::config::Config;
-use crate::daemon;
+use crate::daemon::{self, Activated};
 use crate::sandbox::Sandbox;
 
 #[derive(Debug, clap::Args)]
@@ -56,7 +56,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         return Ok(Exit::Ok);
     }
     super::log_to_stderr(args.log_format, args.log_level.parse().unwrap_or(tracing::Level::INFO));
-    // Before there are threads, which would be outside.
+    // Both before there are threads: these would be outside, and might read the environment while it is changed.
+    let activated = Activated::take().map_err(|error| Failure::incomplete(error.to_string()))?;
     let sandbox = enter_sandbox(args, &config)?;
     // At least two: one may wait for a disk that hangs, and the others go on.
     let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2));
@@ -64,7 +65,8 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let runtime = runtime.map_err(|error| Failure::incomplete(format!("cannot start the runtime: {error}")))?;
     let on_broken = if args.set_broken_log_aside { OnBroken::SetAside } else { OnBroken::Refuse };
     let options = StartOptions { on_broken, sign_from_here: args.sign_from_here };
-    runtime.block_on(daemon::run(config, options, sandbox)).map_err(|error| Failure::incomplete(error.to_string()))?;
+    let run = daemon::run(config, options, sandbox, activated);
+    runtime.block_on(run).map_err(|error| Failure::incomplete(error.to_string()))?;
     Ok(Exit::Ok)
 }
 

@@ -162,7 +162,8 @@ fn secret_in(line: &str, indent: usize) -> (Option<usize>, Option<Region>) {
     let at = lower.get(end..).and_then(|rest| rest.find(':')).map_or(end, |colon| end + colon + 1);
     let value = line.get(at..).unwrap_or_default().trim();
     let inner = value.strip_prefix('{').map(str::trim_start).unwrap_or_default();
-    if (inner.starts_with("file:") || inner.starts_with("env:")) && value.contains('}') {
+    let is_place = ["credential:", "env:", "file:"].iter().any(|kind| inner.starts_with(kind));
+    if is_place && value.contains('}') {
         return (hash.map(|at| chars_before(line, at)), None);
     }
     let closing = match value.chars().next() {

@@ -262,7 +262,7 @@ struct Context<'a> {
 
 impl Context<'_> {
     /// The path of a file that is read.
-    fn file(&self, name: &str) -> PathBuf {
+    fn file(&self, name: impl AsRef<Path>) -> PathBuf {
         let path = self.folder.join(name);
         self.reads.borrow_mut().insert(path.clone());
         path

@@ -97,7 +97,7 @@ impl Hide {
     /// What of the value of this key is hidden.
     fn below(self, key: &str) -> Self {
         match (self, key) {
-            (Self::All, "file" | "env") => Self::Nothing,
+            (Self::All, "credential" | "env" | "file") => Self::Nothing,
             (Self::All, _) => Self::All,
             (_, key) if is_secret_key(key) => Self::All,
             (Self::Entries, _) => Self::Text,

@@ -16,9 +16,16 @@ fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).map_or(0, |metadata| metadata.permissions().mode())
 }
 
+/// Where systemd has put the credentials of this service, if it has some.
+pub(super) fn credentials_folder() -> Option<PathBuf> {
+    std::env::var_os("CREDENTIALS_DIRECTORY").filter(|folder| !folder.is_empty()).map(PathBuf::from)
+}
+
 /// A file with a secret that others can read is worth a warning.
 pub(super) fn check_secret(path: &Path, at: Position, problems: &mut Problems) {
-    if mode(path) & 0o077 != 0 {
+    // There the mode does not tell who may: systemd uses access lists, and shows the folder to the service alone.
+    let is_credential = credentials_folder().is_some_and(|folder| path.starts_with(folder));
+    if mode(path) & 0o077 != 0 && !is_credential {
         let help = Some(format!("chmod 600 {}", path.display()));
         problems.warn(at, format!("{} can be read by other users", path.display()), help);
     }

@@ -1,4 +1,6 @@
-//! Secrets: `{ file: … }`, `{ env: NAME }`, an argon2id line, or a text. What a secret is never stands in a problem.
+//! Secrets: `{ file: … }`, `{ credential: NAME }`, `{ env: NAME }`, an argon2id line, or a text. What a secret is never stands in a problem.
+
+use std::path::{Path, PathBuf};
 
 use super::fields::Problems;
 use super::hidden::HASH_PREFIX;
@@ -72,9 +74,9 @@ fn identity_secret(node: &Node, context: &Context<'_>, problems: &mut Problems) 
     }
 }
 
-/// `{ file: … }` or `{ env: NAME }`.
+/// `{ file: … }`, `{ credential: NAME }` or `{ env: NAME }`.
 pub(super) fn reference(node: &Node, context: &Context<'_>, problems: &mut Problems) -> Option<Secret> {
-    let shape = "a secret is `{ file: NAME }` or `{ env: NAME }`";
+    let shape = "a secret is `{ file: NAME }`, `{ credential: NAME }` or `{ env: NAME }`";
     // What else stands here may be a secret, so it is not repeated.
     let entries = match &node.value {
         Value::Map(entries) => entries.as_slice(),
@@ -84,7 +86,8 @@ pub(super) fn reference(node: &Node, context: &Context<'_>, problems: &mut Probl
         problems.error(node.at, shape, None);
         return None;
     };
-    let place = if matches!(kind.text.as_str(), "file" | "env") { place.text(problems)? } else { Spanned::default() };
+    let is_known = matches!(kind.text.as_str(), "credential" | "env" | "file");
+    let place = if is_known { place.text(problems)? } else { Spanned::default() };
     if place.text.is_empty() {
         problems.error(kind.at, shape, None);
         return None;
@@ -92,24 +95,55 @@ pub(super) fn reference(node: &Node, context: &Context<'_>, problems: &mut Probl
     if context.files == Files::Skip {
         return Some(Secret::new(UNREAD.to_vec()));
     }
-    let bytes = if kind.text == "file" {
-        let path = context.file(&place.text);
-        permissions::check_secret(&path, place.at, problems);
-        let read = source::read_file(&path, FILE_LEN_MAX).map_err(|why| format!("{} {why}", path.display()));
-        match read {
-            Ok(bytes) => bytes,
-            Err(message) => {
-                let help = help_for_file(&message);
-                problems.error(place.at, message, help);
-                return None;
-            }
+    let bytes = match kind.text.as_str() {
+        "file" => read(&context.file(&place.text), place.at, problems)?,
+        "credential" => {
+            let path = credential(&place, problems)?;
+            read(&context.file(path), place.at, problems)?
         }
-    } else {
-        let value = std::env::var_os(&place.text).ok_or_else(|| format!("the environment has no `{}`", place.text));
-        std::os::unix::ffi::OsStringExt::into_vec(problems.take(place.at, value)?)
+        _ => {
+            let value = std::env::var_os(&place.text).ok_or_else(|| format!("the environment has no `{}`", place.text));
+            std::os::unix::ffi::OsStringExt::into_vec(problems.take(place.at, value)?)
+        }
     };
     let end = bytes.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |last| last + 1);
     sendable(Secret::new(bytes.get(..end).unwrap_or_default().to_vec()), node.at, problems)
+}
+
+fn read(path: &Path, at: Position, problems: &mut Problems) -> Option<Vec<u8>> {
+    permissions::check_secret(path, at, problems);
+    source::read_file(path, FILE_LEN_MAX)
+        .map_err(|why| {
+            let message = format!("{} {why}", path.display());
+            let help = help_for_file(&message);
+            problems.error(at, message, help);
+        })
+        .ok()
+}
+
+/// Where systemd has put a credential of the service.
+fn credential(name: &Spanned, problems: &mut Problems) -> Option<PathBuf> {
+    if name.text.contains('/') || matches!(name.text.as_str(), "." | "..") {
+        let help = "the name that stands in `LoadCredential=NAME:FILE`; a file elsewhere is `{ file: PATH }`";
+        problems.error(name.at, "the name of a credential is no path", Some(help.to_owned()));
+        return None;
+    }
+    let Some(folder) = permissions::credentials_folder() else {
+        let message =
+            format!("there are no credentials here, so no `{}`: $CREDENTIALS_DIRECTORY is not set", name.text);
+        let help = "systemd sets it for a service whose unit has `LoadCredential=` or `SetCredentialEncrypted=`; \
+                    elsewhere, `amiwall check --without-files` checks the rest";
+        problems.error(name.at, message, Some(help.to_owned()));
+        return None;
+    };
+    let path = folder.join(&name.text);
+    if !path.exists() {
+        let message = format!("the service has no credential `{}`: {} is not there", name.text, path.display());
+        let help = format!("`LoadCredential={}:FILE` in the unit, then a restart", name.text);
+        problems.error(name.at, message, Some(help));
+        return None;
+    }
+    Some(path)
 }
 
 /// What to do about a file that cannot be read.

@@ -3,6 +3,7 @@
 //! Start: audit log, its `start` and `policy` records (durable), sockets, then accepting, once each upstream was reached.
 //! End: no more accepting, sessions finish within a deadline, the log is closed with a `stop` record.
 
+mod activation;
 mod admin;
 mod http;
 mod notify;
@@ -30,6 +31,7 @@ use crate::sandbox::Sandbox;
 use crate::session::{Entrance, Shared, Snapshot, metrics};
 use crate::upstream::{ActionIds, Connector, UpstreamConfig, track};
 
+pub use activation::Activated;
 use admin::{AdminSocket, ReloadAnswer};
 pub use admin::{Answer, Request, Verb, ask};
 use http::{Http, HttpSocket};
@@ -46,6 +48,9 @@ pub enum DaemonError {
     /// The audit log.
     #[error("{0}")]
     Audit(String),
+    /// Sockets of the service manager.
+    #[error("{0}")]
+    Activation(String),
     /// The admin socket.
     #[error(
         "cannot open the admin socket {}: {source}; another place for it is `admin: {{ socket: PATH }}`",
@@ -98,6 +103,7 @@ pub struct Daemon {
     shared: Arc<Shared>,
     snapshot: watch::Sender<Arc<Snapshot>>,
     admission: Arc<Admission>,
+    activated: Activated,
     connectors: BTreeMap<String, Arc<Connector>>,
     listeners: BTreeMap<String, Running>,
     /// Who watches the calls at an upstream, by its name.
@@ -148,20 +154,26 @@ impl Daemon {
     /// # Errors
     /// If the audit log cannot be opened or an address cannot be bound.
     pub async fn start(config: &Config) -> Result<Self, DaemonError> {
-        Self::start_with_options(config, StartOptions::default()).await
+        Self::start_with_options(config, StartOptions::default(), Activated::default()).await
     }
 
-    /// As [`Daemon::start`]; `options` say what is done with an audit log that is broken or not signed.
+    /// As [`Daemon::start`]; `options` say what is done with an audit log that is broken or not signed, `activated` are
+    /// sockets that are open already.
     ///
     /// # Errors
-    /// As for [`Daemon::start`].
-    pub async fn start_with_options(config: &Config, options: StartOptions) -> Result<Self, DaemonError> {
+    /// As for [`Daemon::start`], and if a socket has no listener.
+    pub async fn start_with_options(
+        config: &Config,
+        options: StartOptions,
+        activated: Activated,
+    ) -> Result<Self, DaemonError> {
+        activated.check(config)?;
         let audit = Audit::open_with(&config.audit, options).map_err(|error| DaemonError::Audit(error.to_string()))?;
         let restored = quotas::restored(config)?;
         // The log has one writer, so this socket has one owner.
         let socket = AdminSocket::bind(&config.admin_socket)?;
         let http = HttpSocket::bind(config.admin_http).await?;
-        let mut daemon = Self::start_with(config, audit, restored).await?;
+        let mut daemon = Self::start_with(config, audit, restored, activated).await?;
         daemon.admin = Some(daemon.run(socket.serve(daemon.shared.clone(), daemon.reloads.0.clone())));
         daemon.serve_http(http);
         Ok(daemon)
@@ -171,6 +183,7 @@ impl Daemon {
         config: &Config,
         audit: Audit,
         (buckets, memory): (Arc<Buckets>, Arc<LoginMemory>),
+        activated: Activated,
     ) -> Result<Self, DaemonError> {
         let unavailable = |error: crate::audit::AuditUnavailable| DaemonError::Audit(error.to_string());
         audit.commit(Draft::policy(config.facts(), "start", &[])).await.map_err(unavailable)?;
@@ -192,6 +205,7 @@ impl Daemon {
             snapshot,
             reloads: (reloads.0, Some(reloads.1)),
             admission: Admission::new(config.limits),
+            activated,
             connectors: BTreeMap::new(),
             listeners: BTreeMap::new(),
             trackers: BTreeMap::new(),
@@ -246,6 +260,7 @@ impl Daemon {
         if config.admin_socket != self.admin_socket || config.admin_http != self.http.asked {
             return Err(DaemonError::NeedsRestart("admin"));
         }
+        self.activated.check(config)?;
         if let Some(what) = self.sandbox.as_ref().and_then(|sandbox| sandbox.out_of_reach(config)) {
             return Err(DaemonError::OutOfReach(what));
         }
@@ -369,7 +384,8 @@ impl Daemon {
             let (config, config_seen) = watch::channel(Arc::new(listener.clone()));
             let (upstream, upstream_seen) = watch::channel(connector.clone());
             let failed = |source| DaemonError::Bind { address: listener.address, source };
-            let socket = Listener::bind(config_seen, upstream_seen, self.admission.clone()).await.map_err(failed)?;
+            let socket = self.activated.listen(listener.address).await.map_err(failed)?;
+            let socket = Listener::new(socket, config_seen, upstream_seen, self.admission.clone());
             let address = socket.local_addr().map_err(failed)?;
             bound.push((socket, key, Running { address, config, upstream, stop: CancellationToken::new() }));
         }

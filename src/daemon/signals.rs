@@ -4,26 +4,32 @@ use std::path::Path;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Daemon, DaemonError, notify};
+use super::{Activated, Daemon, DaemonError, notify};
 use crate::audit::StartOptions;
 use crate::config::Config;
 use crate::sandbox::Sandbox;
 
 /// Runs the proxy until it is told to end. `options` say what is done with an audit log that is broken or not signed,
-/// `sandbox` what holds this process.
+/// `sandbox` what holds this process; `activated` are sockets that are open already.
 ///
 /// # Errors
 /// If it cannot start.
-pub async fn run(config: Config, options: StartOptions, sandbox: Option<Sandbox>) -> Result<(), DaemonError> {
+pub async fn run(
+    config: Config,
+    options: StartOptions,
+    sandbox: Option<Sandbox>,
+    activated: Activated,
+) -> Result<(), DaemonError> {
     let mut hangup = signal(SignalKind::hangup()).map_err(DaemonError::Signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(DaemonError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(DaemonError::Signals)?;
-    let mut daemon = Daemon::start_with_options(&config, options).await?;
+    let mut daemon = Daemon::start_with_options(&config, options, activated).await?;
     let is_held = sandbox.as_ref().is_some_and(Sandbox::has_files);
     if let Some(sandbox) = sandbox {
         daemon.set_sandbox(sandbox);
     }
     notify::tell("READY=1");
+    daemon.keep_telling();
     let path = config.path.clone();
     drop(config);
     let mut asked = daemon.reload_requests();
@@ -39,7 +45,7 @@ pub async fn run(config: Config, options: StartOptions, sandbox: Option<Sandbox>
             }
         }
     }
-    notify::tell("STOPPING=1");
+    notify::tell("STOPPING=1\nSTATUS=letting sessions finish");
     tracing::info!("stopping");
     daemon.record_drain().await;
     daemon.stop().await;
@@ -48,7 +54,7 @@ pub async fn run(config: Config, options: StartOptions, sandbox: Option<Sandbox>
 
 /// A policy that cannot be taken changes nothing, and is on record.
 async fn reload(daemon: &mut Daemon, path: &Path, is_held: bool) -> Result<(), String> {
-    notify::tell("RELOADING=1");
+    notify::tell_reloading();
     let read = path.to_owned();
     let outcome = match tokio::task::spawn_blocking(move || Config::load(&read)).await {
         Err(error) => Err(error.to_string()),

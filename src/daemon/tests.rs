@@ -45,7 +45,7 @@ async fn asterisk_has_not_a_byte_of_an_action_before_its_record_is_synced() {
     let (audit, plan) = faulty(log.path());
     let config = config(folder.path(), upstream);
     let restored = (Arc::default(), Arc::new(LoginMemory::new(config.failed_logins)));
-    let daemon = Daemon::start_with(&config, audit, restored).await.expect("it starts");
+    let daemon = Daemon::start_with(&config, audit, restored, Activated::default()).await.expect("it starts");
     let mut client = TcpStream::connect(daemon.addresses()[0]).await.expect("it connects");
     client
         .write_all(b"Action: Login\r\nUsername: client\r\nSecret: s3cret\r\nEvents: off\r\n\r\n")

@@ -71,17 +71,15 @@ struct Connection {
 }
 
 impl Listener {
-    /// Binds.
-    ///
-    /// # Errors
-    /// If the address cannot be bound.
-    pub async fn bind(
+    /// Will accept at that socket.
+    #[must_use]
+    pub const fn new(
+        socket: TcpListener,
         config: watch::Receiver<Arc<ListenerConfig>>,
         upstream: watch::Receiver<Arc<Connector>>,
         admission: Arc<Admission>,
-    ) -> io::Result<Self> {
-        let address = config.borrow().address;
-        Ok(Self { socket: TcpListener::bind(address).await?, config, upstream, admission })
+    ) -> Self {
+        Self { socket, config, upstream, admission }
     }
 
     /// Where it listens, with the real port.

@@ -98,6 +98,16 @@ pub(crate) fn hold_no_more(plan: &Mutex<Plan>) {
     plan.lock().expect("the plan").hold = None;
 }
 
+/// The disk is full from now on.
+pub(crate) fn fill(plan: &Mutex<Plan>) {
+    plan.lock().expect("the plan").room = Some(0);
+}
+
+/// The next sync panics.
+pub(crate) fn panic_in_sync(plan: &Mutex<Plan>) {
+    plan.lock().expect("the plan").panic_in_sync = true;
+}
+
 pub(super) struct FaultyFile {
     file: std::fs::File,
     name: String,

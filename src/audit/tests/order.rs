@@ -13,7 +13,7 @@ use super::asterisk::{Answer, Client, asterisk};
 use super::random::{Random, report, size};
 use super::*;
 use crate::config::Config;
-use crate::daemon::Daemon;
+use crate::daemon::{Activated, Daemon};
 use crate::identity::LoginMemory;
 
 const CLIENTS: usize = 200;
@@ -139,7 +139,7 @@ async fn asterisk_receives_nothing_before_its_record_is_durable() {
     let audit = Audit::start(&AuditConfig::new(log.path()), storage, None, recovered).expect("a log");
     let config = config(folder.path(), upstream);
     let restored = (Arc::default(), Arc::new(LoginMemory::new(config.failed_logins)));
-    let daemon = Daemon::start_with(&config, audit, restored).await.expect("it starts");
+    let daemon = Daemon::start_with(&config, audit, restored, Activated::default()).await.expect("it starts");
     let address = daemon.addresses()[0];
     let clients: Vec<_> = (0..CLIENTS)
         .map(|client| {
