@@ -124,6 +124,7 @@ impl<S: Storage> Writer<S> {
             }
         }
         self.closed = Some(closed);
+        self.progress.set_closed(true);
     }
 
     /// Tells a caller that nothing of what he asked is in the chain.
@@ -145,6 +146,7 @@ impl<S: Storage> Writer<S> {
             Ok(_) => {
                 tracing::warn!("the audit log can be written again");
                 self.closed = None;
+                self.progress.set_closed(false);
                 // What was not signed before the gate closed is older than that by now.
                 self.sign(now);
             }

@@ -52,6 +52,7 @@ pub use frame::Frame;
 pub use handle::Audit;
 pub use kind::Kind;
 pub use policy_record::{PolicyFacts, PolicyFile};
+pub use progress::LogState;
 pub use pseudonym::{BadKey, PseudonymKey, Pseudonyms};
 pub use read::{LoggedHeader, LoggedRecord, LoggedValue, REDACTED, Records, read};
 pub use replay::{Replay, replay};

@@ -63,7 +63,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientIo<S> {
         let (reader, writer) = tokio::io::split(self.stream);
         let mut decoder = self.decoder;
         decoder.set_limits(Limits::CLIENT);
-        (ClientReader { reader, decoder, is_closed: false }, ClientWriter { writer })
+        (ClientReader { reader, decoder, is_closed: false, taken: self.taken as u64 }, ClientWriter { writer })
     }
 }
 
@@ -74,14 +74,17 @@ pub(super) struct ClientReader<S> {
     pub(super) decoder: Decoder,
     /// The client has closed its side. What it sent before is still served.
     pub(super) is_closed: bool,
+    /// Bytes read so far.
+    pub(super) taken: u64,
 }
 
 impl<S: AsyncRead + Unpin> ClientReader<S> {
     /// As [`ClientIo::read`].
     pub(super) async fn read(&mut self) -> io::Result<bool> {
-        let has_more = read(&mut self.reader, &mut self.decoder).await? > 0;
-        self.is_closed = !has_more;
-        Ok(has_more)
+        let len = read(&mut self.reader, &mut self.decoder).await?;
+        self.taken += len as u64;
+        self.is_closed = len == 0;
+        Ok(len > 0)
     }
 }
 

@@ -11,12 +11,13 @@ mod login;
 mod outbound;
 mod queue;
 mod reading;
+mod registry;
 mod snapshot;
 mod watch;
 mod woken;
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -32,10 +33,12 @@ use crate::policy::Buckets;
 use crate::tls::PeerCertificate;
 use crate::upstream::{ActionIds, Connector, Correlation, IdPrefix, Inlet, Outlet};
 
+pub use registry::{Recent, SessionInfo, Sessions};
 pub use snapshot::{Entrance, Snapshot};
 
 use client_io::ClientIo;
 use queue::{Held, Outgoing, OutgoingRecord, Queue, QueueFull, Source};
+use registry::Tally;
 use woken::Woken;
 
 /// What outstanding actions and queued packets get before a session that has to end is closed.
@@ -56,6 +59,8 @@ pub struct Shared {
     pub action_ids: ActionIds,
     /// Argon2 computations at once.
     pub hash_slots: HashSlots,
+    /// Those that are logged in.
+    pub sessions: Sessions,
     /// Cancelled when the process ends.
     pub shutdown: CancellationToken,
 }
@@ -97,6 +102,7 @@ pub(crate) enum SessionEnd {
     ClientViolation,
     /// To a newcomer, for that limit.
     GaveWay(NoRoom),
+    KickedByAdmin,
     LockedByAdmin,
     LoginFailed,
     LoginTimeout,
@@ -118,6 +124,7 @@ impl SessionEnd {
             Self::ClientClosed => "client-closed",
             Self::ClientViolation => "client-violation",
             Self::GaveWay(why) => why.code(),
+            Self::KickedByAdmin => "kicked-by-admin",
             Self::LockedByAdmin => "locked-by-admin",
             Self::LoginFailed => "login-failed",
             Self::LoginTimeout => "login-timeout",
@@ -152,8 +159,9 @@ struct Live {
     event_held: Notify,
     /// No further packet is taken from the client.
     stopping: CancellationToken,
-    /// Packets are on their way from the client to the record and to Asterisk.
-    is_judging: AtomicBool,
+    /// Odd while packets are on their way from the client to the record and to Asterisk; one more whenever that begins or
+    /// ends.
+    batch: AtomicU64,
     /// Packets that were judged.
     actions: AtomicU64,
     forwarded: AtomicU64,
@@ -162,6 +170,7 @@ struct Live {
     sent: AtomicU64,
     /// Actions that were given up when Asterisk was lost.
     abandoned: AtomicU64,
+    tally: Tally,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -192,15 +201,9 @@ impl Live {
         due.map_or(Ok(()), |message| self.queue.push(Outgoing { message, record: None }))
     }
 
-    /// Packets are being judged, recorded and forwarded until this is dropped.
-    fn judging(&self) -> Judging<'_> {
-        self.is_judging.store(true, Ordering::Relaxed);
-        Judging(self)
-    }
-
     /// Waits until nothing is on its way to Asterisk, and Asterisk has answered all that was forwarded.
     async fn idle(&self) {
-        self.until(|correlation| correlation.outstanding() == 0 && !self.is_judging.load(Ordering::Relaxed)).await;
+        self.until(|correlation| correlation.outstanding() == 0 && !self.is_judging()).await;
     }
 
     async fn until(&self, is_so: impl Fn(&Correlation) -> bool) {
@@ -234,7 +237,7 @@ impl Live {
     async fn upstream_lost(&self) -> SessionEnd {
         self.stopping.cancel();
         // What is on record by now was sent to nobody, and is told so too.
-        let judged = self.until(|_| !self.is_judging.load(Ordering::Relaxed));
+        let judged = self.until(|_| !self.is_judging());
         drop(tokio::time::timeout(FINISH_TIMEOUT, judged).await);
         let abandoned = lock(&self.correlation).abandon();
         for (sent, behind) in abandoned {
@@ -254,16 +257,6 @@ impl Live {
         self.progress.notify_waiters();
         self.finish().await;
         SessionEnd::UpstreamLost
-    }
-}
-
-/// See [`Live::judging`].
-struct Judging<'a>(&'a Live);
-
-impl Drop for Judging<'_> {
-    fn drop(&mut self) {
-        self.0.is_judging.store(false, Ordering::Relaxed);
-        self.0.progress.notify_waiters();
     }
 }
 
@@ -325,7 +318,7 @@ async fn run_live<S: AsyncRead + AsyncWrite + Unpin + Send>(
     shared: &Arc<Shared>,
 ) {
     let LoggedIn { client: name, mask, inlet, outlet, prefix, guard } = logged_in;
-    let live = Live {
+    let live = Arc::new(Live {
         shared: shared.clone(),
         client: name,
         upstream: context.upstream.clone(),
@@ -338,13 +331,15 @@ async fn run_live<S: AsyncRead + AsyncWrite + Unpin + Send>(
         held: Mutex::new(None),
         event_held: Notify::new(),
         stopping: CancellationToken::new(),
-        is_judging: AtomicBool::new(false),
+        batch: AtomicU64::new(0),
         actions: AtomicU64::new(0),
         forwarded: AtomicU64::new(0),
         refused: AtomicU64::new(0),
         sent: AtomicU64::new(0),
         abandoned: AtomicU64::new(0),
-    };
+        tally: Tally::default(),
+    });
+    let entered = shared.sessions.enter(&live);
     let (reader, writer) = client.split();
     let outlet = tokio::sync::Mutex::new(outlet);
     let mut outbound = outbound::ToClient::new(writer);
@@ -362,8 +357,19 @@ async fn run_live<S: AsyncRead + AsyncWrite + Unpin + Send>(
             end = Woken::new(watch) => end,
         }
     };
+    drop(entered);
+    if end == SessionEnd::UpstreamLost {
+        shared.sessions.note_upstream(&live.upstream, Some("the session was lost".to_owned()));
+    }
     // Both at once: whichever of them does not read, the end is on record within a second.
-    let log_off = async { outlet.lock().await.log_off().await };
+    let log_off = async {
+        let mut outlet = outlet.lock().await;
+        // What an administrator has stopped does not go out with the farewell.
+        if outlet.is_flushed() || !matches!(end, SessionEnd::KickedByAdmin | SessionEnd::LockedByAdmin) {
+            return outlet.log_off().await;
+        }
+        Ok(())
+    };
     drop(tokio::join!(outbound.close(), tokio::time::timeout(Duration::from_secs(1), log_off)));
     let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let counts = SessionCounts {

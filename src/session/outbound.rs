@@ -176,12 +176,16 @@ impl<S: AsyncWrite + Unpin> ToClient<S> {
             record(live, &batch).await;
             let len = batch.iter().map(|outgoing| outgoing.message.lines().len() + 2).sum();
             let mut bytes = Vec::with_capacity(len);
+            let mut events = 0;
             for outgoing in batch.iter().filter(|outgoing| outgoing.is_delivered()) {
                 outgoing.message.encode(&mut bytes);
                 if outgoing.is_from_asterisk() {
                     live.sent.fetch_add(1, Ordering::Relaxed);
+                    events += u64::from(outgoing.record.as_ref().is_some_and(|record| record.sent.is_none()));
                 }
             }
+            live.tally.events.fetch_add(events, Ordering::Relaxed);
+            live.tally.bytes_out.fetch_add(bytes.len() as u64, Ordering::Relaxed);
             let written = self.writer.write(&bytes).await;
             Queue::written(&live.queue);
             match written {
