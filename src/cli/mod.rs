@@ -16,6 +16,7 @@ mod sessions;
 mod simulate;
 mod terminal;
 mod test;
+mod top;
 
 use std::process::{ExitCode, Termination};
 
@@ -110,6 +111,8 @@ enum Command {
     Unlock(admin::Args),
     /// Say who is logged in, from where, and what they do.
     Sessions(sessions::Args),
+    /// Show live who is logged in, what they do, what is refused, and how the audit log and Asterisk are.
+    Top(top::Args),
     /// End one session at once.
     Kick(admin::KickArgs),
     /// Stop an action at once, for everybody or for one identity, until it is resumed.
@@ -146,6 +149,7 @@ pub fn run() -> Exit {
         Command::Lock(args) => admin::run(Verb::Lock, &args),
         Command::Unlock(args) => admin::run(Verb::Unlock, &args),
         Command::Sessions(args) => sessions::run(&args),
+        Command::Top(args) => top::run(&args),
         Command::Kick(args) => admin::kick(&args),
         Command::Pause(args) => admin::pause(&args),
         Command::Status(place) => admin::tell_itself(Verb::Status, &place),
