@@ -375,3 +375,24 @@ fn messages_are_json_where_that_is_asked_for() {
     let wrong = amiwall(folder.path(), &["run", "policy.yaml", "--log-level", "loud"], "");
     assert_eq!(wrong.code, Some(2), "{}", wrong.stderr);
 }
+
+#[test]
+fn certificates_are_renewed_when_it_is_time_or_somebody_insists() {
+    let folder = folder(&[]);
+    let ran = amiwall(folder.path(), &["certs", "renew"], "");
+    assert!(ran.code == Some(1) && ran.stderr.contains("there is no authority"), "{}", ran.stderr);
+    assert_eq!(amiwall(folder.path(), &["certs", "--name", "pbx.example.net"], "").code, Some(0));
+    let read = |name: &str| std::fs::read_to_string(folder.path().join("certs").join(name)).expect("a file");
+    let (old, client) = (read("server.crt"), read("client.crt"));
+    let ran = amiwall(folder.path(), &["certs", "renew", "--client"], "");
+    assert!(ran.code == Some(0) && ran.stdout.contains("it stays"), "{}{}", ran.stdout, ran.stderr);
+    assert_eq!(read("server.crt"), old);
+    let ran = amiwall(folder.path(), &["certs", "renew", "certs", "--force"], "");
+    assert!(ran.stdout.contains("certs/server.crt (pbx.example.net, localhost, 127.0.0.1, ::1) and its key are new"));
+    assert!(ran.stdout.contains("amiwall reload POLICY"), "{}", ran.stdout);
+    assert!(read("server.crt") != old && read("client.crt") == client);
+    // Nobody listens there; the certificate is new all the same.
+    std::fs::write(folder.path().join("p.yaml"), POLICY).expect("a policy");
+    let ran = amiwall(folder.path(), &["certs", "renew", "--force", "--reload", "p.yaml"], "");
+    assert!(ran.code == Some(1) && ran.stderr.contains("does amiwall run?"), "{}{}", ran.stdout, ran.stderr);
+}

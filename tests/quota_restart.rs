@@ -148,8 +148,12 @@ async fn ask(address: SocketAddr, action: &str) -> String {
 }
 
 async fn tell(folder: &Path, what: &str, identity: &str) -> (Option<i32>, String) {
+    run(&[what, identity, folder.join("policy.yaml").to_str().expect("a path")]).await
+}
+
+async fn run(args: &[&str]) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_amiwall"));
-    let output = command.arg(what).arg(identity).arg(folder.join("policy.yaml")).output().await.expect("it runs");
+    let output = command.args(args).output().await.expect("it runs");
     let text = [output.stdout, output.stderr].concat();
     (output.status.code(), String::from_utf8_lossy(&text).into_owned())
 }
@@ -211,4 +215,49 @@ async fn a_lock_holds_over_a_kill() {
     let unlocked = command.args(["unlock", "dialer", "--socket"]).arg(socket).output().await.expect("it runs");
     assert_eq!(unlocked.status.code(), Some(0));
     assert!(login(address).await.is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pause_holds_over_a_kill() {
+    const PING: &str = "Action: Ping\r\n\r\n";
+    let folder = tempfile::tempdir().expect("a folder");
+    let (upstream, asterisk) = simulator().await;
+    write_policy(folder.path(), upstream, "");
+    let path = folder.path().join("policy.yaml");
+    let policy = path.to_str().expect("a path");
+    let (mut amiwall, address) = start(folder.path()).await;
+    assert_eq!(dial(address, 1).await, 4);
+    let (code, text) = tell(folder.path(), "pause", "Originate").await;
+    assert!(code == Some(0) && text.contains("`Originate` of everybody is paused"), "{code:?}: {text}");
+    let (code, text) = run(&["pause", "Ping", "--identity", "dialer", policy]).await;
+    assert!(code == Some(0) && text.contains("also paused: `Originate` of everybody"), "{code:?}: {text}");
+    for _ in 0..2 {
+        assert_eq!(dial(address, 3).await, 0);
+        assert!(ask(address, PING).await.contains("Message: Permission denied"));
+    }
+    amiwall.kill().await.expect("it is killed");
+    let (_amiwall, address) = start(folder.path()).await;
+    assert_eq!((dial(address, 3).await, originated(&asterisk)), (0, 4));
+    let (code, text) = run(&["status", policy]).await;
+    let expected = "nobody is locked or suspended\n`Originate` of everybody is paused\n`Ping` of `dialer` is paused\n";
+    assert_eq!((code, text.as_str()), (Some(0), expected));
+    // What is wrong with these is said, and nothing is asked.
+    for wrong in [
+        &["resume", policy][..],
+        &["resume"],
+        &["resume", "--action", "Ping"],
+        &["resume", "dialer", "--action", "Ping", policy],
+        &["resume", "dialer", "--identity", "dialer", policy],
+        &["pause", "Ping", "--all", "--identity", "dialer", policy],
+    ] {
+        let (code, text) = run(wrong).await;
+        assert_eq!(code, Some(2), "{wrong:?}: {text}");
+    }
+    let (code, text) = run(&["resume", "--action", "Originate", policy]).await;
+    assert!(code == Some(0) && text.contains("`Originate` of everybody is not paused any more"), "{code:?}: {text}");
+    assert!(text.contains("also paused: `Ping` of `dialer`"), "{text}");
+    let (code, text) = run(&["resume", "--action", "Ping", "--identity", "dialer", policy]).await;
+    assert!(code == Some(0) && text.contains("`Ping` of `dialer` is not paused any more"), "{code:?}: {text}");
+    assert_eq!(dial(address, 1).await, 4);
+    assert!(ask(address, PING).await.contains("Pong"));
 }

@@ -227,7 +227,7 @@ async fn a_reload_that_reads_elsewhere_needs_a_restart() {
     let socket = folder.path().join("log/audit/admin.sock");
     let asked = || {
         let socket = socket.clone();
-        let ask = move || ask(&socket, &Request { request: Verb::Reload, identity: String::new() });
+        let ask = move || ask(&socket, &Request::new(Verb::Reload));
         async { tokio::task::spawn_blocking(ask).await.expect("no panic").expect("an answer") }
     };
     assert_eq!(asked().await, Answer::Reloaded { policy: policy.display().to_string() });

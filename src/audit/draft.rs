@@ -10,7 +10,7 @@ use super::kind::Kind;
 use super::packet::{Fate, Packet};
 use super::redact::Redactor;
 use crate::ami::Message;
-use crate::policy::{Decision, Tripped};
+use crate::policy::{Decision, Pause, Tripped};
 use crate::tls::PeerCertificate;
 
 /// What every record of a session repeats.
@@ -195,6 +195,28 @@ impl<'m> Draft<'m> {
         json::plain(&mut draft.members, "outcome", outcome);
         json::number(&mut draft.members, "uid", uid);
         draft
+    }
+
+    /// The user of that number told amiwall to stop an action or to let it go on, for an identity or, if that is empty, for
+    /// everybody, and what came of it.
+    #[must_use]
+    pub fn admin_of_action(pause: &Pause, name: &'static str, outcome: &'static str, uid: u32) -> Self {
+        let draft = if pause.identity.is_empty() {
+            let mut draft = Self::new(Kind::Admin);
+            json::plain(&mut draft.members, "name", name);
+            json::plain(&mut draft.members, "outcome", outcome);
+            json::number(&mut draft.members, "uid", uid);
+            draft
+        } else {
+            Self::admin(&pause.identity, name, outcome, uid)
+        };
+        draft.with(|out| json::text(out, "action", &pause.action))
+    }
+
+    /// The user of that number told amiwall to end a session.
+    #[must_use]
+    pub fn admin_of_session(session: &str, identity: &str, uid: u32) -> Self {
+        Self::admin(identity, "kick", "kicked", uid).with(|out| json::text(out, "session", session))
     }
 
     /// amiwall was told to end, with so many sessions open.

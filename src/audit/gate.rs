@@ -125,6 +125,7 @@ impl<S: Storage> Writer<S> {
         }
         self.closed = Some(closed);
         self.metrics.closed.set(1);
+        self.progress.set_closed(true);
     }
 
     /// Tells a caller that nothing of what he asked is in the chain.
@@ -147,6 +148,7 @@ impl<S: Storage> Writer<S> {
                 tracing::warn!("the audit log can be written again");
                 self.closed = None;
                 self.metrics.closed.set(0);
+                self.progress.set_closed(false);
                 // What was not signed before the gate closed is older than that by now.
                 self.sign(now);
             }

@@ -21,8 +21,8 @@ use super::segment::{Directory, Storage};
 use super::syslog::Mirror;
 use super::writer::{self, Batch, Encoded, Inline, Now, QUEUE_LEN_MAX, Request, Writer};
 use super::{
-    AuditConfig, AuditError, AuditUnavailable, Draft, Durability, Frame, Kind, OnBroken, OnFailure, Packets, Recorded,
-    SigningKey, StartOptions, adopt, reserve, security,
+    AuditConfig, AuditError, AuditUnavailable, Draft, Durability, Frame, Kind, LogState, OnBroken, OnFailure, Packets,
+    Recorded, SigningKey, StartOptions, adopt, reserve, security,
 };
 use crate::metrics::AuditMetrics;
 use crate::policy::{Decision, QuotaState};
@@ -160,6 +160,12 @@ impl Audit {
     #[must_use]
     pub fn boot_id(&self) -> &str {
         &self.shared.boot_id
+    }
+
+    /// Whether what is asked now would be recorded.
+    #[must_use]
+    pub fn state(&self) -> LogState {
+        if self.shared.requests.is_closed() { LogState::Closed } else { self.shared.progress.state() }
     }
 
     /// The id of the session whose connect record has this seq.

@@ -53,6 +53,7 @@ pub use frame::Frame;
 pub use handle::Audit;
 pub use kind::Kind;
 pub use policy_record::{FileUser, PolicyFacts, PolicyFile};
+pub use progress::LogState;
 pub use pseudonym::{BadKey, PseudonymKey, Pseudonyms};
 pub use pulse::Pulse;
 pub use read::{LoggedHeader, LoggedRecord, LoggedValue, REDACTED, Records, read};

@@ -6,6 +6,19 @@ use std::time::{Duration, Instant};
 /// How long a record may take. Longer, and it counts as one that could not be written.
 pub(super) const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Whether the log can be written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogState {
+    /// It cannot: actions are refused.
+    #[default]
+    Closed,
+    /// The disk does not answer.
+    Hangs,
+    /// It can.
+    Open,
+}
+
 /// What the writer is at.
 #[derive(Debug)]
 pub(super) struct Progress {
@@ -18,6 +31,8 @@ pub(super) struct Progress {
     is_syncing: AtomicBool,
     /// The writer has panicked.
     has_panicked: AtomicBool,
+    /// Nothing is taken: the last that was to be written could not be.
+    is_closed: AtomicBool,
 }
 
 impl Default for Progress {
@@ -28,6 +43,7 @@ impl Default for Progress {
             lost: AtomicU64::new(0),
             is_syncing: AtomicBool::new(false),
             has_panicked: AtomicBool::new(false),
+            is_closed: AtomicBool::new(false),
         }
     }
 }
@@ -53,6 +69,22 @@ impl Progress {
     /// Whether it has panicked.
     pub(super) fn has_panicked(&self) -> bool {
         self.has_panicked.load(Ordering::Acquire)
+    }
+
+    /// The gate was closed, or opened.
+    pub(super) fn set_closed(&self, is_closed: bool) {
+        self.is_closed.store(is_closed, Ordering::Relaxed);
+    }
+
+    /// Whether what is asked now would be recorded.
+    pub(super) fn state(&self) -> LogState {
+        if self.has_panicked() || self.is_closed.load(Ordering::Relaxed) {
+            LogState::Closed
+        } else if self.hangs() {
+            LogState::Hangs
+        } else {
+            LogState::Open
+        }
     }
 
     /// Whether it has been at one batch for too long, so that nobody need begin to wait.

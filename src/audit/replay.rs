@@ -99,20 +99,28 @@ struct Checkpoint {
 fn past(line: &[u8], wall: i64, is_counted: impl Fn(&str, &str) -> bool) -> Option<Past> {
     let record: serde_json::Value = serde_json::from_slice(line).ok()?;
     let text = |key: &str| record.get(key)?.as_str();
-    let identity = text("identity")?;
+    // A pause of everybody has none.
+    let identity = text("identity").unwrap_or_default();
+    let of_action = |is_on| Some(PastEvent::Paused { action: text("action")?.to_owned(), is_on });
     let event = match text("kind")? {
         "admin" => match text("name")? {
+            "pause" => of_action(true)?,
+            "unpause" => of_action(false)?,
+            _ if identity.is_empty() => return None,
             "resume" => PastEvent::Resumed,
             "lock" => PastEvent::Locked(true),
             "unlock" => PastEvent::Locked(false),
             _ => return None,
         },
+        _ if identity.is_empty() => return None,
         "limit" if text("reason") == Some("limits.tripped") => {
             let seconds = record.get("seconds").and_then(serde_json::Value::as_u64);
             let suspended = Suspended { limit: text("limit")?.to_owned(), seconds };
             PastEvent::Tripped { suspended, first_call: text("first_call").map(str::to_owned) }
         }
-        "action" if text("decision") == Some("limit") && text("reason") != Some("limits.tripped") => {
+        // Who does what is paused or does anything while he is suspended has run into no limit.
+        "action" if matches!(text("reason"), Some("limits.paused" | "limits.tripped")) => return None,
+        "action" if text("decision") == Some("limit") => {
             let limit = text("limit").unwrap_or_default().to_owned();
             PastEvent::Refused { action: text("name")?.to_ascii_lowercase(), limit }
         }

@@ -2,11 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
+use super::admin::{Place, tell_itself};
 use super::{Exit, Failure, out, say};
-use crate::tls::{IssueOptions, Issued, RevokedCertificate, TlsError, issue, issue_client, names_in, revoke};
+use crate::daemon::Verb;
+use crate::tls::{
+    IssueOptions, Issued, Renewed, RevokedCertificate, TlsError, issue, issue_client, names_in, renew, revoke,
+};
 
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// The folder that they are written to.
     #[arg(default_value = "certs")]
     directory: PathBuf,
@@ -32,7 +39,33 @@ pub(super) struct Args {
     crl: bool,
 }
 
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Issue the server certificate anew before it ends, with the names that it has and another key. Nothing is done while
+    /// more than a third of its life is left.
+    Renew(RenewArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct RenewArgs {
+    /// The folder of the authority and of the certificates.
+    #[arg(default_value = "certs")]
+    directory: PathBuf,
+    /// The client certificates, too, that are there with their keys (client.crt, client-NAME.crt).
+    #[arg(long)]
+    client: bool,
+    /// However much of their life is left.
+    #[arg(long)]
+    force: bool,
+    /// Then have the running amiwall of this policy file reload, so that the new one is in force.
+    #[arg(long, value_name = "POLICY")]
+    reload: Option<PathBuf>,
+}
+
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
+    if let Some(Command::Renew(args)) = &args.command {
+        return renewed(args);
+    }
     let folder = args.directory.as_path();
     let text = match &args.client {
         _ if args.crl || !args.revoke.is_empty() => new_list(folder, &args.revoke)?,
@@ -41,6 +74,36 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     };
     out(&text);
     Ok(Exit::Ok)
+}
+
+fn renewed(args: &RenewArgs) -> Result<Exit, Failure> {
+    let all = renew(&args.directory, args.client, args.force).map_err(|error| failure(&error))?;
+    for Renewed { certificate, names, old_end, new_end } in &all {
+        let (path, names, old_end) = (certificate.display(), names.join(", "), date(*old_end));
+        out(&match new_end {
+            None => format!("{path} ({names}) is valid until {old_end}: it stays. --force renews it all the same"),
+            Some(end) => {
+                format!("{path} ({names}) and its key are new: valid until {}, the old one until {old_end}", date(*end))
+            }
+        });
+    }
+    if !all.iter().any(|one| one.new_end.is_some()) {
+        return Ok(Exit::Ok);
+    }
+    match &args.reload {
+        Some(policy) => tell_itself(Verb::Reload, &Place::of(policy)),
+        None => {
+            out(
+                "amiwall has the new one when it has reloaded: amiwall reload POLICY. A client has its own when it is given both files",
+            );
+            Ok(Exit::Ok)
+        }
+    }
+}
+
+/// The day and time, UTC.
+fn date(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds).map_or_else(|_| seconds.to_string(), |time| time.to_string())
 }
 
 fn failure(error: &TlsError) -> Failure {

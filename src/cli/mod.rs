@@ -13,9 +13,11 @@ mod init;
 mod judge;
 mod learn;
 mod run;
+mod sessions;
 mod simulate;
 mod terminal;
 mod test;
+mod top;
 
 use std::process::{ExitCode, Termination};
 
@@ -102,13 +104,21 @@ enum Command {
     Test(test::Args),
     /// Say what would come of a packet, which rule decides it, and what every other rule thinks of it.
     Explain(explain::Args),
-    /// Let an identity act again that a `trip` of the policy has suspended.
-    Resume(admin::Args),
+    /// Let an identity act again that a `trip` of the policy has suspended, or take a pause off.
+    Resume(admin::ResumeArgs),
     /// End the sessions of an identity at once, and let it in no more until it is unlocked.
     Lock(admin::Args),
     /// Let an identity in again that was locked.
     Unlock(admin::Args),
-    /// Say which identities are locked or suspended now.
+    /// Say who is logged in, from where, and what they do.
+    Sessions(sessions::Args),
+    /// Show live who is logged in, what they do, what is refused, and how the audit log and Asterisk are.
+    Top(top::Args),
+    /// End one session at once.
+    Kick(admin::KickArgs),
+    /// Stop an action at once, for everybody or for one identity, until it is resumed.
+    Pause(admin::PauseArgs),
+    /// Say which identities are locked or suspended now, and which actions are paused.
     Status(admin::Place),
     /// Have the running amiwall read its policy again, and say what came of it.
     Reload(admin::Place),
@@ -139,9 +149,13 @@ pub fn run() -> Exit {
         Command::Check(args) => check::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Explain(args) => explain::run(&args),
-        Command::Resume(args) => admin::run(Verb::Resume, &args),
+        Command::Resume(args) => admin::resume(&args),
         Command::Lock(args) => admin::run(Verb::Lock, &args),
         Command::Unlock(args) => admin::run(Verb::Unlock, &args),
+        Command::Sessions(args) => sessions::run(&args),
+        Command::Top(args) => top::run(&args),
+        Command::Kick(args) => admin::kick(&args),
+        Command::Pause(args) => admin::pause(&args),
         Command::Status(place) => admin::tell_itself(Verb::Status, &place),
         Command::Reload(place) => admin::tell_itself(Verb::Reload, &place),
         Command::HashSecret(args) => hash_secret::run(&args),

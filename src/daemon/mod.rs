@@ -28,12 +28,12 @@ use crate::identity::LoginMemory;
 use crate::listener::{Listener, ListenerConfig, Transport};
 use crate::policy::Buckets;
 use crate::sandbox::Sandbox;
-use crate::session::{Entrance, Shared, Snapshot, metrics};
+use crate::session::{Entrance, Sessions, Shared, Snapshot, metrics};
 use crate::upstream::{ActionIds, Connector, UpstreamConfig, track};
 
 pub use activation::Activated;
-use admin::{AdminSocket, ReloadAnswer};
-pub use admin::{Answer, Request, Verb, ask};
+use admin::{AdminSocket, ReloadAnswer, Sights};
+pub use admin::{Answer, Overview, Request, Verb, ask};
 use http::{Http, HttpSocket};
 pub use signals::run;
 
@@ -174,7 +174,8 @@ impl Daemon {
         let socket = AdminSocket::bind(&config.admin_socket)?;
         let http = HttpSocket::bind(config.admin_http).await?;
         let mut daemon = Self::start_with(config, audit, restored, activated).await?;
-        daemon.admin = Some(daemon.run(socket.serve(daemon.shared.clone(), daemon.reloads.0.clone())));
+        let sights = Sights { shared: daemon.shared.clone(), admission: daemon.admission.clone() };
+        daemon.admin = Some(daemon.run(socket.serve(sights, daemon.reloads.0.clone())));
         daemon.serve_http(http);
         Ok(daemon)
     }
@@ -197,6 +198,7 @@ impl Daemon {
             action_ids: ActionIds::default(),
             hash_slots: HashSlots::new(hash_slots),
             metrics: metrics(),
+            sessions: Sessions::default(),
             shutdown: CancellationToken::new(),
         });
         let reloads = mpsc::channel(1);
@@ -346,7 +348,7 @@ impl Daemon {
                 continue;
             }
             let connector = Arc::new(Connector::new(Arc::new(config.clone())));
-            self.run(reach(connector.clone()));
+            self.run(reach(connector.clone(), self.shared.clone()));
             self.connectors.insert(name.clone(), connector);
         }
     }
@@ -420,11 +422,12 @@ impl Daemon {
 }
 
 /// Tries until the upstream was reached once and let us in.
-async fn reach(connector: Arc<Connector>) {
+async fn reach(connector: Arc<Connector>, shared: Arc<Shared>) {
     let (mut pause, longest) = PROBE_PAUSE;
     let mut told = String::new();
     while let Err(error) = connector.probe().await {
         let error = error.to_string();
+        shared.sessions.note_upstream(&connector.config().name, Some(error.clone()));
         if error != told {
             tracing::warn!("{error}; no client is accepted until it was reached once; trying again");
             told = error;
@@ -432,6 +435,7 @@ async fn reach(connector: Arc<Connector>) {
         sleep(pause).await;
         pause = (pause * 2).min(longest);
     }
+    shared.sessions.note_upstream(&connector.config().name, None);
     tracing::info!("upstream `{}` is there", connector.config().name);
 }
 

@@ -1,4 +1,4 @@
-//! Quotas, suspensions and locks over restarts: what the log says of them at start, and the checkpoints that make it say so.
+//! Quotas, suspensions, locks and pauses over restarts: what the log says of them at start, and the checkpoints that make it say so.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::DaemonError;
 use crate::audit::{Audit, best_effort, replay};
 use crate::config::Config;
 use crate::identity::{ClientName, LoginMemory, Now};
-use crate::policy::{Buckets, PastEvent, QuotaState};
+use crate::policy::{Buckets, Past, PastEvent, Pause, QuotaState};
 
 /// What is left of the limits and who is locked, as the log says. If it cannot be read, amiwall does not start: it would
 /// give quotas anew, and let in who is locked.
@@ -18,7 +18,7 @@ pub(super) fn restored(config: &Config) -> Result<(Arc<Buckets>, Arc<LoginMemory
     let found = replay(directory, is_counted).map_err(|error| {
         let directory = directory.display();
         DaemonError::Audit(format!(
-            "cannot read the state of quotas and locks from the audit log in `{directory}`: {error}"
+            "cannot read the state of quotas, locks and pauses from the audit log in `{directory}`: {error}"
         ))
     })?;
     if policy.has_quotas() {
@@ -27,13 +27,24 @@ pub(super) fn restored(config: &Config) -> Result<(Arc<Buckets>, Arc<LoginMemory
     for name in &found.saved.locked {
         memory.locks().set(name, true);
     }
-    for past in &found.since {
-        if let PastEvent::Locked(is_locked) = past.event {
-            memory.locks().set(&past.identity, is_locked);
+    for pause in &found.saved.paused {
+        buckets.pauses().set(pause, true);
+    }
+    for Past { identity, event, .. } in &found.since {
+        match event {
+            PastEvent::Locked(is_locked) => _ = memory.locks().set(identity, *is_locked),
+            PastEvent::Paused { action, is_on } => {
+                let pause = Pause { action: action.clone(), identity: identity.clone() };
+                buckets.pauses().set(&pause, *is_on);
+            }
+            PastEvent::Allowed { .. } | PastEvent::Refused { .. } | PastEvent::Resumed | PastEvent::Tripped { .. } => {}
         }
     }
     for name in memory.locks().names() {
         tracing::info!(identity = name, "is locked, as it was; `amiwall unlock` lets it in again");
+    }
+    for pause in buckets.pauses().all() {
+        tracing::info!("{pause}: is on, as it was; `amiwall resume --action` takes it off");
     }
     Ok((Arc::new(buckets), Arc::new(memory)))
 }

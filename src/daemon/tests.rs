@@ -1,12 +1,13 @@
 //! The order of things, proved with a disk that waits to be told.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Mutex;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::*;
-use crate::audit::tests::faulty::{faulty, hold, hold_no_more, leave_room};
+use crate::audit::tests::faulty::{Hold, Plan, faulty, hold, hold_no_more, leave_room};
 use crate::sim::{Sim, SimConfig};
 
 /// A policy in front of that Asterisk, for one client who may only Ping.
@@ -36,47 +37,115 @@ async fn read_packet(stream: &mut TcpStream) -> String {
     String::from_utf8_lossy(&packet).into_owned()
 }
 
+/// A client that is logged in to an amiwall that writes to a disk which a test can hold.
+struct Rig {
+    folder: tempfile::TempDir,
+    _log: tempfile::TempDir,
+    asterisk: crate::sim::SimHandle,
+    upstream: SocketAddr,
+    plan: Arc<Mutex<Plan>>,
+    daemon: Daemon,
+    client: TcpStream,
+}
+
+impl Rig {
+    async fn new() -> Self {
+        let (folder, log) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+        let sim = Sim::bind("127.0.0.1:0", SimConfig::with_secret(b"s3cret")).await.expect("the simulator binds");
+        let (upstream, asterisk) = (sim.local_addr(), sim.handle());
+        tokio::spawn(sim.run(CancellationToken::new()));
+        let (audit, plan) = faulty(log.path());
+        let config = config(folder.path(), upstream);
+        let restored = (Arc::default(), Arc::new(LoginMemory::new(config.failed_logins)));
+        let daemon = Daemon::start_with(&config, audit, restored, Activated::default()).await.expect("it starts");
+        let mut client = TcpStream::connect(daemon.addresses()[0]).await.expect("it connects");
+        client
+            .write_all(b"Action: Login\r\nUsername: client\r\nSecret: s3cret\r\nEvents: off\r\n\r\n")
+            .await
+            .expect("sent");
+        assert!(read_packet(&mut client).await.contains("Authentication accepted"));
+        Self { folder, _log: log, asterisk, upstream, plan, daemon, client }
+    }
+
+    /// Sends a Ping, whose record the disk has begun to sync when this returns.
+    async fn ping_waits_for_the_disk(&mut self) -> Hold {
+        let held = hold(&self.plan);
+        self.client.write_all(b"Action: Ping\r\nActionID: 1\r\n\r\n").await.expect("sent");
+        let held = tokio::task::spawn_blocking(move || {
+            held.wait();
+            held
+        });
+        held.await.expect("a sync")
+    }
+
+    fn pings(&self) -> usize {
+        self.asterisk.executed().iter().filter(|action| action.is("Ping")).count()
+    }
+
+    /// Asks at an admin socket of its own.
+    fn ask(&self, request: Request) -> JoinHandle<Answer> {
+        let path = self.folder.path().join("admin.sock");
+        let socket = AdminSocket::bind(&path).expect("it binds");
+        let sights = Sights { shared: self.daemon.shared.clone(), admission: self.daemon.admission.clone() };
+        tokio::spawn(socket.serve(sights, self.daemon.reloads.0.clone()));
+        tokio::task::spawn_blocking(move || ask(&path, &request).expect("an answer"))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pause_counts_for_what_waits_for_the_disk() {
+    let mut rig = Rig::new().await;
+    let held = rig.ping_waits_for_the_disk().await;
+    let asked = rig.ask(Request { action: "Ping".to_owned(), ..Request::new(Verb::Pause) });
+    // It is in force before the disk has anything of it.
+    while rig.daemon.shared.buckets.pauses().all().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert!(!asked.is_finished());
+    hold_no_more(&rig.plan);
+    held.release();
+    let said = read_packet(&mut rig.client).await;
+    assert_eq!(said, "Response: Error\r\nActionID: 1\r\nMessage: Permission denied\r\n\r\n");
+    let answer = asked.await.expect("no panic");
+    assert!(matches!(&answer, Answer::Paused { outcome, .. } if outcome == "paused"), "{answer:?}");
+    assert_eq!(rig.pings(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_is_ended_though_the_disk_hangs_and_what_it_had_waiting_with_it() {
+    let mut rig = Rig::new().await;
+    let held = rig.ping_waits_for_the_disk().await;
+    let session = rig.daemon.shared.sessions.list().pop().expect("a session").id;
+    let asked = rig.ask(Request { session, ..Request::new(Verb::Kick) });
+    let mut rest = Vec::new();
+    rig.client.read_to_end(&mut rest).await.expect("it is closed");
+    assert_eq!(rest, b"", "nothing comes before the end");
+    hold_no_more(&rig.plan);
+    held.release();
+    let answer = asked.await.expect("no panic");
+    assert!(matches!(&answer, Answer::Done { outcome, .. } if outcome == "kicked"), "{answer:?}");
+    assert_eq!(rig.pings(), 0);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn asterisk_has_not_a_byte_of_an_action_before_its_record_is_synced() {
-    let (folder, log) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
-    let sim = Sim::bind("127.0.0.1:0", SimConfig::with_secret(b"s3cret")).await.expect("the simulator binds");
-    let (upstream, asterisk) = (sim.local_addr(), sim.handle());
-    tokio::spawn(sim.run(CancellationToken::new()));
-    let (audit, plan) = faulty(log.path());
-    let config = config(folder.path(), upstream);
-    let restored = (Arc::default(), Arc::new(LoginMemory::new(config.failed_logins)));
-    let daemon = Daemon::start_with(&config, audit, restored, Activated::default()).await.expect("it starts");
-    let mut client = TcpStream::connect(daemon.addresses()[0]).await.expect("it connects");
-    client
-        .write_all(b"Action: Login\r\nUsername: client\r\nSecret: s3cret\r\nEvents: off\r\n\r\n")
-        .await
-        .expect("sent");
-    assert!(read_packet(&mut client).await.contains("Authentication accepted"));
-
-    let held = hold(&plan);
-    client.write_all(b"Action: Ping\r\nActionID: 1\r\n\r\n").await.expect("sent");
-    // The disk has begun to sync the record and does not end.
-    let held = tokio::task::spawn_blocking(move || {
-        held.wait();
-        held
-    });
-    let held = held.await.expect("a sync");
+    let mut rig = Rig::new().await;
+    let held = rig.ping_waits_for_the_disk().await;
     // Whatever amiwall would have sent by now is read before this: a second session's action goes the whole way directly.
-    let mut direct = TcpStream::connect(upstream).await.expect("it connects");
+    let mut direct = TcpStream::connect(rig.upstream).await.expect("it connects");
     direct
         .write_all(b"Action: Login\r\nUsername: amiwall\r\nSecret: s3cret\r\nEvents: off\r\n\r\n")
         .await
         .expect("sent");
     direct.write_all(b"Action: CoreStatus\r\n\r\n").await.expect("sent");
-    asterisk.wait_for(|executed| executed.iter().any(|action| action.is("CoreStatus"))).await;
-    let pings = |asterisk: &crate::sim::SimHandle| asterisk.executed().iter().filter(|a| a.is("Ping")).count();
-    assert_eq!(pings(&asterisk), 0, "the record is not durable yet");
+    rig.asterisk.wait_for(|executed| executed.iter().any(|action| action.is("CoreStatus"))).await;
+    assert_eq!(rig.pings(), 0, "the record is not durable yet");
 
-    hold_no_more(&plan);
+    hold_no_more(&rig.plan);
     held.release();
-    let pong = read_packet(&mut client).await;
+    let pong = read_packet(&mut rig.client).await;
     assert!(pong.contains("ActionID: 1\r\nPing: Pong"), "{pong}");
-    assert_eq!(pings(&asterisk), 1);
+    assert_eq!(rig.pings(), 1);
 }
 
 async fn get(address: SocketAddr, path: &str) -> String {
@@ -96,7 +165,7 @@ async fn who_watches_is_told_that_the_log_cannot_be_written_and_that_it_can_agai
     let (audit, plan) = faulty(log.path());
     let config = config(folder.path(), upstream);
     let restored = (Arc::default(), Arc::new(LoginMemory::new(config.failed_logins)));
-    let mut daemon = Daemon::start_with(&config, audit, restored).await.expect("it starts");
+    let mut daemon = Daemon::start_with(&config, audit, restored, Activated::default()).await.expect("it starts");
     let asked = "127.0.0.1:0".parse().expect("an address");
     daemon.serve_http(HttpSocket::bind(Some(asked)).await.expect("it binds"));
     let address = daemon.http_address().expect("it listens");

@@ -20,6 +20,7 @@ use super::charge::{Charge, Exhausted, SHARED};
 use super::client_state::{ClientState, longest_window};
 use super::days::Days;
 use super::limits::{self, ClientLimits, Limit, SharedLimits};
+use super::pauses::Pauses;
 use super::prefixes;
 use super::quota::Quota;
 use super::quota_state::{Past, PastEvent, QuotaState, SavedCall, Suspended};
@@ -36,6 +37,7 @@ pub struct Buckets<C: Clock = DefaultClock> {
     state: Mutex<State<C>>,
     /// Whether it is worth to look whether a client is suspended.
     is_any_suspended: AtomicBool,
+    pauses: Pauses,
 }
 
 /// Whose packet it is, and when.
@@ -81,11 +83,18 @@ impl<C: Clock + Clone> Buckets<C> {
         calls.number_from(RandomState::new().hash_one(0));
         let (clients, shared) = (HashMap::new(), BucketSet::new());
         let state = State { clients, shared, days: Days::default(), calls, tripped: Vec::new() };
-        Self { made: clock.now(), clock, state: Mutex::new(state), is_any_suspended: AtomicBool::new(false) }
+        let (made, state, is_any_suspended) = (clock.now(), Mutex::new(state), AtomicBool::new(false));
+        Self { made, clock, state, is_any_suspended, pauses: Pauses::default() }
     }
 
-    /// Charges a decision: `"*"` for every packet, the action's limits for an allowed one, narrowest first, only when
-    /// every one has room. An allowed action that finds no room becomes a denial with [`Reason::Limits`], which tells the
+    /// What an administrator has stopped.
+    #[must_use]
+    pub const fn pauses(&self) -> &Pauses {
+        &self.pauses
+    }
+
+    /// Refuses what is paused, and charges a decision: `"*"` for every packet, the action's limits for an allowed one,
+    /// narrowest first, only when every one has room. An allowed action that finds no room becomes a denial with [`Reason::Limits`], which tells the
     /// limit that has no room for longest.
     pub fn take(
         &self,
@@ -94,6 +103,7 @@ impl<C: Clock + Clone> Buckets<C> {
         asking: Asking<'_>,
         decision: Decision,
     ) -> Decision {
+        let decision = self.pauses.judge(asking.client, decision);
         let (action, own, shared) = match &decision {
             Decision::Allow(permit) => {
                 let key = permit.action().key();
@@ -254,7 +264,7 @@ impl<C: Clock + Clone> Buckets<C> {
     /// What survives a restart; `wall` is now.
     pub fn save(&self, wall: i64) -> QuotaState {
         let (state, now) = (self.lock(), self.now());
-        let mut saved = QuotaState { saved: wall, ..QuotaState::default() };
+        let mut saved = QuotaState { saved: wall, paused: self.pauses.all(), ..QuotaState::default() };
         state.days.save(&mut saved);
         let clients = state.clients.iter();
         saved.clients = clients.filter_map(|(name, own)| own.save(name.as_str(), now)).collect();
@@ -283,7 +293,7 @@ impl<C: Clock + Clone> Buckets<C> {
             let call = NewCall { upstream, identity, id: channel.as_bytes(), timeout: None };
             state.calls.reserve(call, now.saturating_sub(age));
         }
-        for past in since {
+        for past in since.iter().filter(|past| !past.identity.is_empty()) {
             let client = ClientName::for_explain(&past.identity);
             let own = state.client(&client, &self.clock);
             match &past.event {
@@ -296,7 +306,7 @@ impl<C: Clock + Clone> Buckets<C> {
                         own.suspension = Some(suspension);
                     }
                 }
-                PastEvent::Locked(_) => {}
+                PastEvent::Locked(_) | PastEvent::Paused { .. } => {}
                 PastEvent::Resumed => (own.suspension, own.exceeded) = (None, Refusals::default()),
                 PastEvent::Tripped { suspended: Suspended { limit, seconds }, first_call } => {
                     own.called.extend(first_call.clone());

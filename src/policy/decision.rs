@@ -83,6 +83,8 @@ pub enum Limited {
     Destinations,
     /// Not at this time.
     Hours,
+    /// An administrator has stopped it.
+    Paused,
     /// So many in a day of UTC.
     PerDay,
     /// So many in a time.
@@ -99,6 +101,7 @@ impl Limited {
             Self::Concurrent => "limits.concurrent",
             Self::Destinations => "limits.distinct_destinations",
             Self::Hours => "limits.hours",
+            Self::Paused => "limits.paused",
             Self::PerDay => "limits.per_day",
             Self::Rate => "limits.rate",
             Self::Tripped => "limits.tripped",

@@ -23,6 +23,7 @@ mod mask;
 mod originate;
 mod params;
 pub mod pattern;
+mod pauses;
 mod prefixes;
 mod quota;
 mod quota_state;
@@ -43,6 +44,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::ami::Action;
+use crate::catalogue;
 use crate::identity::ClientName;
 
 pub use buckets::{Asking, Buckets};
@@ -51,6 +53,7 @@ pub use decision::{Decision, Denial, Limited, Permit, Reason, Refused, RuleId};
 pub use explain::{Considered, Difference, Effect, Explanation, Mismatch, Verdict};
 pub use followed::Followed;
 pub use limits::{ClientLimits, SharedLimits};
+pub use pauses::{Pause, Pauses};
 pub use quota::{Quota, QuotaError};
 pub use quota_state::{ClientQuotas, DayCount, Past, PastEvent, QuotaState, SavedCall, Suspended};
 pub use tracking::Asked;
@@ -101,6 +104,21 @@ impl Policy {
     #[must_use]
     pub fn may_ever(&self, client: &ClientName, action: &str) -> bool {
         self.client(client).is_some_and(|rules| rules.may_ever(&action.to_ascii_lowercase()))
+    }
+
+    /// The action of that name as Asterisk spells it, if there is one: of the catalogue, or of a rule. Else the one that may
+    /// be meant.
+    ///
+    /// # Errors
+    /// If nobody knows it.
+    pub fn action_named(&self, name: &str) -> Result<String, Option<&'static str>> {
+        let key = name.to_ascii_lowercase();
+        if let Some(entry) = catalogue::action(&key) {
+            return Ok(entry.name.to_owned());
+        }
+        let rules = self.clients.values().find_map(|client| client.actions.get(&key));
+        let name = rules.map(|rules| rules.entry.map_or(name, |entry| entry.name).to_owned());
+        name.ok_or_else(|| catalogue::nearest_action(&key))
     }
 
     fn client(&self, client: &ClientName) -> Option<&actions::ClientPolicy> {
@@ -161,7 +179,7 @@ impl Policy {
     #[must_use]
     pub fn own_actions(&self, client: &ClientName) -> Option<Vec<String>> {
         let names = self.client(client)?.actions.keys();
-        Some(names.filter(|key| crate::catalogue::action(key).is_none()).cloned().collect())
+        Some(names.filter(|key| catalogue::action(key).is_none()).cloned().collect())
     }
 
     /// The names of the client's roles, those that they include among them.

@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Pause;
+
 /// What of the limits survives a restart.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -21,6 +23,9 @@ pub struct QuotaState {
     /// Identities that an administrator has locked, in lower case.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub locked: Vec<String>,
+    /// What an administrator has stopped.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub paused: Vec<Pause>,
     /// When it was saved, in seconds since the epoch.
     pub saved: i64,
 }
@@ -84,7 +89,8 @@ impl QuotaState {
     /// Whether there is nothing to keep.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.per_day.is_empty() && self.clients.is_empty() && self.calls.is_empty() && self.locked.is_empty()
+        let is_nobody = self.clients.is_empty() && self.locked.is_empty() && self.paused.is_empty();
+        is_nobody && self.per_day.is_empty() && self.calls.is_empty()
     }
 }
 
@@ -93,7 +99,7 @@ impl QuotaState {
 pub struct Past {
     /// When, in seconds since the epoch.
     pub wall: i64,
-    /// The identity.
+    /// The identity; nobody's if it is empty.
     pub identity: String,
     /// What happened.
     pub event: PastEvent,
@@ -120,6 +126,13 @@ pub enum PastEvent {
     },
     /// The identity was locked, or unlocked.
     Locked(bool),
+    /// An action was stopped, or let go on, for the identity or for everybody.
+    Paused {
+        /// Its name, or `*`.
+        action: String,
+        /// Whether it was stopped.
+        is_on: bool,
+    },
     /// The identity was resumed.
     Resumed,
     /// The identity was suspended.

@@ -83,7 +83,8 @@ impl Changes {
             }
             "admin" if is_inside => {
                 self.admin += 1;
-                self.suspend(record, "told by an admin", &format!("{}: {}", record.name, record.outcome));
+                let action = if record.action.is_empty() { String::new() } else { format!(" {}", record.action) };
+                self.suspend(record, "told by an admin", &format!("{}{action}: {}", record.name, record.outcome));
             }
             _ => {}
         }

@@ -60,6 +60,7 @@ pub(super) fn texts(record: &LoggedRecord) -> impl Iterator<Item = (&'static str
         ("until", &record.until),
         ("cause", &record.cause),
         ("change", &record.change),
+        ("action", &record.action),
     ]
     .into_iter()
     .map(|(key, value)| (key, value.as_str()))

@@ -65,7 +65,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> ClientIo<S> {
         let (reader, writer) = tokio::io::split(self.stream);
         let mut decoder = self.decoder;
         decoder.set_limits(Limits::CLIENT);
-        (ClientReader { reader, decoder, put_back: VecDeque::new(), is_closed: false }, ClientWriter { writer })
+        let taken = self.taken as u64;
+        let reader = ClientReader { reader, decoder, put_back: VecDeque::new(), is_closed: false, taken };
+        (reader, ClientWriter { writer })
     }
 }
 
@@ -78,14 +80,17 @@ pub(super) struct ClientReader<S> {
     pub(super) put_back: VecDeque<Packet>,
     /// The client has closed its side. What it sent before is still served.
     pub(super) is_closed: bool,
+    /// Bytes read so far.
+    pub(super) taken: u64,
 }
 
 impl<S: AsyncRead + Unpin> ClientReader<S> {
     /// As [`ClientIo::read`].
     pub(super) async fn read(&mut self) -> io::Result<bool> {
-        let has_more = read(&mut self.reader, &mut self.decoder).await? > 0;
-        self.is_closed = !has_more;
-        Ok(has_more)
+        let len = read(&mut self.reader, &mut self.decoder).await?;
+        self.taken += len as u64;
+        self.is_closed = len == 0;
+        Ok(len > 0)
     }
 
     /// Whether something was read that is not judged yet.

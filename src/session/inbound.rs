@@ -38,6 +38,7 @@ pub(super) async fn run<S: AsyncRead + Unpin>(
             Ok(packets) => packets,
             Err(end) => return end,
         };
+        live.tally.bytes_in.store(reader.taken, Ordering::Relaxed);
         if packets.last().is_some_and(|packet| packet.as_ref().is_ok_and(|message| is_named(message, "WaitEvent"))) {
             local::hold(live);
         }
@@ -114,13 +115,13 @@ async fn handle<S: AsyncRead + Unpin>(
     let judging = live.judging();
     // Taken first: nobody else writes between what is judged here and its bytes.
     let mut outlet_guard = outlet.lock().await;
-    let (snapshot, metrics) = (live.shared.snapshot(), &live.shared.metrics);
+    let (in_force, metrics) = (InForce::now(live), &live.shared.metrics);
     let read_at = Instant::now();
-    let (decisions, wait) = judge_all(live, reader, &snapshot, packets);
+    let (decisions, wait) = judge_all(live, reader, &in_force.snapshot, packets);
     let (judged_at, count) = (Instant::now(), decisions.len());
     metrics.decide.observe_each((judged_at - read_at) / u32::try_from(count.max(1)).unwrap_or(u32::MAX), count);
     record_trips(live).await;
-    let recorded = match record(live, snapshot, decisions).await {
+    let recorded = match record(live, in_force, decisions).await {
         Ok(recorded) => recorded,
         Err(unrecorded) => return refuse_unrecorded(live, reader, unrecorded).await,
     };
@@ -154,42 +155,62 @@ async fn handle<S: AsyncRead + Unpin>(
     }
 }
 
-/// Records what was decided under `snapshot`, in its order; gives it back when it cannot be recorded.
+/// What packets are judged by: the policy and the pauses of one moment.
+struct InForce {
+    snapshot: Arc<Snapshot>,
+    pauses: u64,
+}
+
+impl InForce {
+    fn now(live: &Live) -> Self {
+        // The number first: a pause that comes between the two is seen twice, and not missed.
+        Self { pauses: live.shared.buckets.pauses().version(), snapshot: live.shared.snapshot() }
+    }
+
+    fn is_still(&self, live: &Live) -> bool {
+        let shared = &live.shared;
+        shared.snapshot.borrow().generation == self.snapshot.generation
+            && shared.buckets.pauses().version() == self.pauses
+    }
+}
+
+/// Records what was decided under `in_force`, in its order; gives it back when it cannot be recorded.
 async fn record(
     live: &Live,
-    snapshot: Arc<Snapshot>,
+    in_force: InForce,
     decisions: Vec<(String, Decision)>,
 ) -> Result<Vec<(String, Recorded<Decision>)>, Vec<Decision>> {
-    let recorded = live.shared.audit.record(&live.context_under(&snapshot), decisions).await;
+    let recorded = live.shared.audit.record(&live.context_under(&in_force.snapshot), decisions).await;
     let recorded = recorded.map_err(|(_, open)| open.into_iter().map(|(_, decision)| decision).collect::<Vec<_>>())?;
-    if live.shared.snapshot.borrow().generation == snapshot.generation {
+    if in_force.is_still(live) {
         return Ok(recorded);
     }
     record_anew(live, recorded).await
 }
 
-/// The policy has changed while the disk was waited for: what is to be sent is judged by the one in force, and recorded
-/// under the same id: of two records with one id the last counts. A refusal stays as it is on record.
+/// The policy has changed while the disk was waited for, or a pause was put on: what is to be sent is judged by what is in
+/// force, and recorded under the same id: of two records with one id the last counts. A refusal stays as it is on record.
 async fn record_anew(
     live: &Live,
     recorded: Vec<(String, Recorded<Decision>)>,
 ) -> Result<Vec<(String, Recorded<Decision>)>, Vec<Decision>> {
     let mut all: Vec<Option<(String, Recorded<Decision>)>> = recorded.into_iter().map(Some).collect();
     loop {
-        let snapshot = live.shared.snapshot();
+        let in_force = InForce::now(live);
+        let snapshot = &in_force.snapshot;
         let allowed = all
             .iter_mut()
             .filter_map(|slot| slot.take_if(|(_, decision)| matches!(decision.get(), Decision::Allow(_))));
         let open: Vec<(String, Decision)> = allowed
             .map(|(id, decision)| {
-                let decision = judge_anew(live, &snapshot, decision.into_inner(), &id);
+                let decision = judge_anew(live, snapshot, decision.into_inner(), &id);
                 (id, decision)
             })
             .collect();
         if open.is_empty() {
             return Ok(all.into_iter().flatten().collect());
         }
-        match live.shared.audit.record(&live.context_under(&snapshot), open).await {
+        match live.shared.audit.record(&live.context_under(snapshot), open).await {
             Ok(recorded) => {
                 for (slot, recorded) in all.iter_mut().filter(|slot| slot.is_none()).zip(recorded) {
                     *slot = Some(recorded);
@@ -203,7 +224,7 @@ async fn record_anew(
                 return Err(all.into_iter().filter_map(decision).collect());
             }
         }
-        if live.shared.snapshot.borrow().generation == snapshot.generation {
+        if in_force.is_still(live) {
             return Ok(all.into_iter().flatten().collect());
         }
     }
@@ -238,6 +259,7 @@ fn judge_anew(live: &Live, snapshot: &Snapshot, decision: Decision, id: &str) ->
         Decision::Allow(permit) => {
             let call = call_of(permit.action()).map(<[u8]>::to_vec);
             let decision = snapshot.policy.decide_anew(&live.client, permit, id);
+            let decision = live.shared.buckets.pauses().judge(&live.client, decision);
             if let (Decision::Deny(_), Some(call)) = (&decision, call) {
                 live.shared.buckets.call_released(&live.upstream, &call);
             }
@@ -253,6 +275,7 @@ async fn refuse_unrecorded<S: AsyncRead + Unpin>(
     reader: &mut ClientReader<S>,
     decisions: Vec<Decision>,
 ) -> Result<(), SessionEnd> {
+    live.give_up_batch();
     for decision in decisions {
         let denial = match decision {
             Decision::Allow(permit) => {
@@ -287,6 +310,7 @@ fn pause_behind(live: &Live, decision: &Decision) -> Duration {
 fn refuse(live: &Live, denial: &Denial) -> Result<(), SessionEnd> {
     live.refused.fetch_add(1, Ordering::Relaxed);
     live.count_denial(denial);
+    live.shared.sessions.note_refusal(live, denial);
     live.answer(local::refusal(denial)).map_err(|QueueFull| SessionEnd::SlowClient)?;
     if local::is_http(denial) {
         return Err(SessionEnd::ClientViolation);
@@ -308,6 +332,7 @@ fn forward(live: &Live, outlet: &mut Outlet, permit: &Recorded<Permit>, (record_
     let action = permit.get().action();
     let entry = catalogue::action(action.key());
     live.count_permit(permit.get(), entry);
+    let at = Instant::now();
     let sent = Sent {
         record_id,
         client_id: action.id().map(<[u8]>::to_vec),
@@ -316,7 +341,7 @@ fn forward(live: &Live, outlet: &mut Outlet, permit: &Recorded<Permit>, (record_
         is_unanswered: entry.is_some_and(|entry| entry.is_silent),
         is_own: false,
         read_at,
-        at: Instant::now(),
+        at,
     };
     let (id, outstanding) = {
         let mut correlation = lock(&live.correlation);
@@ -334,6 +359,7 @@ fn forward(live: &Live, outlet: &mut Outlet, permit: &Recorded<Permit>, (record_
     }
     outlet.forward(permit, &id);
     live.forwarded.fetch_add(1, Ordering::Relaxed);
+    live.tally.forwarded(action.name(), permit.get().rule(), at);
 }
 
 fn answer_locally(live: &Live, action: &Action) -> Result<(), SessionEnd> {

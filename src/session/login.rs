@@ -295,6 +295,8 @@ impl PreAuth<'_> {
         let config = self.upstream.config();
         let account = config.login_for(name.as_str(), snapshot.policy.roles(&name));
         let attached = self.upstream.attach(account, view.subscription(wish)).await;
+        let trouble = attached.as_ref().err().map(ToString::to_string);
+        self.shared.sessions.note_upstream(&config.name, trouble);
         let (inlet, outlet) = attached.map_err(|error| {
             tracing::warn!("session of `{}` refused: {error}", name.as_str());
             match error {

@@ -14,6 +14,7 @@ mod outage;
 mod outbound;
 mod queue;
 mod reading;
+mod registry;
 mod snapshot;
 mod watch;
 mod woken;
@@ -37,10 +38,12 @@ use crate::tls::PeerCertificate;
 use crate::upstream::{ActionIds, Connector, Correlation, IdPrefix, Inlet, Outlet, TlsFault};
 
 pub use counts::metrics;
+pub use registry::{Recent, SessionInfo, Sessions};
 pub use snapshot::{Entrance, Snapshot};
 
 use client_io::ClientIo;
 use queue::{Held, Outgoing, Queue, QueueFull};
+use registry::Tally;
 use woken::Woken;
 
 /// What outstanding actions and queued packets get before a session that has to end is closed.
@@ -63,6 +66,8 @@ pub struct Shared {
     pub hash_slots: HashSlots,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Those that are logged in.
+    pub sessions: Sessions,
     /// Cancelled when the process ends.
     pub shutdown: CancellationToken,
 }
@@ -104,6 +109,7 @@ pub(crate) enum SessionEnd {
     ClientViolation,
     /// To a newcomer, for that limit.
     GaveWay(NoRoom),
+    KickedByAdmin,
     LockedByAdmin,
     LoginFailed,
     LoginTimeout,
@@ -127,6 +133,7 @@ impl SessionEnd {
             Self::ClientClosed => "client-closed",
             Self::ClientViolation => "client-violation",
             Self::GaveWay(why) => why.code(),
+            Self::KickedByAdmin => "kicked-by-admin",
             Self::LockedByAdmin => "locked-by-admin",
             Self::LoginFailed => "login-failed",
             Self::LoginTimeout => "login-timeout",
@@ -162,8 +169,9 @@ struct Live {
     event_held: Notify,
     /// No further packet is taken from the client.
     stopping: CancellationToken,
-    /// Packets are on their way from the client to the record and to Asterisk.
-    is_judging: AtomicBool,
+    /// Odd while packets are on their way from the client to the record and to Asterisk; one more whenever that begins or
+    /// ends.
+    batch: AtomicU64,
     /// Packets that were judged.
     actions: AtomicU64,
     forwarded: AtomicU64,
@@ -181,6 +189,7 @@ struct Live {
     /// See [`Live::is_away`].
     is_away: AtomicBool,
     went_away: Notify,
+    tally: Tally,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -211,15 +220,9 @@ impl Live {
         due.map_or(Ok(()), |message| self.queue.push(Outgoing { message, record: None }))
     }
 
-    /// Packets are being judged, recorded and forwarded until this is dropped.
-    fn judging(&self) -> Judging<'_> {
-        self.is_judging.store(true, Ordering::Relaxed);
-        Judging(self)
-    }
-
     /// Waits until nothing is on its way to Asterisk, and Asterisk has answered all that was forwarded.
     async fn idle(&self) {
-        self.until(|correlation| correlation.outstanding() == 0 && !self.is_judging.load(Ordering::Relaxed)).await;
+        self.until(|correlation| correlation.outstanding() == 0 && !self.is_judging()).await;
     }
 
     async fn until(&self, is_so: impl Fn(&Correlation) -> bool) {
@@ -247,16 +250,6 @@ impl Live {
         };
         let outcome = tokio::time::timeout(time, all).await;
         drop(outcome);
-    }
-}
-
-/// See [`Live::judging`].
-struct Judging<'a>(&'a Live);
-
-impl Drop for Judging<'_> {
-    fn drop(&mut self) {
-        self.0.is_judging.store(false, Ordering::Relaxed);
-        self.0.progress.notify_waiters();
     }
 }
 
@@ -321,7 +314,7 @@ async fn run_live<S: AsyncRead + AsyncWrite + Unpin + Send>(
 ) {
     let LoggedIn { client: name, mask, inlet, outlet, prefix, hold, guard } = logged_in;
     let own = shared.snapshot().policy.own_actions(&name).unwrap_or_default();
-    let live = Live {
+    let live = Arc::new(Live {
         counts: shared.metrics.identity(name.as_str(), own.into_iter()),
         outstanding: Share::of(shared.metrics.outstanding.clone()),
         shared: shared.clone(),
@@ -336,7 +329,7 @@ async fn run_live<S: AsyncRead + AsyncWrite + Unpin + Send>(
         held: Mutex::new(None),
         event_held: Notify::new(),
         stopping: CancellationToken::new(),
-        is_judging: AtomicBool::new(false),
+        batch: AtomicU64::new(0),
         actions: AtomicU64::new(0),
         forwarded: AtomicU64::new(0),
         refused: AtomicU64::new(0),
@@ -345,7 +338,9 @@ async fn run_live<S: AsyncRead + AsyncWrite + Unpin + Send>(
         hold,
         is_away: AtomicBool::new(false),
         went_away: Notify::new(),
-    };
+        tally: Tally::default(),
+    });
+    let entered = shared.sessions.enter(&live);
     let (reader, writer) = client.split();
     let outlet = tokio::sync::Mutex::new(outlet);
     let mut outbound = outbound::ToClient::new(writer);
@@ -364,8 +359,19 @@ async fn run_live<S: AsyncRead + AsyncWrite + Unpin + Send>(
         }
     };
     shared.metrics.ended.count(end.code());
+    drop(entered);
+    if end == SessionEnd::UpstreamLost {
+        shared.sessions.note_upstream(&live.upstream, Some("the session was lost".to_owned()));
+    }
     // Both at once: whichever of them does not read, the end is on record within a second.
-    let log_off = async { outlet.lock().await.log_off().await };
+    let log_off = async {
+        let mut outlet = outlet.lock().await;
+        // What an administrator has stopped does not go out with the farewell.
+        if outlet.is_flushed() || !matches!(end, SessionEnd::KickedByAdmin | SessionEnd::LockedByAdmin) {
+            return outlet.log_off().await;
+        }
+        Ok(())
+    };
     drop(tokio::join!(outbound.close(), tokio::time::timeout(Duration::from_secs(1), log_off)));
     let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     let counts = SessionCounts {

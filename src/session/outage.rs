@@ -80,7 +80,7 @@ impl Live {
     pub(super) async fn upstream_lost(&self) -> SessionEnd {
         self.stopping.cancel();
         // What is on record by now was sent to nobody, and is told so too.
-        let judged = self.until(|_| !self.is_judging.load(Ordering::Relaxed));
+        let judged = self.until(|_| !self.is_judging());
         drop(timeout(FINISH_TIMEOUT, judged).await);
         let abandoned = lock(&self.correlation).abandon();
         self.outstanding.set(0);

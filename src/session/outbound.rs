@@ -200,6 +200,8 @@ impl<S: AsyncWrite + Unpin> ToClient<S> {
             live.counts.events.add(events);
             live.counts.answers.add(answers);
             live.counts.bytes.add(u64::try_from(bytes.len()).unwrap_or_default());
+            live.tally.events.fetch_add(events, Ordering::Relaxed);
+            live.tally.bytes_out.fetch_add(bytes.len() as u64, Ordering::Relaxed);
             let written = self.writer.write(&bytes).await;
             Queue::written(&live.queue);
             match written {

@@ -218,6 +218,12 @@ impl Queue {
         }
     }
 
+    /// How many packets wait, and their bytes.
+    pub(super) fn depth(&self) -> (usize, usize) {
+        let inner = self.lock();
+        (inner.waiting.len(), inner.len)
+    }
+
     /// Waits until nothing is on its way.
     pub(super) async fn drained(&self) {
         loop {

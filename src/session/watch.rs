@@ -31,6 +31,7 @@ pub(super) async fn watch_over(
                 live.finish().await;
                 return SessionEnd::Shutdown;
             }
+            () = live.tally.kicked.cancelled() => return SessionEnd::KickedByAdmin,
             changed = snapshots.changed() => {
                 if changed.is_err() {
                     std::future::pending::<()>().await;

@@ -139,7 +139,7 @@ fn client(issuer: &Issuer<'_, KeyPair>, file: &str, name: &str) -> Result<[File;
     leaf(issuer, file, (vec![name.to_owned()], name, ExtendedKeyUsagePurpose::ClientAuth))
 }
 
-fn leaf(
+pub(super) fn leaf(
     issuer: &Issuer<'_, KeyPair>,
     file: &str,
     (names, common_name, purpose): (Vec<String>, &str, ExtendedKeyUsagePurpose),

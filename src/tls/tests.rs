@@ -343,3 +343,69 @@ fn a_certificate_says_which_names_it_is_for() {
     assert_eq!(names_in(&folder.file("client.crt")).expect("names"), ["client.example"]);
     assert!(names_in(&folder.file("server.key")).expect_err("none").to_string().contains("holds no certificate"));
 }
+
+/// When the certificate in a file ends.
+fn end_of(path: &Path) -> i64 {
+    let chain = certificates(path).expect("a certificate");
+    X509Certificate::from_der(&chain[0]).expect("it is read").1.validity().not_after.timestamp()
+}
+
+#[test]
+fn a_certificate_is_renewed_when_a_third_of_its_life_is_left_or_when_it_must_be() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = Folder::new();
+    issue_client(&folder.path, "one.example", false).expect("a client");
+    let read = |name: &str| std::fs::read_to_string(folder.file(name)).expect("a file");
+    let before = ["server.crt", "server.key", "client.crt", "client-one.example.key", "ca.crt", "ca.key"].map(read);
+    let fresh = renew(&folder.path, true, false).expect("it is looked at");
+    let stems: Vec<_> = fresh.iter().map(|one| (one.certificate.clone(), one.new_end)).collect();
+    let paths = ["server.crt", "client.crt", "client-one.example.crt"].map(|name| (folder.file(name), None));
+    assert_eq!(stems, paths, "they are new");
+    assert_eq!(read("server.crt"), before[0]);
+
+    // It has a day left of a hundred.
+    let old_end = now() + 86_400;
+    let issuer = issue::kept_authority(&folder.path).expect("an authority").expect("an authority");
+    let names = ["short.example", "192.0.2.7"].map(str::to_owned).to_vec();
+    let mut params = rcgen::CertificateParams::new(names).expect("names");
+    params.not_before = (SystemTime::now() - std::time::Duration::from_secs(99 * 86_400)).into();
+    params.not_after = (UNIX_EPOCH + std::time::Duration::from_secs(u64::try_from(old_end).expect("a time"))).into();
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let short = params.signed_by(&key, &issuer).expect("signed");
+    std::fs::write(folder.file("server.crt"), short.pem()).expect("written");
+    std::fs::write(folder.file("server.key"), key.serialize_pem()).expect("written");
+    let set_mode =
+        |name: &str, mode| std::fs::set_permissions(folder.file(name), std::fs::Permissions::from_mode(mode));
+    set_mode("server.key", 0o640).expect("a mode");
+    let renewed = renew(&folder.path, false, false).expect("it is renewed");
+    let [one] = renewed.as_slice() else { panic!("{renewed:?}") };
+    assert_eq!((one.old_end, one.new_end), (old_end, Some(end_of(&folder.file("server.crt")))));
+    assert_eq!(one.names, ["short.example", "192.0.2.7"]);
+    assert_eq!(names_in(&folder.file("server.crt")).expect("names"), one.names);
+    assert!(one.new_end > Some(now() + 800 * 86_400), "{one:?}");
+    let mode = |name: &str| std::fs::metadata(folder.file(name)).expect("a file").permissions().mode() & 0o777;
+    assert_eq!((mode("server.key"), mode("server.crt")), (0o640, 0o644), "they keep their modes");
+    server(&folder, None, false).expect("certificate and key are a pair");
+    assert_eq!((read("client.crt"), read("ca.key")), (before[2].clone(), before[5].clone()), "nothing else is touched");
+
+    let key = read("client-one.example.key");
+    let forced = renew(&folder.path, true, true).expect("all of them");
+    assert!(forced.len() == 3 && forced.iter().all(|one| one.new_end.is_some()), "{forced:?}");
+    assert_ne!(read("client-one.example.key"), key, "with another key");
+    let left: Vec<_> =
+        std::fs::read_dir(&folder.path).expect("a folder").map(|e| e.expect("an entry").file_name()).collect();
+    assert_eq!(left.len(), 8, "nothing is left over: {left:?}");
+}
+
+#[test]
+fn what_the_authority_has_not_issued_is_not_renewed() {
+    let (one, other) = (Folder::new(), tempfile::tempdir().expect("a folder"));
+    let error = renew(other.path(), false, true).expect_err("there is no authority").to_string();
+    assert!(error.contains("there is no authority"), "{error}");
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
+    params.distinguished_name.push(rcgen::DnType::CommonName, "somebody else");
+    std::fs::write(one.file("server.crt"), params.self_signed(&key).expect("signed").pem()).expect("written");
+    let error = renew(&one.path, false, true).expect_err("it is another's").to_string();
+    assert!(error.contains("was not issued by the authority in this folder"), "{error}");
+}

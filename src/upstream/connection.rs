@@ -296,6 +296,12 @@ impl Outlet {
         permit.get().action().encode(id, &mut self.buffer);
     }
 
+    /// Whether all that was encoded is sent.
+    #[must_use]
+    pub const fn is_flushed(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
     /// Sends what was encoded, in one piece. Cancel-safe: a later call goes on where this one was stopped.
     ///
     /// # Errors

@@ -38,8 +38,7 @@ async fn login(peer: &mut Peer<tokio::net::TcpStream>, name: &str, secret: &str,
 #[tokio::test]
 async fn a_refusal_comes_a_second_after_the_login_whatever_is_wrong() {
     let wall = Wall::with("  failed_logins: { rate: 5/minute, lockout: 1h }\n", IDENTITIES).await;
-    let (socket, locked) =
-        (wall.audit().join("admin.sock"), Request { request: Verb::Lock, identity: "locked".into() });
+    let (socket, locked) = (wall.audit().join("admin.sock"), Request::of(Verb::Lock, "locked"));
     let told = tokio::task::spawn_blocking(move || ask(&socket, &locked)).await.expect("no panic");
     assert!(matches!(told, Ok(Answer::Done { .. })), "{told:?}");
     let mut good = wall.login(7).await;

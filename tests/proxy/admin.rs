@@ -12,9 +12,12 @@ use crate::harness::{Bench, is_pong};
 const PING: &str = "Action: Ping\r\n\r\n";
 const LOGIN: &str = "Action: Login\r\nUsername: tester\r\nSecret: tester-secret\r\nEvents: off\r\n\r\n";
 
-async fn tell(bench: &Bench, request: Verb, identity: &str) -> Answer {
+pub(crate) async fn tell(bench: &Bench, request: Verb, identity: &str) -> Answer {
+    say(bench, Request::of(request, identity)).await
+}
+
+pub(crate) async fn say(bench: &Bench, request: Request) -> Answer {
     let socket = bench.audit_directory().join("admin.sock");
-    let request = Request { request, identity: identity.to_owned() };
     let answer = tokio::task::spawn_blocking(move || ask(&socket, &request)).await.expect("no panic");
     answer.expect("an answer")
 }
@@ -101,7 +104,7 @@ async fn the_end_of_a_locked_session_says_what_was_not_answered() {
 async fn a_lock_holds_over_restarts_and_reloads_until_it_is_taken_off() {
     let mut bench = Bench::new().await;
     tell(&bench, Verb::Lock, "tester").await;
-    let locked = Answer::Status { locked: vec!["tester".to_owned()], suspended: vec![] };
+    let locked = Answer::Status { locked: vec!["tester".to_owned()], suspended: vec![], paused: vec![] };
     assert_eq!(tell(&bench, Verb::Status, "").await, locked);
     bench.reload(|extra| extra.identity = "    sessions: 5\n".to_owned()).await;
     // Twice: from the record, and from the checkpoint behind it.
@@ -133,7 +136,7 @@ async fn the_socket_is_its_owners_alone_and_survives_nonsense() {
         assert!(answer.contains("this is no request") || nonsense.len() > 4096, "{answer}");
     }
     assert_eq!(raw(&bench, b"").await, "");
-    let nobody = Answer::Status { locked: vec![], suspended: vec![] };
+    let nobody = Answer::Status { locked: vec![], suspended: vec![], paused: vec![] };
     assert_eq!(tell(&bench, Verb::Status, "").await, nobody);
     let Answer::Refused { message } = tell(&bench, Verb::Lock, "nobody").await else { panic!("nobody is locked") };
     assert!(message.contains("there is no identity `nobody`"), "{message}");

@@ -9,6 +9,7 @@ mod admin;
 mod audit;
 mod certificates;
 mod concurrent;
+mod control;
 mod events;
 mod hold;
 mod ipv6;
