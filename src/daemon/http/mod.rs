@@ -1,4 +1,4 @@
-//! What amiwall tells of itself over HTTP, on loopback: [`metrics`], [`live`] and [`ready`], one function for each path.
+//! What amiwall tells of itself over HTTP, on loopback: `/metrics`, `/live` and `/ready`, one function for each path.
 //!
 //! It is read only, and for this machine only: whoever is on it may ask. A connection is for one request, which has to come
 //! soon; there are few at once, and none of them holds up a session.
