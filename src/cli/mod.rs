@@ -4,7 +4,9 @@ mod admin;
 mod audit;
 mod certs;
 mod check;
+mod contact;
 mod demo;
+mod doctor;
 mod explain;
 mod hash_secret;
 mod import;
@@ -93,6 +95,8 @@ enum Command {
     Demo(demo::Args),
     /// Write a working starting point: policy, certificates, secrets, the manager.conf section to paste.
     Init(init::Args),
+    /// Look for ways past amiwall, and for what will stop it: Asterisk, its accounts, this machine. Changes nothing.
+    Doctor(doctor::Args),
     /// Run the proxy.
     Run(run::Args),
     /// Validate a policy, and say in plain words what each identity may do.
@@ -131,6 +135,7 @@ pub fn run() -> Exit {
     let outcome = match Cli::parse().command {
         Command::Demo(args) => demo::run(&args),
         Command::Init(args) => init::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Test(args) => test::run(&args),
