@@ -93,7 +93,8 @@ struct Cli {
 enum Command {
     /// Show the whole thing on this machine: a simulated Asterisk, the proxy, a few clients, the audit trail.
     Demo(demo::Args),
-    /// Write a working starting point: policy, certificates, secrets, the manager.conf section to paste.
+    /// From nothing to a firewall that runs: asks, tries the Asterisk, writes policy, certificates, secrets, the
+    /// manager.conf section to paste and the systemd unit.
     Init(init::Args),
     /// Look for ways past amiwall, and for what will stop it: Asterisk, its accounts, this machine. Changes nothing.
     Doctor(doctor::Args),

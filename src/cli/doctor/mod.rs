@@ -255,5 +255,17 @@ fn read_policy(path: &Path) -> (Option<Checked>, Option<config::Diagnostics>, bo
     }
 }
 
+/// What is weak about the accounts of a manager.conf, for a policy.
+#[cfg(test)]
+pub(super) fn weak_accounts(manager_conf: &Path, checked: &Checked) -> Vec<String> {
+    let mut report = Report::default();
+    let conf = read_manager_conf(manager_conf, &mut report);
+    if let Some(conf) = &conf {
+        let address = checked.upstreams.values().next().cloned().unwrap_or_default();
+        accounts::look(conf, Some(checked), &address, &mut report);
+    }
+    report.0.into_iter().filter(|finding| finding.level > Level::Ok).map(|finding| finding.found).collect()
+}
+
 #[cfg(test)]
 mod tests;
