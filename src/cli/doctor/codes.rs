@@ -1,7 +1,7 @@
 //! The codes of the checks, which are stable, and why each matters. `docs/doctor.md` has them all.
 
 /// Code, and why.
-pub(super) const CODES: [(&str, &str); 33] = [
+pub(super) const CODES: [(&str, &str); 34] = [
     (
         "account-classes",
         "an account beside amiwall's own with these classes can take over the machine that Asterisk runs on",
@@ -23,6 +23,7 @@ pub(super) const CODES: [(&str, &str); 33] = [
     ("clock-synchronised", "a clock that drifts makes records that nobody can put in order"),
     ("connection-log", "Asterisk's log would show who logs in past amiwall"),
     ("disk-space", "on a full disk nothing is forwarded any more: what cannot be recorded does not pass"),
+    ("exec-includes", "who can write a file of Asterisk's configuration can run programs with it (`#exec`)"),
     ("key-mode", "who can read the key can be the server"),
     ("landlock", "without it nothing holds a process that was taken over to its policy's files and ports"),
     ("live-dangerously", "it takes away Asterisk's own guard between an AMI client and files and programs"),

@@ -92,7 +92,7 @@ fn log(checked: &Checked, path: &Path, is_running: bool, report: &mut Report) {
     }
     match last(directory, &mut Filter::new(Query::default()), RECORDS) {
         Ok((records, _)) => {
-            clock(records.back(), Timestamp::now(), report);
+            clock(records.back(), newest(directory), Timestamp::now(), report);
             if is_running {
                 in_force(records.iter().rev().find_map(digest), &checked.digest, path, report);
             }
@@ -111,15 +111,23 @@ fn is_empty(directory: &Path) -> bool {
     }
 }
 
-fn clock(record: Option<&Found>, now: Timestamp, report: &mut Report) {
+/// When a file of the log was last written to.
+fn newest(directory: &Path) -> Option<Timestamp> {
+    let entries = std::fs::read_dir(directory).ok()?.flatten();
+    let times = entries.filter_map(|entry| Timestamp::try_from(entry.metadata().ok()?.modified().ok()?).ok());
+    times.max()
+}
+
+fn clock(record: Option<&Found>, written: Option<Timestamp>, now: Timestamp, report: &mut Report) {
     const CODE: &str = "clock";
     let Some(record) = record else {
         report.unknown(CODE, "there is no record yet to compare the clock with", "run amiwall once");
         return;
     };
-    let behind = record.record.time.as_second() - now.as_second();
+    let latest = written.map_or(record.record.time, |written| written.max(record.record.time));
+    let behind = latest.as_second() - now.as_second();
     if behind > BACKWARDS_SECONDS {
-        let found = format!("the clock is {behind} s behind the last record of the log");
+        let found = format!("the clock is {behind} s behind what was last written to the log");
         report.problem(CODE, found, "set the clock (timedatectl), and find out who set it back");
     } else {
         report.ok(CODE, format!("the clock ({now:.0}) is not behind the last record"));
@@ -280,9 +288,11 @@ mod tests {
             let time = Timestamp::from_second(second).expect("a time");
             Found { line: Vec::new(), record: crate::audit::LoggedRecord { time, ..Default::default() } }
         };
-        assert_eq!(level(|report| clock(Some(&record(1_800_000_060)), now, report)), Some(Level::Problem));
-        assert_eq!(level(|report| clock(Some(&record(1_799_999_999)), now, report)), Some(Level::Ok));
-        assert_eq!(level(|report| clock(None, now, report)), Some(Level::Unknown));
+        assert_eq!(level(|report| clock(Some(&record(1_800_000_060)), None, now, report)), Some(Level::Problem));
+        let later = Timestamp::from_second(1_800_000_060).ok();
+        assert_eq!(level(|report| clock(Some(&record(1_799_999_999)), later, now, report)), Some(Level::Problem));
+        assert_eq!(level(|report| clock(Some(&record(1_799_999_999)), Some(now), now, report)), Some(Level::Ok));
+        assert_eq!(level(|report| clock(None, None, now, report)), Some(Level::Unknown));
     }
 
     #[test]

@@ -159,7 +159,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let beside =
         |given: &Option<PathBuf>, name: &str| given.clone().unwrap_or_else(|| args.manager_conf.with_file_name(name));
     web(conf.as_ref(), &beside(&args.http_conf, "http.conf"), reached.and_then(|it| it.has_http), &mut report);
-    live_dangerously(&beside(&args.asterisk_conf, "asterisk.conf"), &mut report);
+    dangerous_options(&beside(&args.asterisk_conf, "asterisk.conf"), &mut report);
     if let Some(conf) = &conf {
         accounts::look(conf, checked.as_ref().map(|(checked, _)| checked), &address, &mut report);
     }
@@ -219,20 +219,27 @@ fn web(conf: Option<&Survey>, path: &Path, is_running: Option<bool>, report: &mu
     }
 }
 
-fn live_dangerously(path: &Path, report: &mut Report) {
-    const CODE: &str = "live-dangerously";
-    match options(path, "options") {
-        Ok(found) => match found.and_then(|options| options.get("live_dangerously").cloned()) {
-            Some(word) if is_yes(&word) => report.problem(
-                CODE,
-                format!("{}: live_dangerously = {word}", path.display()),
-                "set `live_dangerously = no` under [options], and restart Asterisk",
-            ),
-            _ => report.ok(CODE, format!("{}: live_dangerously is off", path.display())),
-        },
-        Err(error) => {
-            let help = "run: asterisk -rx 'core show settings', or doctor as root (sudo), with --asterisk-conf FILE";
-            report.unknown(CODE, error.to_string(), help);
+/// Options of asterisk.conf that open the machine: each with its code and how bad it is.
+const DANGEROUS: [(&str, &str, Level); 2] =
+    [("live_dangerously", "live-dangerously", Level::Problem), ("execincludes", "exec-includes", Level::Warning)];
+
+fn dangerous_options(path: &Path, report: &mut Report) {
+    let found = options(path, "options").map(Option::unwrap_or_default);
+    for (option, code, level) in DANGEROUS {
+        match &found {
+            Ok(options) => match options.get(option).filter(|word| is_yes(word)) {
+                Some(word) => {
+                    let help = format!("set `{option} = no` under [options], and restart Asterisk");
+                    report.add(code, level, format!("{}: {option} = {word}", path.display()), help);
+                }
+                None => report.ok(code, format!("{}: {option} is off", path.display())),
+            },
+            Err(error) => {
+                let help = format!(
+                    "look for `{option}` in asterisk.conf: doctor as root (sudo), or with --asterisk-conf FILE"
+                );
+                report.unknown(code, error.to_string(), help);
+            }
         }
     }
 }

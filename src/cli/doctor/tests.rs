@@ -133,15 +133,16 @@ fn ami_over_http_needs_both_switches() {
 }
 
 #[test]
-fn live_dangerously_is_found() {
-    let level = |name: &str| {
+fn options_that_open_the_machine_are_found() {
+    let levels = |name: &str| {
         let mut report = Report::default();
-        live_dangerously(&file(name), &mut report);
-        report.0.first().map(|finding| finding.level)
+        dangerous_options(&file(name), &mut report);
+        report.0.iter().map(|finding| (finding.code, finding.level)).collect::<Vec<_>>()
     };
-    assert_eq!(level("asterisk-dangerous.conf"), Some(Level::Problem));
-    assert_eq!(level("asterisk-safe.conf"), Some(Level::Ok));
-    assert_eq!(level("no-such.conf"), Some(Level::Unknown));
+    let both = |first, second| vec![("live-dangerously", first), ("exec-includes", second)];
+    assert_eq!(levels("asterisk-dangerous.conf"), both(Level::Problem, Level::Warning));
+    assert_eq!(levels("asterisk-safe.conf"), both(Level::Ok, Level::Ok));
+    assert_eq!(levels("no-such.conf"), both(Level::Unknown, Level::Unknown));
 }
 
 #[test]
