@@ -156,6 +156,19 @@ impl Sandbox {
     }
 }
 
+/// Which Landlock the kernel has, tried in a thread that ends with it; none: it has none.
+#[must_use]
+pub fn landlock_here() -> Option<String> {
+    let tried = std::thread::spawn(|| {
+        let ruleset = Ruleset::default().handle_access(AccessFs::from_all(WANTED))?.create()?;
+        ruleset.restrict_self().map(|status| status.landlock)
+    });
+    match tried.join().ok()?.ok()? {
+        LandlockStatus::Available { effective_abi, .. } => Some(effective_abi.to_string()),
+        LandlockStatus::NotEnabled | LandlockStatus::NotImplemented => None,
+    }
+}
+
 /// The log makes its directory itself, and could not any more.
 fn make_directory(path: &Path) -> io::Result<()> {
     if path.is_dir() {

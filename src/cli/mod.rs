@@ -4,7 +4,9 @@ mod admin;
 mod audit;
 mod certs;
 mod check;
+mod contact;
 mod demo;
+mod doctor;
 mod explain;
 mod generate;
 mod hash_secret;
@@ -94,8 +96,11 @@ struct Cli {
 enum Command {
     /// Show the whole thing on this machine: a simulated Asterisk, the proxy, a few clients, the audit trail.
     Demo(demo::Args),
-    /// Write a working starting point: policy, certificates, secrets, the manager.conf section to paste.
+    /// From nothing to a firewall that runs: asks, tries the Asterisk, writes policy, certificates, secrets, the
+    /// manager.conf section to paste and the systemd unit.
     Init(init::Args),
+    /// Look for ways past amiwall, and for what will stop it: Asterisk, its accounts, this machine. Changes nothing.
+    Doctor(doctor::Args),
     /// Run the proxy.
     Run(run::Args),
     /// Validate a policy, and say in plain words what each identity may do.
@@ -145,6 +150,7 @@ pub fn run() -> Exit {
     let outcome = match Cli::parse().command {
         Command::Demo(args) => demo::run(&args),
         Command::Init(args) => init::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Test(args) => test::run(&args),

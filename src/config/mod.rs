@@ -104,6 +104,12 @@ pub struct Checked {
     pub listeners: Vec<ListenerSummary>,
     /// The upstreams' names and addresses.
     pub upstreams: BTreeMap<String, String>,
+    /// The upstreams with their accounts. Where files were left alone, the secrets are not the real ones.
+    pub accounts: BTreeMap<String, UpstreamConfig>,
+    /// The files that it names to be read.
+    pub reads: BTreeSet<PathBuf>,
+    /// How many connections, and for how long.
+    pub limits: ConnectionLimits,
     /// The audit log.
     pub audit: AuditConfig,
     /// Where administrators ask.
@@ -199,11 +205,14 @@ fn folder_of(path: &Path) -> &Path {
 /// Everything that is wrong with it.
 pub fn check(path: &Path, files: Files) -> Result<Checked, Diagnostics> {
     let Read { digest, text, sections, policy, warnings, .. } = read(path, files)?;
-    let upstreams = sections.upstreams.into_iter().map(|(name, upstream)| (name, upstream.address));
+    let upstreams = sections.upstreams.iter().map(|(name, upstream)| (name.clone(), upstream.address.clone()));
     Ok(Checked {
         digest,
         listeners: sections.listeners.into_iter().map(|listener| listener.summary).collect(),
         upstreams: upstreams.collect(),
+        accounts: sections.upstreams,
+        reads: sections.reads,
+        limits: sections.limits.connections,
         admin_socket: admin::socket(sections.admin.socket, &sections.audit),
         audit: sections.audit,
         identities: sections.identities,

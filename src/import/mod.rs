@@ -14,6 +14,7 @@ mod manager_conf;
 mod notes;
 mod policy;
 mod reader;
+mod survey;
 
 use std::path::Path;
 
@@ -23,6 +24,7 @@ use account::Account;
 use general::General;
 use notes::Notes;
 pub use notes::{Fate, Note, Place};
+pub use survey::{Reach, Survey, SurveyedAccount, is_yes, options, survey};
 
 /// amiwall reads no larger policy.
 const POLICY_LEN_MAX: usize = 1_024 * 1_024;

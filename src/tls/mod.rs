@@ -3,6 +3,7 @@
 
 mod clients;
 mod issue;
+mod life;
 mod renew;
 mod revoke;
 mod trust;
@@ -25,6 +26,7 @@ use zeroize::Zeroizing;
 use clients::Verifiers;
 pub use clients::{ClientCertificates, refusal_of};
 pub use issue::{IssueOptions, Issued, issue, issue_client, names_in};
+pub use life::{Life, lives};
 pub use renew::{Renewed, renew};
 pub use revoke::{Revoked, RevokedCertificate, revoke};
 pub use trust::{RevocationList, TrustFile};
