@@ -4,6 +4,7 @@ mod admin;
 mod audit;
 mod certs;
 mod check;
+mod connect;
 mod demo;
 mod explain;
 mod hash_secret;
@@ -121,6 +122,8 @@ enum Command {
     Audit(audit::Args),
     /// Propose a least-privilege policy from the audit log, as a draft in YAML. Nothing is put in force.
     Learn(learn::Args),
+    /// Stand beside a client without TLS: plain text on this machine, TLS to amiwall.
+    Connect(connect::Args),
     /// Run the simulated Asterisk alone.
     Simulate(simulate::Args),
 }
@@ -145,6 +148,7 @@ pub fn run() -> Exit {
         Command::Certs(args) => certs::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Learn(args) => learn::run(&args),
+        Command::Connect(args) => connect::run(&args),
         Command::Simulate(args) => simulate::run(&args),
     };
     outcome.unwrap_or_else(|failure| {
