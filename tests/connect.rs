@@ -1,6 +1,6 @@
 //! `amiwall connect`, as its users meet it: the built binary between a client in plain text and a server with TLS.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+#![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "a test that cannot go on fails")]
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -71,8 +71,12 @@ struct Connect {
 
 impl Connect {
     async fn start(server: SocketAddr, args: &[&str]) -> Self {
+        Self::start_on("127.0.0.1:0", server, args).await
+    }
+
+    async fn start_on(listen: &str, server: SocketAddr, args: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_amiwall"));
-        command.args(["connect", &server.to_string(), "--listen", "127.0.0.1:0"]).args(args);
+        command.args(["connect", &server.to_string(), "--listen", listen]).args(args);
         let mut child = command.stderr(Stdio::piped()).kill_on_drop(true).spawn().expect("it starts");
         let mut says = BufReader::new(child.stderr.take().expect("stderr")).lines();
         let line = patiently("the start", says.next_line()).await.expect("a line").expect("it listens");
@@ -85,6 +89,11 @@ impl Connect {
 
     async fn client(&self) -> TcpStream {
         patiently("connecting", TcpStream::connect(self.address)).await.expect("it listens")
+    }
+
+    fn terminate(&self) {
+        let pid = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw).expect("it runs");
+        rustix::process::kill_process(pid, Signal::TERM).expect("a signal");
     }
 
     /// The line that says this.
@@ -243,21 +252,26 @@ fn expired(folder: &Path) -> Arc<ServerConfig> {
     let mut leaf = CertificateParams::new(["127.0.0.1".to_owned()]).expect("parameters");
     (leaf.not_before, leaf.not_after) = (rcgen::date_time_ymd(2001, 1, 1), rcgen::date_time_ymd(2002, 1, 1));
     let leaf = leaf.signed_by(&key, &Issuer::new(ca, ca_key)).expect("a certificate");
+    std::fs::write(folder.join("old.crt"), leaf.pem()).expect("written");
     let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().expect("versions");
     Arc::new(config.with_no_client_auth().with_single_cert(vec![leaf.der().clone()], key).expect("a server"))
 }
 
-/// The client is closed without a byte, and the program says why and goes on.
+/// Each client is closed without a byte, and the program goes on; it says why, and says the same no second time.
 async fn fails(server: SocketAddr, args: &[&str], why: &str) {
     let mut connect = Connect::start(server, args).await;
-    for _ in 0..2 {
-        let mut client = connect.client().await;
-        assert_eq!(rest(&mut client).await, "", "{why}");
-        let line = connect.until_said("closed, there is no way to").await;
-        assert!(line.contains(why), "{line}\n has not: {why}");
+    for _ in 0..3 {
+        assert_eq!(rest(&mut connect.client().await).await, "", "{why}");
     }
+    connect.terminate();
+    let mut told = Vec::new();
+    while let Some(line) = patiently(why, connect.says.next_line()).await.expect("a line") {
+        told.extend(line.contains("closed, there is no way to").then_some(line));
+    }
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].contains(why), "{told:?}\n has not: {why}");
 }
 
 #[tokio::test]
@@ -328,6 +342,49 @@ async fn what_is_no_amiwall_is_told() {
     fails(nobody, &args, "nobody answers there (Connection refused").await;
 }
 
+/// Nothing that a client could wait for is waited for for ever.
+#[tokio::test]
+async fn a_server_that_says_nothing_is_told() {
+    let certs = Certificates::new();
+    let ca = certs.file("ca.crt");
+    let args = ["--ca", ca.as_str()];
+    let silent = plain_server(|mut stream: TcpStream| async move {
+        stream.read_to_end(&mut Vec::new()).await.ok();
+    })
+    .await;
+    let mute = server(certs.server(None), |mut stream| async move {
+        stream.read_to_end(&mut Vec::new()).await.ok();
+    })
+    .await;
+    // At once: each waits for ten seconds.
+    let ends = async |server: SocketAddr, why: &str| {
+        let mut connect = Connect::start(server, &args).await;
+        assert_eq!(rest(&mut connect.client().await).await, "", "{why}");
+        connect.until_said(why).await;
+    };
+    tokio::join!(
+        ends(silent, "it did not answer in TLS within 10 s"),
+        ends(mute, "it speaks TLS and did not greet within 10 s")
+    );
+}
+
+#[tokio::test]
+async fn another_address_than_loopback_is_taken_only_when_asked_for() {
+    let certs = Certificates::new();
+    let address = server(certs.server(None), greet_and_wait).await;
+    let ca = certs.file("ca.crt");
+    // Loopback, and yet not what `127.0.0.1` is written as: nobody else reaches it.
+    let mapped = "[::ffff:127.0.0.1]:0";
+    let connect = Connect::start_on(mapped, address, &["--ca", &ca, "--unsafe-listen"]).await;
+    greeting(&mut connect.client().await).await;
+    let mut refused = Command::new(env!("CARGO_BIN_EXE_amiwall"));
+    refused.args(["connect", &address.to_string(), "--ca", &ca, "--listen", mapped]);
+    let output = patiently("the refusal", refused.output()).await.expect("it runs");
+    let said = String::from_utf8(output.stderr).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("is not a loopback address") && said.contains("--unsafe-listen"), "{said}");
+}
+
 #[tokio::test]
 async fn a_session_that_is_over_ends_the_client_that_goes_on_talking() {
     let certs = Certificates::new();
@@ -389,8 +446,7 @@ async fn a_signal_ends_it_and_both_ends_hear_of_it() {
     let mut connect = Connect::start(address, &["--ca", &certs.file("ca.crt")]).await;
     let mut client = connect.client().await;
     greeting(&mut client).await;
-    let pid = connect.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw).expect("it runs");
-    rustix::process::kill_process(pid, Signal::TERM).expect("a signal");
+    connect.terminate();
     assert_eq!(patiently("the server's end", ends.recv()).await, Some(Ok(0)));
     assert_eq!(rest(&mut client).await, "");
     let status = patiently("the program's end", connect.child.wait()).await.expect("a status");
@@ -404,8 +460,11 @@ async fn what_cannot_be_used_is_told_before_a_client_comes() {
     let holder = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
     let taken = holder.local_addr().expect("an address").to_string();
     let (certificate, other_key) = (certs.file("client.crt"), other.file("client.key"));
+    let old = Certificates::new();
+    drop(expired(old.0.path()));
+    let (old, key) = (old.file("old.crt"), certs.file("client.key"));
     let cases: [(&[&str], i32, &str); 8] = [
-        (&["localhost:1", "--ca", &ca, "--listen", "192.0.2.1:0"], 2, "`192.0.2.1:0` is not a loopback address"),
+        (&["localhost:1", "--ca", &ca, "--certificate", &old, "--key", &key], 1, "expired on"),
         (&["localhost", "--ca", &ca], 2, "the port is missing"),
         (&["localhost:1", "--ca", &ca, "--name", "two words"], 2, "`two words` is neither a host name nor an address"),
         (&["localhost:1"], 2, "--ca <FILE>"),

@@ -6,7 +6,7 @@ mod failure;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
@@ -85,7 +85,7 @@ fn server(args: &Args) -> Result<Server, Failure> {
         tls::check_certificate(certificate).map_err(unusable)?;
     }
     let config = tls::client_config(&args.ca, identity).map_err(unusable)?;
-    Ok(Server { host, port, name, config, has_certificate: identity.is_some() })
+    Ok(Server { host, port, name, config, has_certificate: identity.is_some(), told: Mutex::default() })
 }
 
 /// Host and port of `pbx.example.net:5039`, `192.0.2.1:5039` or `[2001:db8::1]:5039`.
@@ -132,11 +132,18 @@ async fn told([interrupt, terminate]: &mut [Signal; 2]) {
 /// Accepts for ever; each client is carried in a task of its own.
 async fn accept(socket: &TcpListener, server: &Arc<Server>, clients: &TaskTracker, stop: &CancellationToken) {
     let room = Arc::new(Semaphore::new(CLIENTS_MAX));
+    let mut is_failing = false;
     loop {
         let (client, peer) = match socket.accept().await {
-            Ok(accepted) => accepted,
+            Ok(accepted) => {
+                is_failing = false;
+                accepted
+            }
             Err(error) => {
-                tracing::warn!("cannot accept a connection: {error}");
+                // Told once: it may go on for a while.
+                if !std::mem::replace(&mut is_failing, true) {
+                    tracing::warn!("cannot accept connections: {error}");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }

@@ -1,7 +1,7 @@
 //! One client: a connection to amiwall of its own, and its bytes in both directions.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use std::{fmt, io};
 
@@ -9,7 +9,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf, copy, sink, split};
 use tokio::net::{TcpStream, lookup_host, tcp};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client may go on talking to a session that is over, and a server may take to hear that one is.
 const LINGER: Duration = Duration::from_secs(5);
 
+/// How often the same failure is told: clients try again every second, for as long as nobody mends it.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
+
 /// The amiwall at the other end.
 pub(super) struct Server {
     /// Its name or address.
@@ -35,6 +38,26 @@ pub(super) struct Server {
     pub(super) config: Arc<ClientConfig>,
     /// Whether a client certificate is shown.
     pub(super) has_certificate: bool,
+    /// What kept the last client out, and when that was told.
+    pub(super) told: Mutex<Option<(String, Instant)>>,
+}
+
+impl Server {
+    /// Says why a client was closed, unless that was said a moment ago.
+    fn tell(&self, peer: SocketAddr, why: &NotReached) {
+        let why = why.to_string();
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.as_ref().is_some_and(|(last, at)| *last == why && at.elapsed() < TOLD_EVERY) {
+            return;
+        }
+        tracing::error!("{peer}: closed, there is no way to {self}: {why} (told once a minute)");
+        *told = Some((why, Instant::now()));
+    }
+
+    /// The next failure is news.
+    fn forget_failure(&self) {
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
 }
 
 /// As it is written on the command line.
@@ -60,8 +83,9 @@ pub(super) async fn carry(mut client: TcpStream, peer: SocketAddr, server: &Serv
     };
     let Opened { stream, greeting } = match opened {
         Ok(opened) => opened,
-        Err(why) => return tracing::error!("{peer}: closed, there is no way to {server}: {why}"),
+        Err(why) => return server.tell(peer, &why),
     };
+    server.forget_failure();
     let version = stream.get_ref().1.protocol_version().and_then(|version| version.as_str()).unwrap_or("TLS");
     tracing::info!("{peer}: connected to {server} with {}", version.replace("TLSv1_", "TLS 1."));
     if prepare(&client).is_err() || client.write_all(&greeting).await.is_err() {
