@@ -4,6 +4,7 @@ mod admin;
 mod audit;
 mod certs;
 mod check;
+mod connect;
 mod contact;
 mod demo;
 mod doctor;
@@ -137,6 +138,8 @@ enum Command {
     Audit(audit::Args),
     /// Propose a least-privilege policy from the audit log, as a draft in YAML. Nothing is put in force.
     Learn(learn::Args),
+    /// Stand beside a client without TLS: plain text on this machine, TLS to amiwall.
+    Connect(connect::Args),
     /// Run the simulated Asterisk alone.
     Simulate(simulate::Args),
     /// Write man pages and shell completions, for a package.
@@ -169,6 +172,7 @@ pub fn run() -> Exit {
         Command::Certs(args) => certs::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Learn(args) => learn::run(&args),
+        Command::Connect(args) => connect::run(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Generate(args) => generate::run(&args, Cli::command()),
     };

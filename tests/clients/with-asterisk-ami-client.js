@@ -1,5 +1,5 @@
 'use strict';
-// The test dialogue with asterisk-ami-client (no TLS: run it behind tls_bridge.py).
+// The test dialogue with asterisk-ami-client (no TLS: run it behind `amiwall connect`).
 const assert = require('assert');
 const AmiClient = require('asterisk-ami-client');
 

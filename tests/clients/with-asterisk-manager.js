@@ -1,5 +1,5 @@
 'use strict';
-// The test dialogue with asterisk-manager (no TLS: run it behind tls_bridge.py).
+// The test dialogue with asterisk-manager (no TLS: run it behind `amiwall connect`).
 const assert = require('assert');
 const Manager = require('asterisk-manager');
 
@@ -36,7 +36,10 @@ async function main() {
   assert.strictEqual(call.response, 'Success', JSON.stringify(call));
   await seen;
 
-  const refused = await action({ action: AMI_FORBIDDEN, family: 'clients', key: 'k', val: 'v' });
+  const refused = await new Promise((resolve) => {
+    // What was refused is an error here: the callback's first argument.
+    ami.action({ action: AMI_FORBIDDEN, family: 'clients', key: 'k', val: 'v' }, (error) => resolve(error || {}));
+  });
   assert.strictEqual(refused.response, 'Error', JSON.stringify(refused));
   assert.strictEqual(refused.message, 'Permission denied');
 

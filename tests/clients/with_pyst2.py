@@ -1,15 +1,28 @@
-"""The test dialogue with pyst2 (threads, no TLS: run it behind tls_bridge.py)."""
+"""The test dialogue with pyst2 (threads, no TLS: run it behind `amiwall connect`)."""
 
 import os
 import sys
 import threading
 
-from asterisk.manager import Manager
+from asterisk.manager import Manager, ManagerAuthException
 
 SEEN = ("Newchannel", "OriginateResponse", "Hangup", "QueueSummaryComplete")
 
 
+def refuse_a_wrong_secret():
+    """It is an exception here. The object is of no use behind it: its threads start once."""
+    manager = Manager()
+    manager.connect(os.environ["AMI_HOST"], int(os.environ["AMI_PORT"]))
+    try:
+        manager.login(os.environ["AMI_USER"], "not the secret")
+    except ManagerAuthException as error:
+        assert str(error) == "Authentication failed", f"a wrong secret: {error}"
+    else:
+        raise AssertionError("a wrong secret was taken")
+
+
 def main():
+    refuse_a_wrong_secret()
     events = {name: threading.Event() for name in SEEN}
     manager = Manager()
     manager.connect(os.environ["AMI_HOST"], int(os.environ["AMI_PORT"]))
