@@ -7,6 +7,7 @@ mod check;
 mod demo;
 mod explain;
 mod hash_secret;
+mod help;
 mod import;
 mod init;
 mod judge;
@@ -81,7 +82,7 @@ enum Format {
 
 /// A firewall for the Asterisk Manager Interface.
 #[derive(Debug, Parser)]
-#[command(name = "amiwall", version, about, max_term_width = 100)]
+#[command(name = "amiwall", version, about, max_term_width = 100, disable_help_subcommand = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -123,6 +124,8 @@ enum Command {
     Learn(learn::Args),
     /// Run the simulated Asterisk alone.
     Simulate(simulate::Args),
+    /// Explain a command or a topic: policy, patterns, limits, reasons, operations; without a word: which there are.
+    Help(help::Args),
 }
 
 /// Runs the command line.
@@ -146,6 +149,7 @@ pub fn run() -> Exit {
         Command::Audit(args) => audit::run(&args),
         Command::Learn(args) => learn::run(&args),
         Command::Simulate(args) => simulate::run(&args),
+        Command::Help(args) => help::run(&args),
     };
     outcome.unwrap_or_else(|failure| {
         say(&mut std::io::stderr(), &failure.message);
