@@ -12,18 +12,30 @@ mod shape;
 mod stage;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::{env, fs, io};
 
 use self::stage::Stage;
 
+/// The pages that are played.
+const PLAYED: &[&str] = &[
+    "audit-privacy.md",
+    "crm-originate.md",
+    "faq.md",
+    "from-manager-conf.md",
+    "operations.md",
+    "policies.md",
+    "replace-ssh-tunnel.md",
+    "who-made-this-call.md",
+];
+
 /// The blocks of commands that are not run as part of their page: the page, how the block begins, and what runs it or why nothing does.
 const NOT_PLAYED: &[(&str, &str, &str)] = &[
-    ("README.md", "cargo run --release -- demo", "the tests of the demo run it"),
+    ("README.md", "cargo run --release -- demo", "runs as `amiwall demo` below, without the release profile"),
     ("README.md", "scripts/test", "it would run itself"),
     ("README.md", "cargo install", "builds with the release profile; `amiwall init` has tests of its own"),
     ("README.md", "amiwall import", "played on from-manager-conf.md"),
     ("audit-format.md", "$ sed -n 2p", "step stranger verifies a real log with the programs of the page"),
-    ("audit-privacy.md", "$ amiwall audit pseudonym", "tests/cli and src/audit/pseudonym.rs: the key is random"),
     ("audit-report.md", "$ amiwall audit report", "played on who-made-this-call.md; tests/steps/report.sh"),
     ("audit-report.md", "$ cat audit/", "needs jq"),
     (
@@ -40,12 +52,11 @@ const NOT_PLAYED: &[(&str, &str, &str)] = &[
     ("import.md", "amiwall import", "played on from-manager-conf.md; tests/import.rs"),
     ("limits.md", "$ amiwall resume", "tests/quota_restart.rs"),
     ("operations.md", "sudo ", "needs root and systemd"),
-    ("policies.md", "policy=crm", "asks for passwords; tests/docs.rs checks each of the policies"),
     ("reason-codes.md", "$ cat audit/", "needs jq"),
     ("recipes.md", "amiwall certs certs --revoke", "played on operations.md"),
     ("recipes.md", "amiwall certs ca", "needs a second machine"),
     ("recipes.md", "$ journalctl", "needs systemd"),
-    ("recipes.md", "openssl s_client", "waits for who types; played with input on crm-originate.md"),
+    ("recipes.md", "openssl s_client", "waits for input; played with input on crm-originate.md"),
     ("replace-ssh-tunnel.md", "sudo ", "needs root and systemd"),
     ("rollout.md", "", "needs two weeks; played in short on from-manager-conf.md"),
 ];
@@ -97,6 +108,26 @@ fn operations_go_as_told() {
 }
 
 #[test]
+fn a_shipped_policy_is_made_to_run() {
+    plays("policies.md", 1500, 8).expect("it goes");
+}
+
+#[test]
+fn a_number_has_its_pseudonym() {
+    plays("audit-privacy.md", 1400, 2).expect("it goes");
+}
+
+#[test]
+fn the_demo_shows_what_is_refused_and_that_the_log_is_whole() {
+    let demo = Command::new(env!("CARGO_BIN_EXE_amiwall")).arg("demo").output().expect("it runs");
+    let shown = String::from_utf8_lossy(&demo.stdout);
+    assert!(demo.status.success(), "{}", String::from_utf8_lossy(&demo.stderr));
+    for what in ["REFUSED: Rate limit exceeded", "No Command, no System.", "records verifies"] {
+        assert!(shown.contains(what), "{what}: {shown}");
+    }
+}
+
+#[test]
 fn questions_are_answered_as_told() {
     plays("faq.md", 7500, 1).expect("it goes");
 }
@@ -117,8 +148,9 @@ fn shown_commands(page: &str) -> Vec<&str> {
 
 #[test]
 fn no_page_shows_a_command_that_nothing_runs_without_a_reason() {
-    let played =
-        ["replace-ssh-tunnel", "crm-originate", "from-manager-conf", "who-made-this-call", "operations", "faq"];
+    for page in PLAYED {
+        assert!(include_str!("main.rs").contains(&format!("plays(\"{page}\", ")), "no test plays {page}");
+    }
     let mut pages: Vec<PathBuf> =
         fs::read_dir(docs()).expect("docs").map(|entry| entry.expect("a page").path()).collect();
     pages.retain(|page| page.extension().is_some_and(|ending| ending == "md"));
@@ -127,7 +159,7 @@ fn no_page_shows_a_command_that_nothing_runs_without_a_reason() {
     for path in pages {
         let page = fs::read_to_string(&path).expect("a page");
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let is_played = played.iter().any(|played| name == format!("{played}.md"));
+        let is_played = PLAYED.contains(&name.as_str());
         for first in shown_commands(&page) {
             let reason = NOT_PLAYED.iter().position(|(page, begin, _)| *page == name && first.starts_with(begin));
             if let Some(at) = reason {

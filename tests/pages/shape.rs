@@ -26,10 +26,11 @@ fn shape(text: &str) -> Vec<String> {
 
 fn line_shape(line: &str) -> String {
     let mut words: Vec<String> = line.split_whitespace().map(word_shape).collect();
-    // Checkpoints come with the time, so the number of a record says nothing.
+    // Checkpoints come with the time, so the number of a record says nothing; nor do the seconds until something may be tried again.
     for at in 0..words.len() {
         let is_before = words.get(at + 1).is_some_and(|next| next.starts_with("records") || next.starts_with("bytes"));
-        let is_behind = at.checked_sub(1).and_then(|before| words.get(before)).is_some_and(|word| word == "record");
+        let is_behind =
+            at.checked_sub(1).and_then(|before| words.get(before)).is_some_and(|word| word == "record" || word == "in");
         if let Some(word) =
             words.get_mut(at).filter(|word| (is_before || is_behind) && is_number(word.trim_matches(['(', ',', ';'])))
         {

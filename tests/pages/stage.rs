@@ -99,6 +99,10 @@ impl Stage {
         for name in ["etc/amiwall", "etc/asterisk", "var/lib", "backup", "usb"] {
             fs::create_dir_all(folder.path().join(name))?;
         }
+        std::os::unix::fs::symlink(
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("policies"),
+            folder.path().join("policies"),
+        )?;
         fs::write(folder.path().join(".typed"), TYPED)?;
         let (asterisk, plain, amiwall) = (free_port(ports)?, free_port(ports + 500)?, free_port(ports + 1000)?);
         Ok(Self { folder, asterisk, amiwall, plain, running: Vec::new() })
