@@ -1,6 +1,7 @@
 //! `amiwall help`: the commands, and the documentation of this very version, which is compiled in from `docs/`.
 
 mod markdown;
+mod roff;
 mod show;
 
 use std::io::IsTerminal as _;
@@ -9,7 +10,7 @@ use clap::CommandFactory as _;
 
 use self::markdown::{Block, parse, section};
 use self::show::{Style, columns, show};
-use super::{Cli, Exit, Failure, say_coloured};
+use super::{Cli, Exit, Failure, out, say_coloured};
 
 /// How wide a text is at most, and where there is no terminal.
 const WIDTH: usize = 100;
@@ -47,8 +48,8 @@ pages![
     "who-made-this-call",
 ];
 
-/// A topic: its name, what it answers, the page, and the section of it (`""`: the whole page).
-const TOPICS: &[(&str, &str, &str, &str)] = &[
+/// All topics; a section of `""` is the whole page.
+const TOPICS: &[Topic] = &[
     ("first-policy", "a first policy, step by step", "first-policy", ""),
     ("crm-originate", "let my CRM place calls and nothing else", "crm-originate", ""),
     ("ssh-tunnel", "replace an SSH tunnel", "replace-ssh-tunnel", ""),
@@ -56,6 +57,7 @@ const TOPICS: &[(&str, &str, &str, &str)] = &[
     ("who-called", "prove who made a call", "who-made-this-call", ""),
     ("operations", "reload, rotate, upgrade, back up, move, incidents", "operations", ""),
     ("faq", "questions that come again", "faq", ""),
+    ("reference", "all of the policy: keys, patterns, judging, events, rates", "reference", ""),
     ("policy", "every key of the policy", "reference", "The policy file"),
     ("patterns", "what a value in a rule matches", "reference", "Patterns"),
     ("judging", "how an action is judged", "reference", "How an action is judged"),
@@ -89,10 +91,19 @@ pub(super) struct Args {
     /// A command or a topic; `reasons CODE` for one reason code. Without it: the list of both.
     #[arg(value_name = "COMMAND|TOPIC")]
     words: Vec<String>,
+    /// Print the topic as the source of a man page of that name, section 5: for packages.
+    #[arg(long, value_name = "NAME", hide = true)]
+    roff: Option<String>,
 }
 
 pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     let words: Vec<&str> = args.words.iter().map(String::as_str).collect();
+    if let Some(name) = &args.roff {
+        let topic = words.first().copied().unwrap_or_default();
+        let found = find(topic)?;
+        out(roff::page(name, found.1, &blocks(found)).trim_end());
+        return Ok(Exit::Ok);
+    }
     let style = style();
     let text = match words.as_slice() {
         [] => overview(style),
@@ -108,8 +119,13 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
 }
 
 fn style() -> Style {
+    use rustix::termios::tcgetwinsize;
     let is_terminal = std::io::stdout().is_terminal();
-    let columns = rustix::termios::tcgetwinsize(std::io::stdout()).map_or(0, |size| usize::from(size.ws_col));
+    // Behind a pager's pipe the terminal is at the other ends.
+    let size = tcgetwinsize(std::io::stdout())
+        .or_else(|_| tcgetwinsize(std::io::stderr()))
+        .or_else(|_| tcgetwinsize(std::io::stdin()));
+    let columns = size.map_or(0, |size| usize::from(size.ws_col));
     Style { width: if columns == 0 { WIDTH } else { columns.clamp(40, WIDTH) }, is_terminal }
 }
 
@@ -146,11 +162,17 @@ fn page(name: &str) -> Vec<Block> {
 }
 
 fn topic(name: &str, style: Style) -> Result<String, Failure> {
-    let found = TOPICS.iter().find(|(topic, ..)| topic.eq_ignore_ascii_case(name)).ok_or_else(|| unknown(name))?;
-    Ok(show(&blocks(found), style))
+    Ok(show(&blocks(find(name)?), style))
 }
 
-fn blocks(&(_, _, name, title): &(&str, &str, &str, &str)) -> Vec<Block> {
+/// A topic: its name, what it answers, its page, and the section of it.
+type Topic = (&'static str, &'static str, &'static str, &'static str);
+
+fn find(name: &str) -> Result<&'static Topic, Failure> {
+    TOPICS.iter().find(|(topic, ..)| topic.eq_ignore_ascii_case(name)).ok_or_else(|| unknown(name))
+}
+
+fn blocks(&(_, _, name, title): &Topic) -> Vec<Block> {
     if title.is_empty() { page(name) } else { section(page(name), title) }
 }
 

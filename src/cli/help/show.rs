@@ -4,6 +4,8 @@ use super::markdown::Block;
 
 /// How wide a column of a table is at least, where not all fit.
 const NARROW: usize = 8;
+/// How wide one with longer cells is at least, where there is room.
+const FLOOR: usize = 14;
 /// What stands between two columns.
 const GAP: usize = 2;
 
@@ -99,24 +101,25 @@ fn widths(rows: &[Vec<String>], width: usize) -> Vec<usize> {
     let natural = |column: usize| {
         rows.iter().filter_map(|row| row.get(column)).map(|cell| length(cell)).max().unwrap_or_default()
     };
-    let natural: Vec<usize> = (0..count).map(natural).collect();
-    let room = width.saturating_sub(GAP * count.saturating_sub(1));
-    // Who needs less than an equal share gets what it needs; the others share what is left, the last one its odd rest.
-    let mut widths = natural.clone();
-    let (mut left, mut wide) = (room, count);
-    let mut order = natural;
+    let mut widths: Vec<usize> = (0..count).map(natural).collect();
+    // Who needs less than an equal share gets what it needs.
+    let (mut left, mut wide) = (width.saturating_sub(GAP * count.saturating_sub(1)), count);
+    let mut order = widths.clone();
     order.sort_unstable();
-    for need in order {
-        if wide == 0 || need > left / wide {
+    for need in order.iter().copied() {
+        if need > left / wide.max(1) {
             break;
         }
         left -= need;
         wide -= 1;
     }
-    if let Some(share) = left.checked_div(wide) {
-        for width in widths.iter_mut().filter(|width| **width > share) {
-            *width = share.max(NARROW);
-        }
+    // Of the rest each gets a little, and what is left then goes to who has much to say.
+    let Some(share) = left.checked_div(wide) else { return widths };
+    let floor = share.clamp(NARROW, FLOOR);
+    let extra = left.saturating_sub(floor * wide);
+    let wanted: usize = order.iter().rev().take(wide).map(|need| need.saturating_sub(floor)).sum();
+    for width in widths.iter_mut().filter(|width| **width > share) {
+        *width = floor + extra * width.saturating_sub(floor) / wanted.max(1);
     }
     widths
 }
