@@ -396,3 +396,25 @@ fn certificates_are_renewed_when_it_is_time_or_somebody_insists() {
     let ran = amiwall(folder.path(), &["certs", "renew", "--force", "--reload", "p.yaml"], "");
     assert!(ran.code == Some(1) && ran.stderr.contains("does amiwall run?"), "{}{}", ran.stdout, ran.stderr);
 }
+
+#[test]
+fn help_has_commands_topics_and_reason_codes() {
+    let folder = folder(&[]);
+    let help = |args: &[&str]| amiwall(folder.path(), &[&["help"], args].concat(), "");
+    let all = help(&[]);
+    assert_eq!(all.code, Some(0), "{}", all.stderr);
+    for word in ["\naudit ", "\nrun ", "\npatterns ", "\nexit-codes "] {
+        assert!(all.stdout.contains(word), "{word:?}: {}", all.stdout);
+    }
+    let of_command = help(&["audit", "verify"]);
+    let itself = amiwall(folder.path(), &["audit", "verify", "--help"], "");
+    assert_eq!(of_command.stdout.trim_end(), itself.stdout.trim_end());
+    let codes = help(&["exit-codes"]);
+    assert!(codes.stdout.contains("\n4          the policy is invalid\n"), "{}", codes.stdout);
+    let reason = help(&["reasons", "limits.rate"]);
+    assert!(reason.stdout.starts_with("limits.rate\nrecord      `action`"), "{}", reason.stdout);
+    assert!(!reason.stdout.contains("limits.per_day"), "{}", reason.stdout);
+    let nothing = help(&["nothing-of-the-kind"]);
+    assert_eq!((nothing.code, nothing.stdout.as_str()), (Some(2), ""));
+    assert!(nothing.stderr.contains("`amiwall help` lists them"), "{}", nothing.stderr);
+}

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{fs, io};
 
@@ -344,4 +344,55 @@ fn what_names_a_test_and_what_does_not() {
     assert_eq!(quoted("a `b` c `d e`\n```\n`f`\n```\n`g`"), ["b", "d e", "g"]);
     let text = "#[test]\nfn a_b() {}\n#[tokio::test(x)]\n#[ignore]\nasync fn c_d(x: u8) {}\nfn e_f() {}";
     assert_eq!(tests_in(text).collect::<Vec<_>>(), ["a_b", "c_d"]);
+}
+
+/// Where a page's links lead, outside of its blocks: `page.md#section`, with either part left out.
+fn links(page: &str) -> Vec<&str> {
+    let mut is_block = false;
+    let mut all = Vec::new();
+    for line in page.lines() {
+        if line.trim_start().starts_with("```") {
+            is_block = !is_block;
+        } else if !is_block {
+            // What stands in backticks is no link.
+            let plain = line.split('`').step_by(2).flat_map(|part| part.split("](").skip(1));
+            all.extend(plain.filter_map(|rest| rest.split_once(')').map(|(target, _)| target)));
+        }
+    }
+    all.retain(|target| !target.contains("://"));
+    all
+}
+
+/// The anchors of a page: its headings in lower case, without marks, with `-` for blanks.
+fn anchors(page: &str) -> BTreeSet<String> {
+    let slug = |title: &str| {
+        let kept = title.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        kept.collect::<String>().to_lowercase().replace(' ', "-")
+    };
+    page.lines().filter(|line| line.starts_with('#')).map(|line| slug(line.trim_start_matches('#').trim())).collect()
+}
+
+#[test]
+fn every_link_of_the_documentation_leads_somewhere() {
+    let mut pages: Vec<PathBuf> = Vec::new();
+    for folder in [root().to_path_buf(), root().join("docs"), root().join("tests")] {
+        let all = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("a page").path());
+        pages.extend(all.filter(|path| path.extension().is_some_and(|ending| ending == "md")));
+    }
+    let (mut count, mut dead) = (0, Vec::new());
+    for path in pages {
+        let page = fs::read_to_string(&path).expect("a page");
+        for link in links(&page) {
+            count += 1;
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { path.clone() } else { path.with_file_name(file) };
+            let is_there = target.exists()
+                && (anchor.is_empty() || anchors(&fs::read_to_string(&target).expect("a page")).contains(anchor));
+            if !is_there {
+                dead.push(format!("{}: {link}", path.display()));
+            }
+        }
+    }
+    assert!(dead.is_empty(), "these lead nowhere:\n{}", dead.join("\n"));
+    assert!(count >= 100, "only {count} links were found");
 }

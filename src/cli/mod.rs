@@ -11,6 +11,7 @@ mod doctor;
 mod explain;
 mod generate;
 mod hash_secret;
+mod help;
 mod import;
 mod init;
 mod judge;
@@ -87,7 +88,7 @@ enum Format {
 
 /// A firewall for the Asterisk Manager Interface.
 #[derive(Debug, Parser)]
-#[command(name = "amiwall", version, about, max_term_width = 100)]
+#[command(name = "amiwall", version, about, max_term_width = 100, disable_help_subcommand = true)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -142,6 +143,8 @@ enum Command {
     Connect(connect::Args),
     /// Run the simulated Asterisk alone.
     Simulate(simulate::Args),
+    /// Explain a command or a topic: policy, patterns, limits, reasons, operations; without a word: which there are.
+    Help(help::Args),
     /// Write man pages and shell completions, for a package.
     #[command(hide = true)]
     Generate(generate::Args),
@@ -174,6 +177,7 @@ pub fn run() -> Exit {
         Command::Learn(args) => learn::run(&args),
         Command::Connect(args) => connect::run(&args),
         Command::Simulate(args) => simulate::run(&args),
+        Command::Help(args) => help::run(&args),
         Command::Generate(args) => generate::run(&args, Cli::command()),
     };
     outcome.unwrap_or_else(|failure| {
