@@ -80,6 +80,7 @@ fn simulator(folder: &Path, secret: &Path, port: u16) -> Running {
 }
 
 #[test]
+#[ignore = "needs openssl; the step `pages` runs it"]
 fn the_first_ten_minutes_go_as_they_are_told() {
     let (page, folder) = (page(), tempfile::tempdir().expect("a folder"));
     let commands = commands(&page);
