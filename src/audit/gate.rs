@@ -124,7 +124,6 @@ impl<S: Storage> Writer<S> {
             }
         }
         self.closed = Some(closed);
-        self.metrics.closed.set(1);
         self.progress.set_closed(true);
     }
 
@@ -147,7 +146,6 @@ impl<S: Storage> Writer<S> {
             Ok(_) => {
                 tracing::warn!("the audit log can be written again");
                 self.closed = None;
-                self.metrics.closed.set(0);
                 self.progress.set_closed(false);
                 // What was not signed before the gate closed is older than that by now.
                 self.sign(now);

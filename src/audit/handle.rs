@@ -180,13 +180,6 @@ impl Audit {
         &self.shared.metrics
     }
 
-    /// Whether records are taken now: the disk takes them, and so does the writer.
-    #[must_use]
-    pub fn is_open(&self) -> bool {
-        let Shared { progress, metrics, requests, .. } = &*self.shared;
-        metrics.closed.value() == 0 && !progress.hangs() && !progress.has_panicked() && !requests.is_closed()
-    }
-
     /// How many requests wait for the writer.
     #[must_use]
     pub fn waiting(&self) -> usize {

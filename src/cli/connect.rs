@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::run::LogFormat;
 use super::{Exit, Failure, log_to_stderr, say};
 use crate::tls;
 use carry::Server;
@@ -60,7 +61,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
         )));
     }
     let server = Arc::new(server(args)?);
-    log_to_stderr();
+    log_to_stderr(LogFormat::Text, tracing::Level::INFO);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -81,10 +82,7 @@ fn server(args: &Args) -> Result<Server, Failure> {
         .to_owned();
     let unusable = |error: tls::TlsError| Failure::incomplete(error.to_string());
     let identity = args.certificate.as_deref().zip(args.key.as_deref());
-    if let Some((certificate, _)) = identity {
-        tls::check_certificate(certificate).map_err(unusable)?;
-    }
-    let config = tls::client_config(&args.ca, identity).map_err(unusable)?;
+    let config = tls::client_tls(&args.ca, identity).map_err(unusable)?.config;
     Ok(Server { host, port, name, config, has_certificate: identity.is_some(), told: Mutex::default() })
 }
 

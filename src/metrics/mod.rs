@@ -165,8 +165,6 @@ pub struct AuditMetrics {
     pub syncs: Histogram,
     /// Syncs that failed.
     pub sync_errors: Counter,
-    /// 1 while the log cannot be written.
-    pub closed: Gauge,
     /// When a sync last succeeded.
     pub synced_at: Gauge,
     /// When a checkpoint was last written.
@@ -184,7 +182,6 @@ impl Default for AuditMetrics {
             bytes: Counter::default(),
             syncs: Histogram::new(SLOW),
             sync_errors: Counter::default(),
-            closed: Gauge::default(),
             synced_at: Gauge::default(),
             checkpoint_at: Gauge::default(),
             space_available: Gauge::default(),

@@ -248,14 +248,6 @@ pub fn client_config(ca: &Path, identity: Option<(&Path, &Path)>) -> Result<Arc<
     Ok(Arc::new(config))
 }
 
-/// Whether a certificate can be shown today.
-///
-/// # Errors
-/// If it cannot be read, or is not valid now.
-pub fn check_certificate(path: &Path) -> Result<(), TlsError> {
-    check_validity(path, &certificates(path)?)
-}
-
 #[expect(clippy::wildcard_enum_match_arm, reason = "the errors of another crate may grow")]
 fn pem_error(path: &Path, what: &str, error: &rustls::pki_types::pem::Error) -> TlsError {
     use rustls::pki_types::pem::Error::NoItemsFound;

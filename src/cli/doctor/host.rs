@@ -57,10 +57,12 @@ fn synchronised(folder: &Path, report: &mut Report) {
 fn running(checked: &Checked, path: &Path, report: &mut Report) -> bool {
     const CODE: &str = "running";
     let socket = checked.admin_socket.display();
-    let request = Request { request: Verb::Status, identity: String::new() };
+    let request = Request::new(Verb::Status);
     match ask(&checked.admin_socket, &request) {
-        Ok(Answer::Status { locked, suspended }) => {
-            let found = format!("amiwall runs; identities locked: {}, suspended: {}", locked.len(), suspended.len());
+        Ok(Answer::Status { locked, suspended, paused }) => {
+            let (locked, suspended, paused) = (locked.len(), suspended.len(), paused.len());
+            let found =
+                format!("amiwall runs; identities locked: {locked}, suspended: {suspended}; actions paused: {paused}");
             report.ok(CODE, found);
             true
         }
@@ -68,7 +70,13 @@ fn running(checked: &Checked, path: &Path, report: &mut Report) -> bool {
             report.unknown(CODE, format!("amiwall runs, and does not answer: {message}"), "run doctor as root (sudo)");
             true
         }
-        Ok(Answer::Done { .. } | Answer::Reloaded { .. }) => true,
+        Ok(
+            Answer::Done { .. }
+            | Answer::Overview(_)
+            | Answer::Paused { .. }
+            | Answer::Reloaded { .. }
+            | Answer::Sessions { .. },
+        ) => true,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
             let help = format!("systemctl start amiwall, or: amiwall run {}", path.display());
             report.warning(CODE, format!("nobody answers at {socket}: amiwall does not run"), help);

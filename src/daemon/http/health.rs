@@ -5,6 +5,7 @@ use hyper::body::Bytes;
 use hyper::{Response, StatusCode};
 
 use super::{Watched, text};
+use crate::audit::LogState;
 
 /// That this is answered at all is the answer: the loop that serves sessions turns.
 pub(super) fn live() -> Response<Full<Bytes>> {
@@ -33,7 +34,7 @@ fn missing(watched: &Watched) -> String {
             missing += &format!("upstream `{}` is down ({why})\n", connector.config().name);
         }
     }
-    if !watched.shared.audit.is_open() {
+    if watched.shared.audit.state() != LogState::Open {
         missing += "the audit log cannot be written\n";
     }
     missing

@@ -6,6 +6,7 @@ use hyper::{Response, StatusCode};
 use rustix::process::{Resource, getrlimit};
 
 use super::{InForce, Watched, respond};
+use crate::audit::LogState;
 use crate::metrics::{Kind, Page};
 
 /// The text format that every Prometheus reads.
@@ -39,7 +40,7 @@ fn connections(page: &mut Page, watched: &Watched) {
 fn audit(page: &mut Page, watched: &Watched) {
     let audit = &watched.shared.audit;
     page.family("amiwall_audit_open", Kind::Gauge, "Whether the audit log takes records: 0, and actions are refused.");
-    page.sample(&[], u8::from(audit.is_open()));
+    page.sample(&[], u8::from(audit.state() == LogState::Open));
     page.family("amiwall_audit_queue", Kind::Gauge, "Requests that wait for the writer of the audit log.");
     page.sample(&[], audit.waiting());
     audit.metrics().write(page);
