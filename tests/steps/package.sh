@@ -56,7 +56,7 @@ dpkg-deb --root-owner-group -Zgzip --build "$work/raw" "$second" >"$work/dpkg.lo
 # What is in it.
 contents=$(dpkg-deb --contents "$first")
 for path in usr/bin/amiwall usr/lib/systemd/system/amiwall.service usr/lib/sysusers.d/amiwall.conf usr/lib/tmpfiles.d/amiwall.conf \
-  usr/share/man/man1/amiwall.1.gz usr/share/man/man1/amiwall-audit-verify.1.gz usr/share/bash-completion/completions/amiwall \
+  usr/share/man/man1/amiwall.1.gz usr/share/man/man5/amiwall-policy.5.gz usr/lib/systemd/system/amiwall-connect@.service usr/share/man/man1/amiwall-audit-verify.1.gz usr/share/bash-completion/completions/amiwall \
   usr/share/zsh/vendor-completions/_amiwall usr/share/fish/vendor_completions.d/amiwall.fish \
   usr/share/doc/amiwall/examples/policies/example.yaml usr/share/doc/amiwall/examples/amiwall.socket usr/share/doc/amiwall/LICENSE-MIT; do
   grep -q " \./$path\$" <<<"$contents" || fail "the package has no $path"
