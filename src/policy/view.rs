@@ -87,7 +87,7 @@ impl View {
     }
 
     /// The packet as the client may see it, with its masks applied, or nothing. `is_answer`: it answers an action that
-    /// was allowed (then `events.allow` and `mask` are not asked). `mask`: what the client wishes to see of other events.
+    /// was allowed (then `events.allow` is not asked). `mask`: what the client wishes to see of events that are not sent to it alone.
     /// `followed`: the calls that the session has seen so far.
     #[must_use]
     pub fn show<'r>(
@@ -104,7 +104,7 @@ impl View {
                 // The end of a list belongs to nobody in particular.
                 let is_in_scope = (is_answer && reply.list_frame().is_some())
                     || scope::holds(&self.scopes, reply.message(), may_see, followed);
-                may_see && is_in_scope && (is_answer || privilege.is_wanted(mask))
+                may_see && is_in_scope && (is_sent_to_asker(reply, is_answer) || privilege.is_wanted(mask))
             }
             // Nobody but the one who asked gets an answer.
             ReplyKind::Other | ReplyKind::Response => is_answer,
@@ -193,6 +193,12 @@ impl Privilege {
     const fn is_within(self, allowed: u32) -> bool {
         self.classes != 0 && !self.has_unknown && self.classes & !allowed == 0
     }
+}
+
+/// Whether Asterisk sends it to who asked and to nobody else, whatever mask he has. These two it sends to everybody whose
+/// mask wants them, who asked among them (manager.c: `fast_originate`, `action_userevent`).
+fn is_sent_to_asker(reply: &Reply, is_answer: bool) -> bool {
+    is_answer && ![&b"OriginateResponse"[..], b"UserEvent"].contains(&reply.name())
 }
 
 /// Everything the client may see comes under one of these classes. What is denied anyway is not subscribed to.

@@ -97,7 +97,8 @@ fn only_the_first_headers_tell_kind_name_and_class() {
 fn answers_pass_without_allow_but_not_against_deny() {
     let view = view(&[], &["VarSet", "security"]);
     assert!(answers(&view, &reply(&[("Event", "Status")])));
-    assert!(answers(&view, &event("OriginateResponse", "call,all")));
+    let response = event("OriginateResponse", "call,all");
+    assert!(view.show(&response, true, EventMask::ALL, &mut Followed::default()).is_some());
     assert!(!answers(&view, &reply(&[("Event", "varset")])));
     assert!(!answers(&view, &event("X", "security,all")));
     for packet in [reply(&[("Response", "VarSet"), ("Privilege", "security,all")]), reply(&[("Output", "x")])] {
@@ -117,8 +118,12 @@ fn the_client_narrows_what_it_sees_and_never_widens_it() {
     assert!(view.show(&event("Bare", "<none>"), false, EventMask::NONE, &mut Followed::default()).is_none());
     assert!(
         view.show(&event("Hangup", "call,all"), true, EventMask::NONE, &mut Followed::default()).is_some(),
-        "an answer is always wanted"
+        "what is sent to who asked alone is always wanted"
     );
+    for everybodys in [event("OriginateResponse", "call,all"), event("UserEvent", "user,all")] {
+        let seen = |mask| view.show(&everybodys, true, mask, &mut Followed::default()).is_some();
+        assert!(seen(EventMask::ALL) && !seen(EventMask::NONE) && !seen(EventMask::of([PrivilegeClass::Agent])));
+    }
 }
 
 #[test]

@@ -162,7 +162,10 @@ fn visible(lines: &[Vec<u8>], wished: Wished) -> Option<Vec<Vec<u8>>> {
                 [] => !mask.is_empty(),
                 classes => classes.iter().all(|class| mask.contains(class)),
             });
-            !is_denied && (number.is_some() || (is_wished && (is_in || name == b"UserEvent")))
+            // Also what answers: Asterisk sends these two by mask.
+            let is_everybodys = name == b"OriginateResponse" || name == b"UserEvent";
+            let is_asked_for = number.is_some() && (is_wished || !is_everybodys);
+            !is_denied && (is_asked_for || (is_wished && (is_in || name == b"UserEvent")))
         }
         _ => false,
     };
