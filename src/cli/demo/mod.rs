@@ -7,6 +7,8 @@ mod summary;
 use std::path::Path;
 use std::time::Duration;
 
+use tokio::signal::ctrl_c;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{Exit, Failure, out};
@@ -66,8 +68,14 @@ async fn play(stay: bool) -> Result<Exit, Failure> {
     summary::print(&stage)?;
     if stay {
         summary::how_to_connect(&stage, &cast)?;
-        let interrupted = tokio::signal::ctrl_c().await;
-        drop(interrupted);
+        // However it is ended, its folder goes.
+        match signal(SignalKind::terminate()) {
+            Ok(mut told) => tokio::select! {
+                _ = told.recv() => {}
+                _ = ctrl_c() => {}
+            },
+            Err(_) => drop(ctrl_c().await),
+        }
     }
     let audit = stage.folder.path().join("audit");
     stage.daemon.stop().await;

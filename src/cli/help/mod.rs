@@ -141,7 +141,8 @@ fn style() -> Style {
 fn overview(style: Style) -> String {
     let mut cli = Cli::command();
     cli.build();
-    let commands = cli.get_subcommands().map(|command| {
+    let shown = cli.get_subcommands().filter(|command| !command.is_hide_set());
+    let commands = shown.map(|command| {
         let about = command.get_about().map(ToString::to_string).unwrap_or_default();
         vec![command.get_name().to_owned(), about]
     });

@@ -28,12 +28,17 @@ fn service(place: &Place) -> String {
     };
     format!(
         "or, as root, as a service with a user of its own:\n\n       \
-         {install}useradd --system --user-group --home-dir /nonexistent --shell /usr/sbin/nologin amiwall\n       \
-         chown -R amiwall:amiwall {}\n       \
-         install -m 644 {} /etc/systemd/system/amiwall.service\n       \
+         {install}useradd --system --user-group --home-dir /var/lib/amiwall --shell /usr/sbin/nologin amiwall\n       \
+         chown root:amiwall {folder} {policy} && chmod 750 {folder} && chmod 640 {policy}\n       \
+         chown -R amiwall:amiwall {certs} {secrets} {audit}\n       \
+         install -m 644 {unit} /etc/systemd/system/amiwall.service\n       \
          systemctl daemon-reload && systemctl enable --now amiwall",
-        quoted(folder),
-        quoted(&place.unit),
+        folder = quoted(folder),
+        policy = quoted(&place.policy),
+        certs = quoted(&place.certs),
+        secrets = quoted(place.secret.parent().unwrap_or(&place.secret)),
+        audit = quoted(&place.audit),
+        unit = quoted(&place.unit),
     )
 }
 

@@ -156,7 +156,13 @@ pub(super) async fn perform(request: &Request, uid: u32, shared: &Shared) -> Ans
         // The identity is not in the policy any more, and its lock is.
         None if request.request == Verb::Unlock && locks.has(&request.identity) => request.identity.clone(),
         None => {
-            let message = format!("there is no identity `{}` in the policy in force", request.identity.escape_debug());
+            let asked = request.identity.escape_debug();
+            // An action is resumed in another way, and this is the first that one tries.
+            let is_action = request.request == Verb::Resume
+                && shared.snapshot.borrow().policy.action_named(&request.identity).is_ok();
+            let help =
+                if is_action { format!("; for the action: amiwall resume --action {asked}") } else { String::new() };
+            let message = format!("there is no identity `{asked}` in the policy in force{help}");
             return Answer::Refused { message };
         }
     };
