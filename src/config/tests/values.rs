@@ -136,6 +136,9 @@ fn metrics_are_for_this_machine_unless_users_log_in_over_tls() {
     for (text, told) in [
         ("{}", "13:52\n"),
         ("{ ops: letmein }", "a secret in clear has no place in the policy file"),
+        ("{ ops: [letmein] }", "a secret in clear has no place in the policy file"),
+        ("{ ops: { letmein: letmein } }", "a secret is `{ file: NAME }`"),
+        ("{ ops: letmein", "13:"),
         ("{ ops: \"HASH\", OPS: \"HASH\" }", "the user `OPS` is there already"),
         ("{ \"o ps\": \"HASH\" }", "this is no name of a user"),
     ] {
