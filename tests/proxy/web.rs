@@ -1,12 +1,17 @@
 //! The page for administrators: who gets in, what is shown, and what nobody makes it do.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use amiwall::config::Config;
 use amiwall::identity::hash_secret;
 use amiwall::secret::Secret;
+use amiwall::tls::{self, IssueOptions};
 use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 use crate::harness::{Bench, Client, DENIED, Extra, ROLE};
 
@@ -302,6 +307,52 @@ async fn who_is_slow_or_comes_in_numbers_keeps_nobody_out() {
     // Nothing of that reaches those who work.
     let mut client = bench.login().await;
     assert!(client.ask("Action: Ping\r\n\r\n").await.contains("Pong"));
+}
+
+/// A request over TLS, to the name `localhost`, of whoever trusts that authority.
+async fn ask_over_tls(address: SocketAddr, ca: &Path, request: &str) -> Option<String> {
+    let connector = TlsConnector::from(tls::client_config(ca, None).expect("a client"));
+    let stream = TcpStream::connect(address).await.expect("it connects");
+    let mut stream = connector.connect("localhost".try_into().expect("a name"), stream).await.ok()?;
+    stream.write_all(request.as_bytes()).await.expect("sent");
+    let mut answer = Vec::new();
+    // A server that closes without saying so has answered all the same.
+    stream.read_to_end(&mut answer).await.ok();
+    Some(String::from_utf8_lossy(&answer).into_owned())
+}
+
+#[tokio::test]
+async fn over_tls_the_cookie_is_for_tls_alone_and_a_reload_takes_a_new_certificate() {
+    let (certs, others) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    for folder in [&certs, &others] {
+        tls::issue(folder.path(), &IssueOptions::default()).expect("certificates");
+    }
+    let hash = hash_secret(&Secret::new(PASSWORD.as_bytes().to_vec())).expect("a hash");
+    let folder = certs.path().display();
+    let tls = format!("tls: {{ certificate: {folder}/server.crt, key: {folder}/server.key }}");
+    let top = format!("admin: {{ http: {{ address: \"127.0.0.1:0\", users: {{ ops: \"{hash}\" }}, {tls} }} }}\n");
+    let mut bench = Bench::with(Extra { top, ..Extra::default() }).await;
+    let address = bench.daemon.http_address().expect("it listens");
+    let plain = Client::connect(address).await;
+    let get = |host: &str| format!("GET /login HTTP/1.1\r\nHost: {host}\r\n\r\n");
+    let ca = certs.path().join("ca.crt");
+    let form = ask_over_tls(address, &ca, &get("localhost")).await.expect("it is trusted");
+    assert!(form.starts_with("HTTP/1.1 200 "), "{form}");
+    let set = form.lines().find(|line| line.starts_with("set-cookie: ")).expect("a cookie");
+    assert!(
+        set.starts_with("set-cookie: __Host-amiwall-login=") && set.ends_with("; SameSite=Strict; Secure"),
+        "{set}"
+    );
+    let elsewhere = ask_over_tls(address, &ca, &get("evil.example")).await.expect("it is trusted");
+    assert!(elsewhere.starts_with("HTTP/1.1 421 "), "{elsewhere}");
+    drop(plain);
+    for file in ["server.crt", "server.key"] {
+        std::fs::copy(others.path().join(file), certs.path().join(file)).expect("copied");
+    }
+    bench.reload(|_| ()).await;
+    assert!(ask_over_tls(address, &ca, &get("localhost")).await.is_none(), "it is of another authority now");
+    let form = ask_over_tls(address, &others.path().join("ca.crt"), &get("localhost")).await.expect("it is trusted");
+    assert!(form.starts_with("HTTP/1.1 200 "), "{form}");
 }
 
 #[tokio::test]

@@ -4,15 +4,16 @@
 //! It is read only. Who is on this machine may ask for the former, and nobody may for the latter who is not logged in. A
 //! connection is for one request, which has to come soon; there are few at once, and none of them holds up a session.
 
+mod crowd;
 mod health;
 mod metrics;
 mod web;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::Full;
@@ -34,16 +35,14 @@ use crate::admission::Admission;
 use crate::config::{AdminHttp, Config};
 use crate::listener::Transport;
 use crate::metrics::unix_now;
-use crate::networks::host_network;
 use crate::session::Shared;
 use crate::tls::ServerTls;
 use crate::upstream::Connector;
+use crowd::Crowd;
 use web::{Peer, Web};
 
 /// Connections at once.
 const CONNECTIONS_MAX: usize = 32;
-/// Connections at once of one address (IPv6: /64) elsewhere.
-const CONNECTIONS_PER_ADDRESS_MAX: usize = 8;
 /// How long the head of a request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection may take in all.
@@ -241,43 +240,6 @@ async fn serve(listener: TcpListener, watched: Arc<Watched>) {
                 tracing::warn!(%error, "connections for metrics cannot be accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
-        }
-    }
-}
-
-/// How many connections each address has that is not on this machine.
-#[derive(Debug, Default)]
-struct Crowd(Mutex<HashMap<IpAddr, usize>>);
-
-/// One of them, until it is dropped.
-#[derive(Debug)]
-struct OfCrowd(Option<(Arc<Crowd>, IpAddr)>);
-
-impl Crowd {
-    fn enter(crowd: &Arc<Self>, ip: IpAddr) -> Option<OfCrowd> {
-        if ip.to_canonical().is_loopback() {
-            return Some(OfCrowd(None));
-        }
-        let network = host_network(ip);
-        let mut counts = crowd.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(network).or_default();
-        if *count >= CONNECTIONS_PER_ADDRESS_MAX {
-            return None;
-        }
-        *count += 1;
-        Some(OfCrowd(Some((crowd.clone(), network))))
-    }
-}
-
-impl Drop for OfCrowd {
-    fn drop(&mut self) {
-        let Some((crowd, network)) = &self.0 else { return };
-        let mut counts = crowd.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = counts.get(network).copied().unwrap_or_default().saturating_sub(1);
-        if left == 0 {
-            counts.remove(network);
-        } else {
-            counts.insert(*network, left);
         }
     }
 }
