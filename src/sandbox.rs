@@ -83,7 +83,7 @@ impl Ports {
     fn of(config: &Config) -> Self {
         let mut ports = Self::default();
         ports.bind.extend(config.listeners.iter().map(|listener| listener.address.port()));
-        ports.bind.extend(config.admin_http.map(|address| address.port()));
+        ports.bind.extend(config.admin_http.as_ref().map(|http| http.address.port()));
         let upstreams = config.upstreams.values().map(|upstream| upstream.address.as_str());
         let syslog = config.audit.syslog.as_ref().map(|syslog| syslog.address.as_str());
         for (host, port) in upstreams.chain(syslog).filter_map(|address| address.rsplit_once(':')) {

@@ -62,6 +62,8 @@ const TABLE: [(&str, &[&str]); 22] = [
             "listener",
             "config",
             "sandbox",
+            "search",
+            "report",
         ],
     ),
     ("import", &["ami", "catalogue", "secret"]),

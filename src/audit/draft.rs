@@ -219,6 +219,18 @@ impl<'m> Draft<'m> {
         Self::admin(identity, "kick", "kicked", uid).with(|out| json::text(out, "session", session))
     }
 
+    /// Somebody did something at the web page, from there: `user` is one that there is. `reason` says why it was refused.
+    #[must_use]
+    pub fn web(name: &'static str, user: Option<&str>, peer: SocketAddr, outcome: Result<(), &'static str>) -> Self {
+        let mut draft = Self::new(Kind::Admin);
+        json::text_if_any(&mut draft.members, "user", user.unwrap_or_default());
+        json::address(&mut draft.members, "peer", peer);
+        json::plain(&mut draft.members, "name", name);
+        json::plain(&mut draft.members, "outcome", if outcome.is_ok() { "done" } else { "refused" });
+        json::text_if_any(&mut draft.members, "reason", outcome.err().unwrap_or_default());
+        draft
+    }
+
     /// amiwall was told to end, with so many sessions open.
     #[must_use]
     pub fn draining(sessions: usize) -> Self {

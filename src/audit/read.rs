@@ -128,6 +128,7 @@ pub struct LoggedRecord {
     pub through: Option<u64>,
     pub sessions: Option<u64>,
     pub uid: Option<u64>,
+    pub user: String,
     pub action: String,
     pub at: String,
     pub note: String,

@@ -127,22 +127,9 @@ impl Teller<'_> {
         if !considered.is_empty() {
             text.push_str("\n\nrules about this action:");
         }
-        let message = message_of(decision);
-        for one in considered {
-            text.push_str(&format!("\n  {} {}", one.rule, self.place(&one.rule)));
-            text.push_str(&match (&one.verdict, one.effect) {
-                (Verdict::Decides, _) => ": decides".to_owned(),
-                (Verdict::Fits, Effect::Allow) if unallowable.is_some() => ": would allow it otherwise".to_owned(),
-                (Verdict::Fits, Effect::Allow) if matches!(decision, Decision::Deny(_)) => {
-                    ": would allow it, but a deny wins".to_owned()
-                }
-                (Verdict::Fits, _) => ": fits too".to_owned(),
-                (Verdict::Differs(differences), effect) => {
-                    let told = differences.iter().map(|one| self.difference(one, effect, message));
-                    let no = if effect == Effect::Allow { ": does not fit" } else { ": does not fire" };
-                    told.fold(no.to_owned(), |text, one| format!("{text}\n      {one}"))
-                }
-            });
+        for told in explanation.told(&self.file, |_| false) {
+            text.push_str(&format!("\n  {}", told.head));
+            text = told.differences.iter().fold(text, |text, one| format!("{text}\n      {one}"));
         }
         text
     }
@@ -154,7 +141,7 @@ impl Teller<'_> {
                 let action = String::from_utf8_lossy(permit.action().name());
                 let mut text = match permit.would_deny() {
                     None => format!("allowed: {name} may send this {action}"),
-                    Some(reason) => format!("passes in shadow mode only: {} ({})", why(reason), reason.code()),
+                    Some(reason) => format!("passes in shadow mode only: {} ({})", reason.in_words(), reason.code()),
                 };
                 if permit.rule().line > 0 {
                     text.push_str(&self.rule(permit.rule()));
@@ -171,7 +158,7 @@ impl Teller<'_> {
                 text
             }
             Decision::Deny(denial) => {
-                let mut text = format!("denied: {} ({})", why(denial.reason()), denial.reason().code());
+                let mut text = format!("denied: {} ({})", denial.reason().in_words(), denial.reason().code());
                 text.push_str(&denial.rule().map(|rule| self.rule(rule)).unwrap_or_default());
                 text.push_str(&format!("\nthe client is told: {}", denial.message()));
                 text
@@ -187,22 +174,6 @@ impl Teller<'_> {
 
     fn place(&self, rule: &RuleId) -> String {
         format!("{}:{}", self.file, rule.line)
-    }
-
-    fn difference(&self, difference: &Difference, effect: Effect, message: &Message) -> String {
-        let Difference { param, how, line } = difference;
-        let values: Vec<String> = message.get_all(param).map(|v| format!("`{}`", v.escape_ascii())).collect();
-        let value = values.join(", ");
-        let place = if *line > 0 { format!(" ({}:{line})", self.file) } else { String::new() };
-        match (how, effect) {
-            (Mismatch::Missing, Effect::Allow) => format!("{param} is missing{place}"),
-            (Mismatch::Missing, Effect::Deny) => format!("{param} is not there{place}"),
-            (Mismatch::NotPlain, _) => format!(
-                "{param} {value} is a function, an expansion or not what it seems: only a rule with exactly this text lets it pass"
-            ),
-            (Mismatch::Unlisted, _) => format!("{param} {value} is not on the rule's list of parameters"),
-            (Mismatch::Value, _) => format!("{param} {value} is not what the rule says{place}"),
-        }
     }
 
     fn json(&self, judged: &Judged) -> Value {
@@ -261,33 +232,6 @@ pub(super) const NOT_ASKED: &str =
 /// An action of the identity's own, of that name if it is known.
 pub(super) fn own(action: Option<&str>) -> String {
     action.map_or_else(|| "an action of its own".to_owned(), |name| format!("its own {name}"))
-}
-
-/// A reason in words.
-fn why(reason: &Reason) -> String {
-    match reason {
-        Reason::ActionsNever => "amiwall forwards this action for nobody".to_owned(),
-        Reason::ActionsUnlisted => "no rule of the identity's roles allows this action".to_owned(),
-        Reason::ActionsDenied => "a deny rule names this action".to_owned(),
-        Reason::ParamsDenied(name) => format!("a deny rule names this {name}"),
-        Reason::Params(name) => format!("no rule allows it with this {name}"),
-        Reason::ActionsBeforeLogin
-        | Reason::AuditUnavailable
-        | Reason::Limits { .. }
-        | Reason::Message(_)
-        | Reason::UpstreamHeld
-        | Reason::UpstreamLost => reason.code(),
-    }
-}
-
-fn message_of(decision: &Decision) -> &Message {
-    match decision {
-        Decision::Allow(permit) => permit.action().message(),
-        Decision::Deny(denial) => match denial.refused() {
-            crate::policy::Refused::Action(action) => action.message(),
-            crate::policy::Refused::Packet(message) => message,
-        },
-    }
 }
 
 fn indented(message: &Message) -> String {

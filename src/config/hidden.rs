@@ -156,7 +156,9 @@ impl Region {
 /// From which character on the line has to be hidden, and what that means for the next ones.
 fn secret_in(line: &str, indent: usize) -> (Option<usize>, Option<Region>) {
     let lower = line.to_ascii_lowercase();
-    let word = SECRET_WORDS.iter().filter_map(|word| Some(lower.find(word)? + word.len())).min();
+    // Behind `users:` each value is one.
+    let words = SECRET_WORDS.iter().chain(&["users:"]);
+    let word = words.filter_map(|word| Some(lower.find(word)? + word.len())).min();
     let hash = lower.find(HASH_PREFIX);
     let Some(end) = word else { return (hash.map(|at| chars_before(line, at)), None) };
     let at = lower.get(end..).and_then(|rest| rest.find(':')).map_or(end, |colon| end + colon + 1);

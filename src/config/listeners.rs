@@ -178,6 +178,14 @@ fn transport(
     }
 }
 
+/// How a server speaks TLS that asks nobody for a certificate. None where it cannot; in it None where files were left alone.
+pub(super) fn server_tls(node: &Node, context: &Context<'_>, problems: &mut Problems) -> Option<Option<Transport>> {
+    for (key, _) in node.map(&mut Problems::default()).iter().filter(|(key, _)| key.text.starts_with("client_")) {
+        problems.error(key.at, format!("`{}` has no place here: users log in with a password", key.text), None);
+    }
+    tls_config(node, context, problems).map(|(_, transport)| transport)
+}
+
 fn tls_config(
     node: &Node,
     context: &Context<'_>,

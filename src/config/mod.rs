@@ -5,6 +5,7 @@
 //! types of the modules that use them: none of those knows YAML. Secrets are never shown (`hidden.rs`).
 
 mod admin;
+mod admin_http;
 mod audit;
 mod audit_private;
 mod audit_syslog;
@@ -42,6 +43,7 @@ use crate::policy::Policy;
 use crate::policy::spec::{ActionSpec, ClientSpec, LimitSpec, PolicySpec, RoleSpec};
 use crate::upstream::UpstreamConfig;
 
+pub use admin_http::AdminHttp;
 pub use cases::{Direction, Expect, TestCase, test_cases};
 pub use diagnostic::{Diagnostic, Diagnostics, Paint, Severity};
 use fields::{Fields, Problems};
@@ -73,7 +75,7 @@ pub struct Config {
     /// Where administrators ask.
     pub admin_socket: PathBuf,
     /// Where it is told over HTTP how things are.
-    pub admin_http: Option<SocketAddr>,
+    pub admin_http: Option<AdminHttp>,
     /// How many connections, and for how long.
     pub limits: ConnectionLimits,
     /// When to lock out.
@@ -355,7 +357,7 @@ fn read_sections(
         listeners: listeners.map(|node| listeners::listeners(node, &context, problems)).unwrap_or_default(),
         upstreams: upstreams.map(|node| upstreams::upstreams(node, &context, problems)).unwrap_or_default(),
         audit: audit.and_then(|node| audit::audit(node, &context, problems)),
-        admin: fields.take("admin").map(|node| admin::admin(node, folder, problems)).unwrap_or_default(),
+        admin: fields.take("admin").map(|node| admin::admin(node, &context, problems)).unwrap_or_default(),
         limits: fields.take("limits").map(|node| values::limits(node, problems)).unwrap_or_default(),
         actions: fields.take("actions").map(|node| roles::actions(node, problems)).unwrap_or_default(),
         roles: roles.map(|node| roles::roles(node, problems)).unwrap_or_default(),

@@ -87,8 +87,12 @@ enum Hide {
     All,
     /// Texts among the values of the map: somebody left out `secret:`.
     Entries,
+    /// The value of `users` in it.
+    Http,
     /// Only what hides itself.
     Nothing,
+    /// Every value of the map: each is a secret.
+    Secrets,
     /// It, if it is a text.
     Text,
 }
@@ -98,11 +102,13 @@ impl Hide {
     fn below(self, key: &str) -> Self {
         match (self, key) {
             (Self::All, "credential" | "env" | "file") => Self::Nothing,
-            (Self::All, _) => Self::All,
+            (Self::All | Self::Secrets, _) => Self::All,
             (_, key) if is_secret_key(key) => Self::All,
             (Self::Entries, _) => Self::Text,
+            (Self::Http, "users") => Self::Secrets,
             (_, "identities" | "upstreams" | "logins") => Self::Entries,
-            (Self::Nothing | Self::Text, _) => Self::Nothing,
+            (_, "http") => Self::Http,
+            (Self::Http | Self::Nothing | Self::Text, _) => Self::Nothing,
         }
     }
 }

@@ -172,7 +172,7 @@ impl Daemon {
         let restored = quotas::restored(config)?;
         // The log has one writer, so this socket has one owner.
         let socket = AdminSocket::bind(&config.admin_socket)?;
-        let http = HttpSocket::bind(config.admin_http).await?;
+        let http = HttpSocket::bind(config.admin_http.as_ref().map(|http| http.address)).await?;
         let mut daemon = Self::start_with(config, audit, restored, activated).await?;
         let sights = Sights { shared: daemon.shared.clone(), admission: daemon.admission.clone() };
         daemon.admin = Some(daemon.run(socket.serve(sights, daemon.reloads.0.clone())));
@@ -215,7 +215,7 @@ impl Daemon {
             audit_config: config.audit.clone(),
             admin_socket: config.admin_socket.clone(),
             admin: None,
-            http: Http::new(config.admin_http),
+            http: Http::new(config),
             sandbox: None,
             outline: config.outline.clone(),
             files: config.files.clone(),
@@ -259,7 +259,7 @@ impl Daemon {
         if config.audit != self.audit_config {
             return Err(DaemonError::NeedsRestart("audit"));
         }
-        if config.admin_socket != self.admin_socket || config.admin_http != self.http.asked {
+        if config.admin_socket != self.admin_socket || !self.http.is_as(config) {
             return Err(DaemonError::NeedsRestart("admin"));
         }
         self.activated.check(config)?;

@@ -33,6 +33,14 @@ impl std::fmt::Debug for Argon2idLine {
     }
 }
 
+impl Argon2idLine {
+    /// The line itself, which is as good as a secret.
+    #[must_use]
+    pub fn as_text(&self) -> &str {
+        &self.text
+    }
+}
+
 /// One secret of an identity.
 #[derive(Clone, Debug)]
 pub enum StoredSecret {

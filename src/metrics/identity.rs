@@ -94,6 +94,17 @@ impl IdentityMetrics {
         }
     }
 
+    /// Packets by outcome, over all actions.
+    pub(super) fn add_to(&self, totals: &mut [u64; OUTCOMES.len()]) {
+        let own = self.own.read().unwrap_or_else(PoisonError::into_inner);
+        let rows = self.known.iter().filter_map(OnceLock::get).map(Box::as_ref);
+        for row in rows.chain(own.iter().map(|(_, row)| row.as_ref())).chain([&self.other, &self.malformed]) {
+            for (total, counter) in totals.iter_mut().zip(row) {
+                *total += counter.value();
+            }
+        }
+    }
+
     fn write_actions(&self, page: &mut Page, identity: &str, names: &[&str]) {
         let mut write = |action: &str, row: &Row| {
             for (outcome, counter) in OUTCOMES.iter().zip(row).filter(|(_, counter)| counter.value() > 0) {

@@ -118,6 +118,15 @@ impl Metrics {
         });
     }
 
+    /// Packets of all identities: how many were let pass, and how many were refused.
+    #[must_use]
+    pub fn packets(&self) -> (u64, u64) {
+        let mut totals = Default::default();
+        self.identities().values().for_each(|identity| identity.add_to(&mut totals));
+        let [allow, would_deny, deny, limit, unrecorded] = totals;
+        (allow + would_deny, deny + limit + unrecorded)
+    }
+
     /// Writes what was counted.
     pub fn write(&self, page: &mut Page) {
         page.family("amiwall_connections_accepted_total", Kind::Counter, "Connections that listeners took.");

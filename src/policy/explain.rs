@@ -1,11 +1,11 @@
 //! [`Explanation`]: a decision, and what each rule about the action has to say to it. It asks the very predicates that
 //! decide, so the two cannot tell different stories.
 
-use crate::ami::Action;
+use crate::ami::{Action, Message};
 use crate::identity::ClientName;
 
 use super::Policy;
-use super::decision::{Decision, RuleId};
+use super::decision::{Decision, Reason, Refused, RuleId};
 use super::params::{self, Rule};
 
 /// Stands for the id that the record would have.
@@ -113,4 +113,98 @@ fn consider(rule: &Rule, effect: Effect, params: &[params::Param<'_>]) -> Consid
     };
     let verdict = if differences.is_empty() { Verdict::Fits } else { Verdict::Differs(differences) };
     Considered { rule: rule.id.clone(), effect, verdict }
+}
+
+/// What a rule says to an action, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Which rule, where it stands, and what it says.
+    pub head: String,
+    /// Its differences, one by one.
+    pub differences: Vec<String>,
+}
+
+impl Explanation {
+    /// What every rule says, in words; `file` is the policy's. What `is_hidden` is a parameter whose value is not the real
+    /// one, so that nothing can be said of it.
+    #[must_use]
+    pub fn told(&self, file: &str, is_hidden: impl Fn(&str) -> bool) -> Vec<Told> {
+        let (is_denied, message) = (matches!(self.decision, Decision::Deny(_)), self.decision.message());
+        let told = |one: &Considered| {
+            let says = match (&one.verdict, one.effect) {
+                (Verdict::Decides, _) => "decides",
+                (Verdict::Fits, Effect::Allow) if self.unallowable.is_some() => "would allow it otherwise",
+                (Verdict::Fits, Effect::Allow) if is_denied => "would allow it, but a deny wins",
+                (Verdict::Fits, _) => "fits too",
+                (Verdict::Differs(_), Effect::Allow) => "does not fit",
+                (Verdict::Differs(_), Effect::Deny) => "does not fire",
+            };
+            let differences = match &one.verdict {
+                Verdict::Differs(differences) => differences.as_slice(),
+                Verdict::Decides | Verdict::Fits => &[],
+            };
+            let in_words = |one_of: &Difference| {
+                if is_hidden(&one_of.param) {
+                    format!("{} is not known here: the log hides it, or a part of it", one_of.param)
+                } else {
+                    one_of.in_words(one.effect, message, file)
+                }
+            };
+            let differences = differences.iter().map(in_words).collect();
+            Told { head: format!("{} {file}:{}: {says}", one.rule, one.rule.line), differences }
+        };
+        self.considered.iter().map(told).collect()
+    }
+}
+
+impl Difference {
+    fn in_words(&self, effect: Effect, message: &Message, file: &str) -> String {
+        let Self { param, how, line } = self;
+        let values: Vec<String> = message.get_all(param).map(|v| format!("`{}`", v.escape_ascii())).collect();
+        let value = values.join(", ");
+        let place = if *line > 0 { format!(" ({file}:{line})") } else { String::new() };
+        match (how, effect) {
+            (Mismatch::Missing, Effect::Allow) => format!("{param} is missing{place}"),
+            (Mismatch::Missing, Effect::Deny) => format!("{param} is not there{place}"),
+            (Mismatch::NotPlain, _) => format!(
+                "{param} {value} is a function, an expansion or not what it seems: only a rule with exactly this text lets it pass"
+            ),
+            (Mismatch::Unlisted, _) => format!("{param} {value} is not on the rule's list of parameters"),
+            (Mismatch::Value, _) => format!("{param} {value} is not what the rule says{place}"),
+        }
+    }
+}
+
+impl Decision {
+    /// The packet that was judged.
+    #[must_use]
+    pub fn message(&self) -> &Message {
+        match self {
+            Self::Allow(permit) => permit.action().message(),
+            Self::Deny(denial) => match denial.refused() {
+                Refused::Action(action) => action.message(),
+                Refused::Packet(message) => message,
+            },
+        }
+    }
+}
+
+impl Reason {
+    /// It in words, where a rule is the reason; else its code.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        match self {
+            Self::ActionsNever => "amiwall forwards this action for nobody".to_owned(),
+            Self::ActionsUnlisted => "no rule of the identity's roles allows this action".to_owned(),
+            Self::ActionsDenied => "a deny rule names this action".to_owned(),
+            Self::ParamsDenied(name) => format!("a deny rule names this {name}"),
+            Self::Params(name) => format!("no rule allows it with this {name}"),
+            Self::ActionsBeforeLogin
+            | Self::AuditUnavailable
+            | Self::Limits { .. }
+            | Self::Message(_)
+            | Self::UpstreamHeld
+            | Self::UpstreamLost => self.code(),
+        }
+    }
 }

@@ -50,7 +50,7 @@ use crate::identity::ClientName;
 pub use buckets::{Asking, Buckets};
 pub use calls::LiveChannel;
 pub use decision::{Decision, Denial, Limited, Permit, Reason, Refused, RuleId};
-pub use explain::{Considered, Difference, Effect, Explanation, Mismatch, Verdict};
+pub use explain::{Considered, Difference, Effect, Explanation, Mismatch, Told, Verdict};
 pub use followed::Followed;
 pub use limits::{ClientLimits, SharedLimits};
 pub use pauses::{Pause, Pauses};

@@ -5,27 +5,35 @@ use super::text;
 
 /// HTML that grows.
 #[derive(Debug, Default)]
-pub(super) struct Page {
+pub struct Page {
     out: String,
 }
 
 impl Page {
-    pub(super) fn into_text(self) -> String {
+    /// All of it.
+    #[must_use]
+    pub fn into_text(self) -> String {
         self.out
     }
 
     /// The declaration before everything. Only for texts of this program.
-    pub(super) fn raw(&mut self, own: &'static str) {
+    pub fn raw(&mut self, own: &'static str) {
         self.out.push_str(own);
     }
 
-    pub(super) fn open(&mut self, tag: &'static str, attributes: &[(&'static str, &str)]) {
+    /// What another writer has made.
+    pub fn append(&mut self, other: &Self) {
+        self.out.push_str(&other.out);
+    }
+
+    /// The beginning of an element.
+    pub fn open(&mut self, tag: &'static str, attributes: &[(&'static str, &str)]) {
         self.start(tag, attributes);
         self.out.push('>');
     }
 
     /// An element without content.
-    pub(super) fn empty(&mut self, tag: &'static str, attributes: &[(&'static str, &str)]) {
+    pub fn empty(&mut self, tag: &'static str, attributes: &[(&'static str, &str)]) {
         self.start(tag, attributes);
         self.out.push_str("/>");
     }
@@ -42,21 +50,22 @@ impl Page {
         }
     }
 
-    pub(super) fn close(&mut self, tag: &'static str) {
+    /// The end of an element.
+    pub fn close(&mut self, tag: &'static str) {
         self.out.push_str("</");
         self.out.push_str(tag);
         self.out.push_str(">\n");
     }
 
     /// An element with nothing but text.
-    pub(super) fn element(&mut self, tag: &'static str, attributes: &[(&'static str, &str)], text: &str) {
+    pub fn element(&mut self, tag: &'static str, attributes: &[(&'static str, &str)], text: &str) {
         self.open(tag, attributes);
         self.text(text);
         self.close(tag);
     }
 
     /// Text, with nothing in it that is more than text.
-    pub(super) fn text(&mut self, text: &str) {
+    pub fn text(&mut self, text: &str) {
         for c in text.chars() {
             match c {
                 '&' => self.out.push_str("&amp;"),
@@ -70,7 +79,7 @@ impl Page {
     }
 
     /// Prose in which words between backticks are code.
-    pub(super) fn prose(&mut self, text: &str) {
+    pub fn prose(&mut self, text: &str) {
         for (at, part) in text.split('`').enumerate() {
             if at % 2 == 0 {
                 self.text(part);
@@ -83,7 +92,7 @@ impl Page {
     }
 
     /// A paragraph of prose, unless there is none.
-    pub(super) fn paragraph(&mut self, class: &str, text: &str) {
+    pub fn paragraph(&mut self, class: &str, text: &str) {
         if !text.is_empty() {
             let attributes: &[_] = if class.is_empty() { &[] } else { &[("class", class)] };
             self.open("p", attributes);

@@ -10,7 +10,8 @@ pub(super) fn meaning(code: &str) -> String {
 }
 
 /// The same for a refused action. What is said of a parameter depends on whether a rule refused it.
-pub(super) fn meaning_of_refusal(code: &str, has_rule: bool) -> String {
+#[must_use]
+pub fn meaning_of_refusal(code: &str, has_rule: bool) -> String {
     match code.strip_prefix("params.") {
         Some(name) if has_rule => format!("a deny rule fired; {name} is the first parameter that it names"),
         Some(name) => format!("no rule that allows the action fits {name}: its value, or that it is there or missing"),
@@ -26,6 +27,16 @@ fn find(code: &str) -> Option<&'static str> {
     })?;
     let mut cells = row.trim_end_matches('|').rsplit(" | ");
     cells.nth(1)
+}
+
+/// Every reason code that the page has, in its order, with what it means and what helps.
+pub fn rows() -> impl Iterator<Item = (&'static str, String, String)> {
+    PAGE.lines().filter_map(|line| {
+        let (code, _) = line.strip_prefix("| `")?.split_once("` |")?;
+        let mut cells = line.trim_end_matches('|').rsplit(" | ");
+        let (helps, means) = (cells.next()?, cells.next()?);
+        Some((code, plain(means), plain(helps)))
+    })
 }
 
 /// Without the marks of Markdown: `[text](address)` is the text, and backticks go.

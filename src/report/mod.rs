@@ -5,6 +5,7 @@
 //! (`bins`). Every value of the log may come from an attacker: `text` makes visible what cannot be seen, and the writers
 //! (`html`, `csv`) escape everything that they are given.
 
+mod bars;
 mod bins;
 mod bounded;
 mod changes;
@@ -29,7 +30,10 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use crate::audit::{self, VerifyError};
+pub use bars::Bars;
 use chart::Frame;
+pub use html::Page as Html;
+pub use meaning::{meaning_of_refusal, rows as reason_codes};
 use table::{Fact, Section};
 pub use verdict::{Signatures, Verdict};
 

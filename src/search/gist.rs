@@ -61,6 +61,7 @@ pub(super) fn texts(record: &LoggedRecord) -> impl Iterator<Item = (&'static str
         ("cause", &record.cause),
         ("change", &record.change),
         ("action", &record.action),
+        ("user", &record.user),
     ]
     .into_iter()
     .map(|(key, value)| (key, value.as_str()))

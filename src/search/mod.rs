@@ -11,6 +11,7 @@ mod find;
 mod gist;
 mod index;
 mod number;
+mod recent;
 #[cfg(test)]
 pub(crate) mod tests;
 mod transcript;
@@ -22,4 +23,5 @@ pub use find::{Found, Head, Progress, last, search};
 pub use gist::{gist, text_of, what};
 pub use index::{Index, IndexError, Kept};
 pub use number::{Number, NumberError};
+pub use recent::{Recent, at, calls_since, recent};
 pub use transcript::{Entry, Transcript, TranscriptError, clock};

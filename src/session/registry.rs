@@ -94,6 +94,9 @@ pub struct Recent {
     /// In which session.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub session: String,
+    /// From where.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub peer: String,
     /// The action's name; empty for what was none.
     pub name: String,
     /// As in the audit log: `allow`, `deny`, `limit`.
@@ -260,6 +263,7 @@ impl Sessions {
             time_ms: now_ms(),
             identity: live.client.as_str().to_owned(),
             session: live.context().session.clone(),
+            peer: live.context().peer.map(|peer| peer.to_string()).unwrap_or_default(),
             name,
             decision: if is_limit { "limit" } else { "deny" }.to_owned(),
             reason: denial.reason().code(),

@@ -25,3 +25,4 @@ mod smuggling;
 mod tls;
 mod upstream;
 mod upstream_tls;
+mod web;

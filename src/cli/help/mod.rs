@@ -50,6 +50,7 @@ pages![
     "replace-ssh-tunnel",
     "rollout",
     "threat-model",
+    "web",
     "who-made-this-call",
 ];
 
@@ -82,6 +83,7 @@ const TOPICS: &[Topic] = &[
     ("clients", "how each client connects, with TLS of its own or without", "clients", ""),
     ("findings", "what `doctor` finds, and what to do about it", "doctor", ""),
     ("incident", "calls run wild: what to do", "incident", ""),
+    ("web", "the page for administrators", "web", ""),
     ("metrics", "Prometheus, Grafana, alerts, messages", "metrics", ""),
     ("deployment", "manager.conf, systemd, the sandbox", "deployment", ""),
     ("importing", "what becomes of a manager.conf", "import", ""),

@@ -51,6 +51,7 @@ fn refusal(identity: &str, name: &str) -> Recent {
         reason: "limits.rate".to_owned(),
         rule: "roles.dialer.limits.Originate".to_owned(),
         line: Some(41),
+        ..Recent::default()
     }
 }
 

@@ -102,16 +102,25 @@ fn what_is_wrong_with_limits_is_told_at_once() {
 }
 
 #[test]
-fn metrics_are_for_this_machine() {
-    let http = |text: &str| load(&format!("{}admin: {{ http: {text} }}\n", minimal())).map(|config| config.admin_http);
+fn metrics_are_for_this_machine_unless_users_log_in_over_tls() {
+    let hash = crate::identity::hash_secret(&crate::secret::Secret::new(b"a password".to_vec())).expect("a hash");
+    let http = |text: &str| {
+        let text = text.replace("HASH", &hash);
+        load(&format!("{}admin: {{ http: {text} }}\n", minimal())).map(|config| config.admin_http)
+    };
     let address = |text: &str| http(&format!("{{ address: \"{text}\" }}"));
     for text in ["127.0.0.1:9138", "[::1]:9138", "127.1.2.3:80"] {
-        assert_eq!(address(text).expect(text), Some(text.parse().expect("an address")));
+        let asked = address(text).expect(text).expect("an address");
+        assert_eq!(
+            (asked.address, asked.users.len(), asked.tls.is_none()),
+            (text.parse().expect("an address"), 0, true)
+        );
     }
-    assert_eq!(load(&minimal()).expect("a policy").admin_http, None);
+    assert!(load(&minimal()).expect("a policy").admin_http.is_none());
     for text in ["0.0.0.0:9138", "[::]:9138", "10.0.0.5:9138"] {
         let told = address(text).expect_err(text).to_string();
-        assert!(told.contains(&format!("error: `{text}` is not on loopback")), "{told}");
+        let missing = "is not on loopback, and `users` and `tls` are missing in `admin.http`";
+        assert!(told.contains(&format!("error: `{text}` {missing}")), "{told}");
         assert!(told.contains("policy.yaml:13:27\n"), "{told}");
         assert!(told.contains("127.0.0.1:9138"), "{told}");
     }
@@ -121,4 +130,25 @@ fn metrics_are_for_this_machine() {
     for text in ["{}", "{ adress: 127.0.0.1:9138 }", "{ address: 127.0.0.1:9138, tls: {} }", "127.0.0.1:9138"] {
         http(text).expect_err(text);
     }
+    let users = |text: &str| http(&format!("{{ address: \"127.0.0.1:9138\", users: {text} }}"));
+    let asked = users("{ ops: \"HASH\", night-shift: \"HASH\" }").expect("users").expect("an address");
+    assert_eq!(asked.users.iter().map(|user| user.name.as_str()).collect::<Vec<_>>(), ["ops", "night-shift"]);
+    for (text, told) in [
+        ("{}", "13:52\n"),
+        ("{ ops: letmein }", "a secret in clear has no place in the policy file"),
+        ("{ ops: [letmein] }", "a secret in clear has no place in the policy file"),
+        ("{ ops: { letmein: letmein } }", "a secret is `{ file: NAME }`"),
+        ("{ ops: letmein", "13:"),
+        ("{ ops: \"HASH\", OPS: \"HASH\" }", "the user `OPS` is there already"),
+        ("{ \"o ps\": \"HASH\" }", "this is no name of a user"),
+    ] {
+        let diagnostics = users(text).expect_err(text).to_string();
+        assert!(diagnostics.contains(told) && !diagnostics.contains("letmein"), "{text}: {diagnostics}");
+    }
+    let elsewhere = http("{ address: \"10.0.0.5:9138\", users: { ops: \"HASH\" } }").expect_err("no TLS").to_string();
+    assert!(elsewhere.contains("is not on loopback, and `tls` is missing"), "{elsewhere}");
+    let client =
+        "{ address: \"10.0.0.5:9138\", users: { ops: \"HASH\" }, tls: { certificate: a, key: b, client_ca: c } }";
+    let told = http(client).expect_err("files that are not there").to_string();
+    assert!(told.contains("`client_ca` has no place here") && !told.contains("`tls` is missing"), "{told}");
 }

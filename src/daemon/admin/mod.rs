@@ -26,6 +26,7 @@ use crate::admission::Admission;
 use crate::session::Shared;
 
 pub use protocol::{Answer, Overview, Request, Verb, ask};
+pub(super) use verbs::look;
 
 /// How long a peer gets to say what it wants, and to read the answer.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -4,6 +4,7 @@
 use tokio::sync::Mutex;
 
 use super::{Answer, Overview, Request, Sights, Verb};
+use crate::admission::Admission;
 use crate::audit::Draft;
 use crate::identity::ClientName;
 use crate::policy::Pause;
@@ -32,23 +33,27 @@ pub(super) fn sessions(sights: &Sights) -> Answer {
 
 /// How things stand; with the last actions of a session, if one is named.
 pub(super) fn overview(request: &Request, sights: &Sights) -> Answer {
-    let shared = &sights.shared;
+    Answer::Overview(Box::new(look(&sights.shared, &sights.admission, &request.session)))
+}
+
+/// The same for whoever shows it: the socket, and the page.
+pub(in crate::daemon) fn look(shared: &Shared, admission: &Admission, session: &str) -> Overview {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Answer::Overview(Box::new(Overview {
+    Overview {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         boot: shared.audit.boot_id().to_owned(),
         time_ms: i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
         policy: shared.snapshot.borrow().digest.clone(),
         sessions: shared.sessions.list(),
-        unauthenticated: sights.admission.occupancy().unauthenticated,
+        unauthenticated: admission.occupancy().unauthenticated,
         refusals: shared.sessions.refusals(),
-        recent: if request.session.is_empty() { Vec::new() } else { shared.sessions.recent(&request.session) },
+        recent: if session.is_empty() { Vec::new() } else { shared.sessions.recent(session) },
         locked: shared.memory.locks().names(),
         suspended: suspended(shared),
         paused: shared.buckets.pauses().all(),
         audit: shared.audit.state(),
         upstreams: shared.sessions.upstreams(),
-    }))
+    }
 }
 
 /// Ends a session.

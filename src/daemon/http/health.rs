@@ -13,8 +13,12 @@ pub(super) fn live() -> Response<Full<Bytes>> {
 }
 
 /// Listeners accept, an upstream is there, and the audit log takes records; else what is missing, one line each.
-pub(super) fn ready(watched: &Watched) -> Response<Full<Bytes>> {
-    let missing = missing(watched);
+/// What is missing is told only to who may know.
+pub(super) fn ready(watched: &Watched, is_told: bool) -> Response<Full<Bytes>> {
+    let mut missing = missing(watched);
+    if !is_told && !missing.is_empty() {
+        missing = "not ready\n".to_owned();
+    }
     if missing.is_empty() { text(StatusCode::OK, "ready\n") } else { text(StatusCode::SERVICE_UNAVAILABLE, missing) }
 }
 

@@ -4,6 +4,7 @@ mod calls;
 mod filters;
 mod follow;
 mod index;
+mod recent;
 mod sessions;
 mod speed;
 
