@@ -6,7 +6,7 @@
 mod health;
 mod metrics;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::future::ready;
 use std::net::{IpAddr, SocketAddr};
@@ -21,8 +21,8 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::{Daemon, DaemonError};
@@ -33,7 +33,7 @@ use crate::metrics::unix_now;
 use crate::session::Shared;
 use crate::upstream::Connector;
 
-/// Connections at once.
+/// Connections at once; the oldest gives way to a newcomer.
 const CONNECTIONS_MAX: usize = 32;
 /// How long the head of a request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -171,18 +171,20 @@ async fn probe(in_force: watch::Receiver<Arc<InForce>>) {
 }
 
 async fn serve(listener: TcpListener, watched: Arc<Watched>) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let mut connections = JoinSet::new();
+    let (mut connections, mut open) = (JoinSet::new(), VecDeque::<AbortHandle>::new());
     loop {
         while connections.try_join_next().is_some() {}
-        let Ok(place) = places.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
+                open.retain(|connection| !connection.is_finished());
+                // Whoever asks has said so at once: who only holds a place keeps nobody from an answer.
+                if open.len() >= CONNECTIONS_MAX
+                    && let Some(oldest) = open.pop_front()
+                {
+                    oldest.abort();
+                }
                 let watched = watched.clone();
-                connections.spawn(async move {
-                    serve_one(stream, &watched).await;
-                    drop(place);
-                });
+                open.push_back(connections.spawn(async move { serve_one(stream, &watched).await }));
             }
             Err(error) => {
                 tracing::warn!(%error, "connections for metrics cannot be accepted");
