@@ -349,13 +349,13 @@ async fn run_live<S: AsyncRead + AsyncWrite + Unpin + Send>(
         let from_upstream = pin!(outage::follow(&live, inlet, &outlet));
         let to_client = pin!(outbound.run(&live));
         let watch = pin!(watch::watch_over(&live, certificate.as_ref(), &outlet));
-        // What is queued by the first two is written in the same turn.
+        // Who has to go sends nothing more in this turn; what is queued by the two sides is written in it.
         tokio::select! {
             biased;
+            end = Woken::new(watch) => end,
             end = Woken::new(from_upstream) => end,
             end = Woken::new(from_client) => end,
             end = Woken::new(to_client) => end,
-            end = Woken::new(watch) => end,
         }
     };
     shared.metrics.ended.count(end.code());
