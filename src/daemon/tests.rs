@@ -127,6 +127,22 @@ async fn a_session_is_ended_though_the_disk_hangs_and_what_it_had_waiting_with_i
     assert_eq!(rig.pings(), 0);
 }
 
+/// On one thread, so that the session has its turn when both have happened.
+#[tokio::test]
+async fn who_is_locked_sends_nothing_more_though_its_record_is_on_disk() {
+    let mut rig = Rig::new().await;
+    let held = rig.ping_waits_for_the_disk().await;
+    hold_no_more(&rig.plan);
+    held.release();
+    // The writer tells the session that it may send.
+    std::thread::sleep(Duration::from_millis(500));
+    rig.daemon.shared.memory.locks().set("client", true);
+    let mut rest = Vec::new();
+    rig.client.read_to_end(&mut rest).await.expect("it is closed");
+    rig.asterisk.wait_for_sessions(|count| *count == 0).await;
+    assert_eq!((rest, rig.pings()), (Vec::new(), 0));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn asterisk_has_not_a_byte_of_an_action_before_its_record_is_synced() {
     let mut rig = Rig::new().await;

@@ -97,13 +97,14 @@ pub(super) async fn wait_event<S: AsyncRead + Unpin>(
             None => std::future::pending().await,
         }
     };
-    let mut is_closed = false;
+    let mut is_broken = false;
     tokio::select! {
         () = std::future::ready(()), if has_sent_more => {}
         () = an_event(live) => {}
         () = time_is_over => {}
         () = live.stopping.cancelled() => {}
-        read = reader.read() => is_closed = !matches!(read, Ok(true)),
+        // Who has only closed its side gets answers to what it sent before, behind this one.
+        read = reader.read() => is_broken = read.is_err(),
     }
     let held = lock(&live.held).take().unwrap_or_default().into_packets();
     let local = |message| Outgoing { message, record: None };
@@ -115,7 +116,7 @@ pub(super) async fn wait_event<S: AsyncRead + Unpin>(
     for outgoing in std::iter::once(first).chain(held).chain([local(end)]) {
         live.queue.push(outgoing).map_err(|QueueFull| SessionEnd::SlowClient)?;
     }
-    if is_closed {
+    if is_broken {
         live.finish().await;
         return Err(SessionEnd::ClientClosed);
     }

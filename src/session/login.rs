@@ -29,6 +29,8 @@ pub(super) struct PreAuth<'a> {
     pub(super) context: SessionContext,
     pub(super) certificate: Option<PeerCertificate>,
     pub(super) upstream: Arc<Connector>,
+    /// Whether that is the identity's own, and not the listener's.
+    pub(super) is_own_upstream: bool,
     pub(super) at: Instant,
     pub(super) ticket: Ticket,
 }
@@ -220,6 +222,7 @@ impl PreAuth<'_> {
             let connector = snapshot.upstreams.get(own).ok_or(SessionEnd::UpstreamUnreachable)?;
             self.upstream = connector.clone();
             self.context.upstream.clone_from(own);
+            self.is_own_upstream = true;
         }
         Ok(())
     }
@@ -309,7 +312,8 @@ impl PreAuth<'_> {
         })?;
         let prefix = IdPrefix::from_random(random_bits().ok_or(SessionEnd::ClientClosed)?);
         send(client, &local::success(action.id(), &[("Message", b"Authentication accepted")])).await?;
-        Ok(LoggedIn { client: name, mask: wish, inlet, outlet, prefix, hold: config.hold, guard })
+        let is_own_upstream = self.is_own_upstream;
+        Ok(LoggedIn { client: name, mask: wish, inlet, outlet, prefix, hold: config.hold, is_own_upstream, guard })
     }
 }
 

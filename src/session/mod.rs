@@ -156,6 +156,8 @@ struct Live {
     client: ClientName,
     /// The upstream's name.
     upstream: String,
+    /// Whether it is the identity's own.
+    is_own_upstream: bool,
     context: Mutex<Arc<Frame>>,
     queue: Queue,
     correlation: Mutex<Correlation>,
@@ -264,7 +266,8 @@ pub async fn run<S: AsyncRead + AsyncWrite + Unpin + Send>(accepted: Accepted<S>
         policy: shared.snapshot().digest.clone(),
         ..SessionContext::default()
     };
-    let mut pre_auth = login::PreAuth { shared: &shared, context, certificate, upstream, at, ticket };
+    let is_own_upstream = false;
+    let mut pre_auth = login::PreAuth { shared: &shared, context, certificate, upstream, is_own_upstream, at, ticket };
     let mut client = ClientIo::new(stream);
     let outcome = login::run(&mut pre_auth, &mut client).await;
     // The ticket is kept to the end.
@@ -302,6 +305,7 @@ struct LoggedIn {
     outlet: Outlet,
     prefix: IdPrefix,
     hold: Option<Duration>,
+    is_own_upstream: bool,
     guard: SessionGuard,
 }
 
@@ -312,7 +316,7 @@ async fn run_live<S: AsyncRead + AsyncWrite + Unpin + Send>(
     certificate: Option<PeerCertificate>,
     shared: &Arc<Shared>,
 ) {
-    let LoggedIn { client: name, mask, inlet, outlet, prefix, hold, guard } = logged_in;
+    let LoggedIn { client: name, mask, inlet, outlet, prefix, hold, is_own_upstream, guard } = logged_in;
     let own = shared.snapshot().policy.own_actions(&name).unwrap_or_default();
     let live = Arc::new(Live {
         counts: shared.metrics.identity(name.as_str(), own.into_iter()),
@@ -320,6 +324,7 @@ async fn run_live<S: AsyncRead + AsyncWrite + Unpin + Send>(
         shared: shared.clone(),
         client: name,
         upstream: context.upstream.clone(),
+        is_own_upstream,
         context: Mutex::new(context),
         queue: Queue::new(Share::of(shared.metrics.queued.clone())),
         correlation: Mutex::new(Correlation::new(prefix)),
@@ -341,21 +346,20 @@ async fn run_live<S: AsyncRead + AsyncWrite + Unpin + Send>(
         tally: Tally::default(),
     });
     let entered = shared.sessions.enter(&live);
-    let (reader, writer) = client.split();
-    let outlet = tokio::sync::Mutex::new(outlet);
+    let ((reader, writer), outlet) = (client.split(), tokio::sync::Mutex::new(outlet));
     let mut outbound = outbound::ToClient::new(writer);
     let end = {
         let from_client = pin!(inbound::run(&live, reader, &outlet));
         let from_upstream = pin!(outage::follow(&live, inlet, &outlet));
         let to_client = pin!(outbound.run(&live));
         let watch = pin!(watch::watch_over(&live, certificate.as_ref(), &outlet));
-        // What is queued by the first two is written in the same turn.
+        // Who has to go sends nothing more in this turn; what is queued by the two sides is written in it.
         tokio::select! {
             biased;
+            end = Woken::new(watch) => end,
             end = Woken::new(from_upstream) => end,
             end = Woken::new(from_client) => end,
             end = Woken::new(to_client) => end,
-            end = Woken::new(watch) => end,
         }
     };
     shared.metrics.ended.count(end.code());

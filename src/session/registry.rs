@@ -206,18 +206,18 @@ impl Sessions {
         lock(&self.refusals).iter().map(|refusal| (**refusal).clone()).collect()
     }
 
-    /// Has a session end at once; whose it is, if there is one of that name.
-    #[must_use]
-    pub fn kick(&self, id: &str) -> Option<String> {
+    /// Has a session end at once, and waits until it sends nothing more; whose it is, if there is one of that name.
+    pub async fn kick(&self, id: &str) -> Option<String> {
         let live = lock(&self.live).get(id).cloned()?;
-        live.tally.kicked.cancel();
+        live.end_for_admin().await;
         Some(live.client.as_str().to_owned())
     }
 
-    /// Waits until whatever was judged before this was asked is sent or refused. A session that cannot get rid of it, since
-    /// Asterisk does not read, is ended, and what it had waiting with it.
-    pub async fn settle(&self) {
-        let numbered = self.all().into_iter().map(|live| (live.batch(), live));
+    /// Waits until whatever was judged before this was asked is sent or refused: what is of that identity, or all if it is
+    /// empty. A session that cannot get rid of it, since Asterisk does not read, is ended, and what it had waiting with it.
+    pub async fn settle(&self, identity: &str) {
+        let is_meant = |live: &Arc<Live>| identity.is_empty() || live.client.as_str().eq_ignore_ascii_case(identity);
+        let numbered = self.all().into_iter().filter(is_meant).map(|live| (live.batch(), live));
         let under_way: Vec<(u64, Arc<Live>)> = numbered.filter(|(batch, _)| is_open(*batch)).collect();
         let all = async {
             for (batch, live) in &under_way {
@@ -229,10 +229,7 @@ impl Sessions {
         }
         for (_, live) in under_way.iter().filter(|(batch, live)| live.batch() == *batch) {
             tracing::warn!(session = live.context().session, "is ended: what was judged before could not be sent");
-            live.tally.kicked.cancel();
-            // Its task drops what it was at as soon as it is polled.
-            let over = live.until(|_| !is_open(live.batch()));
-            drop(tokio::time::timeout(KICK_TIMEOUT, over).await);
+            live.end_for_admin().await;
         }
     }
 
@@ -291,6 +288,13 @@ impl Live {
     pub(super) fn give_up_batch(&self) {
         self.batch.fetch_add(2, Ordering::SeqCst);
         self.progress.notify_waiters();
+    }
+
+    /// Its task drops what it was at as soon as it is polled.
+    async fn end_for_admin(&self) {
+        self.tally.kicked.cancel();
+        let over = self.until(|_| !is_open(self.batch()));
+        drop(tokio::time::timeout(KICK_TIMEOUT, over).await);
     }
 
     fn batch(&self) -> u64 {

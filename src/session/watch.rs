@@ -60,8 +60,7 @@ pub(super) async fn watch_over(
         {
             return SessionEnd::Certificate(reason);
         }
-        let own = snapshot.identities.get(&live.client).and_then(|identity| identity.upstream.as_deref());
-        if own.is_some_and(|own| own != live.upstream) {
+        if !is_at_its_asterisk(live, &snapshot) {
             return SessionEnd::PolicyRevoked;
         }
         let is_valid = snapshot.identities.recheck(&live.client, peer.ip(), certificate, Now::read()).is_ok();
@@ -76,6 +75,12 @@ pub(super) async fn watch_over(
             is_to_subscribe = true;
         }
     }
+}
+
+/// Whether the policy still has that Asterisk, and the identity there. Where a listener's clients go counts for new ones.
+fn is_at_its_asterisk(live: &Live, snapshot: &Snapshot) -> bool {
+    let own = snapshot.identities.get(&live.client).and_then(|identity| identity.upstream.as_deref());
+    snapshot.upstreams.contains_key(&live.upstream) && own.map_or(!live.is_own_upstream, |own| own == live.upstream)
 }
 
 /// Validity and certificates end without a reload: then is the next look, at the latest.

@@ -8,7 +8,7 @@ use tempfile::NamedTempFile;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::issue::{kept_authority, leaf, names_in, no_authority};
-use super::{TlsError, certificates, now};
+use super::{TlsError, certificates, now, provider};
 
 /// What came of one certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,8 +32,11 @@ pub struct Renewed {
 pub fn renew(folder: &Path, clients: bool, is_forced: bool) -> Result<Vec<Renewed>, TlsError> {
     let Some(issuer) = kept_authority(folder)? else { return Err(no_authority(folder)) };
     let authority = certificates(&folder.join("ca.crt"))?;
-    let name = authority.first().and_then(|authority| X509Certificate::from_der(authority).ok());
-    let authority = Authority { issuer, name: name.map(|(_, ca)| ca.subject().as_raw().to_vec()).unwrap_or_default() };
+    let ca = authority.first().and_then(|authority| X509Certificate::from_der(authority).ok());
+    let (name, key) = ca
+        .map(|(_, ca)| (ca.subject().as_raw().to_vec(), ca.public_key().subject_public_key.data.to_vec()))
+        .unwrap_or_default();
+    let authority = Authority { issuer, name, key };
     let mut stems = vec![("server".to_owned(), ExtendedKeyUsagePurpose::ServerAuth)];
     if clients {
         let found = client_stems(folder)?;
@@ -42,10 +45,21 @@ pub fn renew(folder: &Path, clients: bool, is_forced: bool) -> Result<Vec<Renewe
     stems.into_iter().map(|(stem, purpose)| renew_one(folder, &authority, (&stem, purpose), is_forced)).collect()
 }
 
-/// Who issues, and its name.
+/// Who issues, its name, and its public key.
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
     name: Vec<u8>,
+    key: Vec<u8>,
+}
+
+impl Authority {
+    /// The name alone tells nothing: all authorities that amiwall makes have the same.
+    fn has_issued(&self, certificate: &X509Certificate<'_>) -> bool {
+        let (message, signature) = (certificate.tbs_certificate.as_ref(), &certificate.signature_value.data);
+        let algorithms = provider().signature_verification_algorithms;
+        certificate.issuer().as_raw() == self.name
+            && algorithms.all.iter().any(|one| one.verify_signature(&self.key, message, signature).is_ok())
+    }
 }
 
 fn renew_one(
@@ -59,7 +73,7 @@ fn renew_one(
     let chain = certificates(&path)?;
     let old = chain.first().ok_or_else(|| unusable("holds no certificate".to_owned()))?;
     let (_, old) = X509Certificate::from_der(old).map_err(|error| unusable(error.to_string()))?;
-    if old.issuer().as_raw() != authority.name {
+    if !authority.has_issued(&old) {
         return Err(unusable(
             "was not issued by the authority in this folder; renew it where it was issued".to_owned(),
         ));

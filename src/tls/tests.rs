@@ -408,4 +408,8 @@ fn what_the_authority_has_not_issued_is_not_renewed() {
     std::fs::write(one.file("server.crt"), params.self_signed(&key).expect("signed").pem()).expect("written");
     let error = renew(&one.path, false, true).expect_err("it is another's").to_string();
     assert!(error.contains("was not issued by the authority in this folder"), "{error}");
+    // Another one that amiwall has made, too: it has the same name.
+    std::fs::copy(Folder::new().file("server.crt"), one.file("server.crt")).expect("copied");
+    let error = renew(&one.path, false, true).expect_err("it is another's").to_string();
+    assert!(error.contains("was not issued by the authority in this folder"), "{error}");
 }

@@ -1,8 +1,11 @@
 //! Sessions that are listed and ended by an administrator, and actions that are paused.
 
+use std::time::Duration;
+
 use amiwall::daemon::{Answer, Overview, Request, Verb};
 use amiwall::policy::Pause;
 use amiwall::session::SessionInfo;
+use amiwall::sim::SimConfig;
 
 use crate::admin::{say, tell};
 use crate::harness::{Bench, DENIED, Extra, is_pong, write_private};
@@ -174,4 +177,42 @@ async fn a_pause_holds_over_restarts_and_reloads_until_it_is_taken_off() {
     assert_eq!(client.ask(STATUS).await, DENIED);
     let status = Answer::Status { locked: vec![], suspended: vec![], paused: vec![of("CoreStatus", "tester")] };
     assert_eq!(tell(&bench, Verb::Status, "").await, status);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pause_for_one_identity_leaves_alone_the_session_of_another_that_is_stuck() {
+    // Lets in who comes, and reads nothing more.
+    let deaf = crate::fake::asterisk(|_, mut stream| {
+        crate::fake::let_in(&mut stream);
+        std::thread::park();
+    });
+    let extra = Extra {
+        role: "    allow: [Ping, UserEvent]".to_owned(),
+        identities: "  other: { roles: [tester], secret: { file: tester.secret }, challenge: true }".to_owned(),
+        ..Extra::default()
+    };
+    let bench = Bench::in_front_of(Some(deaf), extra, SimConfig::with_secret(b"unused")).await;
+    let mut client = bench.login().await;
+    let headers: String = (0..100).map(|number| format!("H{number}: {}\r\n", "x".repeat(900))).collect();
+    let sending = tokio::spawn(async move {
+        for _ in 0..120 {
+            client.send(format!("Action: UserEvent\r\nUserEvent: X\r\n{headers}\r\n")).await;
+        }
+        client
+    });
+    // Until nothing more goes to Asterisk.
+    let mut outstanding = 0;
+    loop {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        let now = sessions(&bench).await[0].outstanding;
+        if now > 0 && std::mem::replace(&mut outstanding, now) == now {
+            break;
+        }
+    }
+    assert_eq!(pause(&bench, Verb::Pause, "UserEvent", "other").await, "paused");
+    assert_eq!(sessions(&bench).await.len(), 1);
+    // For its own, it is ended: what was judged before is over when that is answered.
+    assert_eq!(pause(&bench, Verb::Pause, "UserEvent", "tester").await, "paused");
+    assert_eq!(sessions(&bench).await.len(), 0);
+    sending.abort();
 }

@@ -75,6 +75,21 @@ async fn whole_packets_before_a_half_close_are_answered_and_an_unfinished_one_is
 }
 
 #[tokio::test]
+async fn what_stands_behind_a_waitevent_is_answered_after_a_half_close_too() {
+    let bench = Bench::new().await;
+    let mut client = bench.login().await;
+    client
+        .send("Action: WaitEvent\r\nTimeout: 60\r\n\r\nAction: Ping\r\nActionID: 2\r\n\r\nAction: Logoff\r\n\r\n")
+        .await;
+    client.half_close().await;
+    let rest = client.rest().await;
+    let places =
+        ["Event: WaitEventComplete", "ActionID: 2\r\nPing: Pong", "Response: Goodbye"].map(|text| rest.find(text));
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{rest}");
+    assert_eq!(bench.executed(), ["Ping"]);
+}
+
+#[tokio::test]
 async fn nothing_behind_a_logoff_is_run() {
     let bench = Bench::new().await;
     let mut client = bench.login().await;

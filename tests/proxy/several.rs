@@ -134,6 +134,40 @@ async fn a_session_ends_when_its_identity_gets_another_asterisk() {
 }
 
 #[tokio::test]
+async fn a_session_ends_when_its_asterisk_is_its_own_no_more_or_out_of_the_policy() {
+    for is_out in [false, true] {
+        let other = Second::new().await;
+        let mut extra = other.extra();
+        if is_out {
+            // Its listener's Asterisk is to be another one.
+            extra.listener = "    upstream: other\n".to_owned();
+            extra.identities = String::new();
+        }
+        let mut bench = Bench::with(extra).await;
+        let name = if is_out { "tester" } else { "away" };
+        let mut away = Client::connect(bench.address).await;
+        away.line().await;
+        let login = format!("Action: Login\r\nUsername: {name}\r\nSecret: tester-secret\r\nEvents: off\r\n\r\n");
+        let answer = away.ask(&login).await;
+        assert!(answer.contains("accepted"), "{answer}");
+        assert!(is_pong(&away.ask(PING).await));
+        assert_eq!(other.count("Ping"), 1);
+        bench
+            .reload(|extra| {
+                extra.identities = extra.identities.replace("upstream: other, ", "");
+                if is_out {
+                    (extra.upstream, extra.listener) = Default::default();
+                }
+            })
+            .await;
+        assert_eq!(away.rest().await, "");
+        let records = bench.records().await;
+        let end = records.iter().find(|record| record["kind"] == "end" && record["upstream"] == "other");
+        assert_eq!(end.expect("an end")["reason"], "policy-revoked");
+    }
+}
+
+#[tokio::test]
 async fn calls_are_watched_where_they_are() {
     let other = Second::new().await;
     let role = format!("{ROLE}    limits: {{ Originate: {{ concurrent: 1 }} }}\n");

@@ -59,7 +59,7 @@ pub(in crate::daemon) fn look(shared: &Shared, admission: &Admission, session: &
 /// Ends a session.
 pub(super) async fn kick(request: &Request, uid: u32, shared: &Shared, turn: &Mutex<()>) -> Answer {
     let id = &request.session;
-    let Some(identity) = shared.sessions.kick(id) else {
+    let Some(identity) = shared.sessions.kick(id).await else {
         let message = format!("there is no session `{}` (`amiwall sessions` lists them)", id.escape_debug());
         return Answer::Refused { message };
     };
@@ -96,7 +96,7 @@ pub(super) async fn pause(request: &Request, uid: u32, shared: &Shared, turn: &M
     // What was judged before is not waited for by the log, but by who asked: it is over when he is told so.
     let settled = async {
         if is_on {
-            shared.sessions.settle().await;
+            shared.sessions.settle(&pause.identity).await;
         }
     };
     let (recorded, ()) = tokio::join!(shared.audit.commit(draft), settled);
@@ -185,7 +185,14 @@ pub(super) async fn perform(request: &Request, uid: u32, shared: &Shared) -> Ans
         // At once: the disk may hang just now.
         locks.set(&identity, true);
     }
-    match shared.audit.commit(Draft::admin(&identity, name, outcome, uid)).await {
+    // As with a pause: when it is answered, nothing more of that identity is sent.
+    let settled = async {
+        if is_lock {
+            shared.sessions.settle(&identity).await;
+        }
+    };
+    let (recorded, ()) = tokio::join!(shared.audit.commit(Draft::admin(&identity, name, outcome, uid)), settled);
+    match recorded {
         Ok(_) => {
             if is_unlock {
                 locks.set(&identity, false);

@@ -9,7 +9,7 @@ mod health;
 mod metrics;
 mod web;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -25,8 +25,8 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 
 use super::admin::look;
@@ -41,7 +41,7 @@ use crate::upstream::Connector;
 use crowd::Crowd;
 use web::{Peer, Web};
 
-/// Connections at once.
+/// Connections at once; the oldest gives way to a newcomer.
 const CONNECTIONS_MAX: usize = 32;
 /// How long the head of a request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -220,21 +220,27 @@ async fn probe(in_force: watch::Receiver<Arc<InForce>>) {
 }
 
 async fn serve(listener: TcpListener, watched: Arc<Watched>) {
-    let (places, crowd) = (Arc::new(Semaphore::new(CONNECTIONS_MAX)), Arc::new(Crowd::default()));
-    let mut connections = JoinSet::new();
+    let crowd = Arc::new(Crowd::default());
+    let (mut connections, mut open) = (JoinSet::new(), VecDeque::<AbortHandle>::new());
     loop {
         while connections.try_join_next().is_some() {}
-        let Ok(place) = places.clone().acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, address)) => {
                 // Nobody elsewhere takes all the places.
                 let Some(own) = Crowd::enter(&crowd, address.ip()) else { continue };
+                open.retain(|connection| !connection.is_finished());
+                // Whoever asks has said so at once: who only holds a place keeps nobody from an answer.
+                if open.len() >= CONNECTIONS_MAX
+                    && let Some(oldest) = open.pop_front()
+                {
+                    oldest.abort();
+                }
                 let watched = watched.clone();
-                connections.spawn(async move {
+                open.push_back(connections.spawn(async move {
                     // A peer that goes, says nonsense or is slow has had its answer.
                     drop(timeout(CONNECTION_TIMEOUT, Box::pin(serve_one(stream, address, &watched))).await);
-                    drop((place, own));
-                });
+                    drop(own);
+                }));
             }
             Err(error) => {
                 tracing::warn!(%error, "connections for metrics cannot be accepted");
