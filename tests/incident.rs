@@ -2,23 +2,26 @@
 //! calls, and what they answer is what stands there.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod built;
+
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::Stdio;
 
 use amiwall::sim::{Sim, SimConfig};
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
+
+use built::start;
 
 const ORIGINATE: &str =
     "Action: Originate\r\nChannel: Local/1000@test\r\nApplication: Wait\r\nData: 1\r\nAsync: true\r\n\r\n";
 /// What the page calls the session.
 const SESSION: &str = "5e2b9c01-4";
 
-async fn start(folder: &Path, upstream: SocketAddr) -> (Child, SocketAddr) {
+fn write_policy(folder: &Path, upstream: SocketAddr) {
     let secret = folder.join("secret");
     std::fs::write(&secret, "s3cret\n").expect("it is written");
     std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).expect("its mode is set");
@@ -32,18 +35,6 @@ identities: {{ dialer: {{ roles: [dialer], secret: {{ file: secret }}, challenge
 "#
     );
     std::fs::write(folder.join("policy.yaml"), policy).expect("it is written");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_amiwall"));
-    command.arg("run").arg(folder.join("policy.yaml")).stderr(Stdio::piped()).kill_on_drop(true);
-    let mut child = command.spawn().expect("it starts");
-    let mut lines = BufReader::new(child.stderr.take().expect("stderr")).lines();
-    while let Some(line) = lines.next_line().await.expect("a line") {
-        if let Some((_, address)) = line.split_once("listening on ") {
-            let address = address.trim().parse().expect("an address");
-            tokio::spawn(async move { while matches!(lines.next_line().await, Ok(Some(_))) {} });
-            return (child, address);
-        }
-    }
-    panic!("it does not listen");
 }
 
 async fn read_packet(stream: &mut TcpStream) -> String {
@@ -84,7 +75,8 @@ async fn calls_that_run_wild_are_stopped_as_the_page_tells() {
     let sim = Sim::bind("127.0.0.1:0", SimConfig::with_secret(b"s3cret")).await.expect("the simulator binds");
     let (upstream, asterisk) = (sim.local_addr(), sim.handle());
     tokio::spawn(sim.run(CancellationToken::new()));
-    let (_amiwall, address) = start(folder.path(), upstream).await;
+    write_policy(folder.path(), upstream);
+    let (_amiwall, address) = start(folder.path()).await;
     let mut dialer = TcpStream::connect(address).await.expect("it listens");
     let login = "Action: Login\r\nUsername: dialer\r\nSecret: s3cret\r\nEvents: off\r\n\r\n";
     assert!(ask(&mut dialer, login).await.contains("Authentication accepted"));

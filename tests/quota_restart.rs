@@ -1,17 +1,20 @@
 //! The built program, killed and started again: quotas, suspensions and locks hold over it.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
 
+mod built;
+
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 
 use amiwall::sim::{Sim, SimConfig, SimHandle};
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
+
+use built::start;
 
 const QUOTA: usize = 40;
 const ORIGINATE: &str =
@@ -34,22 +37,6 @@ identities: {{ dialer: {{ roles: [dialer], secret: {{ file: secret }}, challenge
 "#
     );
     write(&folder.join("policy.yaml"), &policy);
-}
-
-/// Starts amiwall, and says where it listens.
-async fn start(folder: &Path) -> (Child, SocketAddr) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_amiwall"));
-    command.arg("run").arg(folder.join("policy.yaml")).stderr(Stdio::piped()).kill_on_drop(true);
-    let mut child = command.spawn().expect("it starts");
-    let mut lines = BufReader::new(child.stderr.take().expect("stderr")).lines();
-    while let Some(line) = lines.next_line().await.expect("a line") {
-        if let Some((_, address)) = line.split_once("listening on ") {
-            let address = address.trim().parse().expect("an address");
-            tokio::spawn(async move { while matches!(lines.next_line().await, Ok(Some(_))) {} });
-            return (child, address);
-        }
-    }
-    panic!("it does not listen");
 }
 
 /// None if amiwall is gone meanwhile.

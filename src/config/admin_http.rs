@@ -12,7 +12,6 @@ use super::node::Node;
 use super::{Context, secrets};
 use crate::identity::{Identity, StoredSecret};
 use crate::listener::Transport;
-use crate::networks::NetworkAcl;
 use crate::tls::{PeerCertificate, ServerTls};
 
 /// The longest name of a user.
@@ -129,17 +128,7 @@ fn users(node: &Node, context: &Context<'_>, print: &mut Digest, problems: &mut 
             }
         }
         print.update(b"\n");
-        users.push(Identity {
-            name: name.text.clone(),
-            secrets,
-            challenge: false,
-            certificate: None,
-            networks: NetworkAcl::default(),
-            valid_from: None,
-            valid_until: None,
-            sessions_max: None,
-            upstream: None,
-        });
+        users.push(Identity::new(name.text.clone(), secrets));
     }
     users
 }

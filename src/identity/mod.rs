@@ -99,13 +99,15 @@ pub struct Identity {
 }
 
 impl Identity {
-    fn nobody() -> Self {
+    /// One who has these secrets, and no other condition.
+    #[must_use]
+    pub fn new(name: String, secrets: Vec<StoredSecret>) -> Self {
         Self {
-            name: NOBODY.to_owned(),
-            secrets: Vec::new(),
+            name,
+            secrets,
             challenge: false,
             certificate: None,
-            networks: NetworkAcl::new(None, Vec::new()),
+            networks: NetworkAcl::default(),
             valid_from: None,
             valid_until: None,
             sessions_max: None,
@@ -229,7 +231,7 @@ impl Identities {
         let work = secrets::Work::of(&identities);
         let by_name =
             identities.into_iter().map(|identity| (identity.name.to_ascii_lowercase(), Arc::new(identity))).collect();
-        Self { by_name, nobody: Arc::new(Identity::nobody()), work }
+        Self { by_name, nobody: Arc::new(Identity::new(NOBODY.to_owned(), Vec::new())), work }
     }
 
     /// The identity of that name.

@@ -19,17 +19,7 @@ fn hash_of(secret: &str, memory_kib: u32) -> StoredSecret {
 }
 
 fn identity(name: &str) -> Identity {
-    Identity {
-        name: name.to_owned(),
-        secrets: vec![cheap_hash("right")],
-        challenge: false,
-        certificate: None,
-        networks: NetworkAcl::default(),
-        valid_from: None,
-        valid_until: None,
-        sessions_max: None,
-        upstream: None,
-    }
+    Identity::new(name.to_owned(), vec![cheap_hash("right")])
 }
 
 fn recoverable(secret: &str) -> StoredSecret {
