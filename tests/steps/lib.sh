@@ -17,6 +17,19 @@ need_amiwall() {
   [ -x "$amiwall" ] || { say "$amiwall is missing"; exit 1; }
 }
 
+# Calls the function `cleanup` at the end, however the script comes to it.
+trap_end() {
+  trap cleanup EXIT
+  trap 'exit 129' HUP
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+}
+
+# Takes the folder of a run away, or keeps it: keep_or_remove FOLDER [YES]
+keep_or_remove() {
+  if [ -n "${2:-}" ]; then say "kept $1"; else rm -rf "$1"; fi
+}
+
 # Ends one process, by its id: politely, and by force when it has not ended in 15 seconds.
 end_process() {
   local pid=$1 deadline=$((SECONDS + 15))

@@ -16,12 +16,9 @@ pid=
 cleanup() {
   # The one that was killed and started again is restart.py's own.
   [ -z "$(jobs -pr)" ] || end_process "$pid"
-  if [ -n "${KEEP_ASTERISK_RUN:-}" ]; then say "kept $run"; else rm -rf "$run"; fi
+  keep_or_remove "$run" "${KEEP_ASTERISK_RUN:-}"
 }
-trap cleanup EXIT
-trap 'exit 129' HUP
-trap 'exit 130' INT
-trap 'exit 143' TERM
+trap_end
 
 # As the recipe has it: an authority, and a certificate for Asterisk.
 "$amiwall" certs "$run/certs" --name pbx.test >/dev/null

@@ -3,6 +3,7 @@
 #
 # Runs COMMAND beside an amiwall in front of UPSTREAM (HOST:PORT), with tests/compliance/policy.yaml, fresh certificates
 # and free loopback ports, and ends that amiwall afterwards. COMMAND finds in its environment:
+#   AMIWALL                      the program
 #   AMIWALL_TLS, AMIWALL_PLAIN   127.0.0.1:PORT of the two listeners
 #   AMIWALL_CA                   the authority of the certificates
 #   AMIWALL_RUN                  the folder with policy.yaml, certs/ (with audit.pub), audit/, amiwall.log
@@ -20,12 +21,9 @@ run=$(mktemp -d "${TMPDIR:-/tmp}/amiwall-run.XXXXXX")
 pid=
 cleanup() {
   [ -z "$pid" ] || end_process "$pid"
-  if [ -n "${KEEP_AMIWALL_RUN:-}" ]; then say "kept $run"; else rm -rf "$run"; fi
+  keep_or_remove "$run" "${KEEP_AMIWALL_RUN:-}"
 }
-trap cleanup EXIT
-trap 'exit 129' HUP
-trap 'exit 130' INT
-trap 'exit 143' TERM
+trap_end
 
 read -r tls plain < <(python3 "$repo/tests/asterisk/ports.py" 2)
 "$amiwall" certs "$run/certs" >"$run/certs.log" 2>&1 || { cat "$run/certs.log" >&2; say "amiwall certs failed"; exit 1; }
@@ -44,7 +42,7 @@ if ! python3 "$repo/tests/asterisk/wait_ready.py" banner "127.0.0.1:$plain" "$pi
   exit 1
 fi
 
-export AMIWALL_TLS=127.0.0.1:$tls AMIWALL_PLAIN=127.0.0.1:$plain AMIWALL_CA=$run/certs/ca.crt AMIWALL_RUN=$run
+export AMIWALL=$amiwall AMIWALL_TLS=127.0.0.1:$tls AMIWALL_PLAIN=127.0.0.1:$plain AMIWALL_CA=$run/certs/ca.crt AMIWALL_RUN=$run
 status=0
 "$@" || status=$?
 if ! kill -0 "$pid" 2>/dev/null; then

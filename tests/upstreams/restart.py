@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """An Asterisk over TLS that is started anew under a client that is logged in: the client stays.
 
-Environment: AMIWALL_PLAIN, AMIWALL_RUN (tests/steps/with-amiwall.sh); ASTERISK_PID, ASTERISK_START (a command that starts
+Environment: AMIWALL, AMIWALL_PLAIN, AMIWALL_RUN (tests/steps/with-amiwall.sh); ASTERISK_PID, ASTERISK_START (a command that starts
 it again in the foreground, a word a line), ASTERISK_OUT (a file for what it says then).
 Exit status: 0 all as it should be, 1 not.
 """
 
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -66,27 +67,22 @@ def expect(what, is_so, seen):
 
 def end(pid):
     """Ends that Asterisk as a power cut would."""
+    process = os.pidfd_open(pid)
     os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + PATIENCE
-    while os.path.exists(f"/proc/{pid}") and not zombie(pid):
-        assert time.monotonic() < deadline, "it does not end"
-        time.sleep(0.01)  # between two looks at a process that is not ours to wait for
+    ended, _, _ = select.select([process], [], [], PATIENCE)
+    assert ended, "it does not end"
+    os.close(process)
 
 
-def zombie(pid):
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:
-            return stat.read().rpartition(")")[2].split()[0] == "Z"
-    except OSError:
-        return True
+def audit():
+    return os.path.join(os.environ["AMIWALL_RUN"], "audit")
 
 
 def records(is_so):
-    folder = os.path.join(os.environ["AMIWALL_RUN"], "audit")
     found = []
-    for name in sorted(os.listdir(folder)):
+    for name in sorted(os.listdir(audit())):
         if name.endswith(".jsonl"):
-            with open(os.path.join(folder, name), encoding="utf-8") as file:
+            with open(os.path.join(audit(), name), encoding="utf-8") as file:
                 # The last line may be one that is being written.
                 lines = [line for line in file if line.startswith("{") and line.endswith("}\n")]
             found += [record for record in map(json.loads, lines) if is_so(record)]
@@ -97,15 +93,25 @@ def reason(word, kind="outage"):
     return lambda record: record["kind"] == kind and record.get("reason") == word
 
 
-def until_recorded(count, is_so):
-    deadline = time.monotonic() + PATIENCE
+def until_recorded(count, is_so, news):
+    """Looks again with each record that `amiwall audit tail` has told of."""
     while len(found := records(is_so)) < count:
-        assert time.monotonic() < deadline, f"{len(found)} of {count} records"
-        time.sleep(0.05)  # between two looks at a file
+        ready, _, _ = select.select([news], [], [], PATIENCE)
+        assert ready and os.read(news, 65536), f"{len(found)} of {count} records"
     return found
 
 
 def main():
+    follow = [os.environ["AMIWALL"], "audit", "tail", "--follow", "--format", "json", audit()]
+    with subprocess.Popen(follow, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as tail:
+        try:
+            dialogue(tail.stdout.fileno())
+        finally:
+            tail.terminate()
+    print("restart.py: all is as it should be")
+
+
+def dialogue(news):
     client, quiet = Session("on"), Session("off")
     expect("FullyBooted follows the login", "FullyBooted" in client.packet_with("Event: FullyBooted"), "")
     expect("a Ping is answered, over TLS to Asterisk", "Ping: Pong" in (seen := client.ask("Ping", "1")), seen)
@@ -115,12 +121,12 @@ def main():
     client.send("Action: Originate", "ActionID: call", "Channel: Local/1000@test", "Application: Wait", "Data: 60")
     client.send("Action: Ping", "ActionID: behind")
     quiet.send("Action: CoreStatus", "ActionID: status")
-    until_recorded(2, lambda record: record["kind"] == "action" and record["name"] in ("Originate", "CoreStatus"))
+    until_recorded(2, lambda record: record["kind"] == "action" and record["name"] in ("Originate", "CoreStatus"), news)
     end(pid)
     expect("a call that was waited for gets an error", AWAY in (seen := client.packet_with("ActionID: call")), seen)
     expect("what came behind it too", AWAY in (seen := client.packet_with("ActionID: behind")), seen)
     expect("and another action", AWAY in (seen := quiet.packet_with("ActionID: status")), seen)
-    until_recorded(2, reason("upstream.held"))
+    until_recorded(2, reason("upstream.held"), news)
     expect("what comes meanwhile gets an error", AWAY in (seen := quiet.ask("Ping", "2")), seen)
     begun = time.monotonic()
     with open(os.environ["ASTERISK_OUT"], "wb") as out:
@@ -130,7 +136,7 @@ def main():
         expect("the client gets Asterisk's own FullyBooted", "FullyBooted" in client.packet_with("Event: FullyBooted"), "")
         expect("and its Ping is answered", "Ping: Pong" in (seen := client.ask("Ping", "3")), seen)
         print(f"     {time.monotonic() - begun:.1f} s after Asterisk was started")
-        back = until_recorded(2, reason("upstream.back"))
+        back = until_recorded(2, reason("upstream.back"), news)
         expect("the record says from when to when", all(one["since"] < one["until"] for one in back), back)
         expect("so is the one of a client without events", "Ping: Pong" in (seen := quiet.ask("Ping", "4")), seen)
         quiet.send("Action: Logoff")
@@ -140,7 +146,6 @@ def main():
     finally:
         asterisk.terminate()
         asterisk.wait(PATIENCE)
-    print("restart.py: all is as it should be")
 
 
 if __name__ == "__main__":
