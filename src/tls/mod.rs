@@ -1,6 +1,7 @@
 //! TLS towards clients and Asterisk: configurations without resumption (a resumed session is not verified again), and what
 //! a client's certificate says.
 
+mod authority;
 mod clients;
 mod issue;
 mod life;

@@ -3,12 +3,13 @@
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
-use rcgen::{ExtendedKeyUsagePurpose, Issuer, KeyPair};
+use rcgen::ExtendedKeyUsagePurpose;
 use tempfile::NamedTempFile;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
-use super::issue::{kept_authority, leaf, names_in, no_authority};
-use super::{TlsError, certificates, now, provider};
+use super::authority::Authority;
+use super::issue::{leaf, names_in};
+use super::{TlsError, certificates, now};
 
 /// What came of one certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,36 +31,13 @@ pub struct Renewed {
 /// If there is no authority or no server certificate of it, one cannot be read, or writing fails. What was renewed before
 /// that stays so; of each certificate there are always one and its key, whole.
 pub fn renew(folder: &Path, clients: bool, is_forced: bool) -> Result<Vec<Renewed>, TlsError> {
-    let Some(issuer) = kept_authority(folder)? else { return Err(no_authority(folder)) };
-    let authority = certificates(&folder.join("ca.crt"))?;
-    let ca = authority.first().and_then(|authority| X509Certificate::from_der(authority).ok());
-    let (name, key) = ca
-        .map(|(_, ca)| (ca.subject().as_raw().to_vec(), ca.public_key().subject_public_key.data.to_vec()))
-        .unwrap_or_default();
-    let authority = Authority { issuer, name, key };
+    let authority = Authority::of(folder)?;
     let mut stems = vec![("server".to_owned(), ExtendedKeyUsagePurpose::ServerAuth)];
     if clients {
         let found = client_stems(folder)?;
         stems.extend(found.into_iter().map(|stem| (stem, ExtendedKeyUsagePurpose::ClientAuth)));
     }
     stems.into_iter().map(|(stem, purpose)| renew_one(folder, &authority, (&stem, purpose), is_forced)).collect()
-}
-
-/// Who issues, its name, and its public key.
-struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    name: Vec<u8>,
-    key: Vec<u8>,
-}
-
-impl Authority {
-    /// The name alone tells nothing: all authorities that amiwall makes have the same.
-    fn has_issued(&self, certificate: &X509Certificate<'_>) -> bool {
-        let (message, signature) = (certificate.tbs_certificate.as_ref(), &certificate.signature_value.data);
-        let algorithms = provider().signature_verification_algorithms;
-        certificate.issuer().as_raw() == self.name
-            && algorithms.all.iter().any(|one| one.verify_signature(&self.key, message, signature).is_ok())
-    }
 }
 
 fn renew_one(
@@ -94,7 +72,11 @@ fn renew_one(
     Ok(renewed)
 }
 
+/// The widest mode of a key.
+const KEY_MODE_MAX: u32 = 0o640;
+
 /// Both are whole on disk before the first takes its place. Each keeps its owner and its mode: amiwall may not be who renews.
+/// What a link points to is no part of the folder: its mode says nothing of the file that takes the link's place.
 fn replace_all(folder: &Path, files: &[(String, String, u32)]) -> Result<(), TlsError> {
     let staged = files.iter().map(|(name, text, mode)| {
         let path = folder.join(name);
@@ -113,8 +95,11 @@ fn stage(folder: &Path, path: &Path, (text, mode): (&str, u32)) -> std::io::Resu
     let mut file = NamedTempFile::new_in(folder)?;
     file.write_all(text.as_bytes())?;
     let mut mode = mode;
-    if let Ok(old) = std::fs::metadata(path) {
-        mode = old.mode() & 0o777;
+    if let Ok(old) = std::fs::symlink_metadata(path) {
+        if old.is_file() {
+            let max = if path.extension().is_some_and(|extension| extension == "key") { KEY_MODE_MAX } else { 0o777 };
+            mode = old.mode() & max;
+        }
         let own = file.as_file().metadata()?;
         if (own.uid(), own.gid()) != (old.uid(), old.gid()) {
             fchown(file.as_file(), Some(old.uid()), Some(old.gid()))?;

@@ -11,7 +11,8 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 use x509_parser::revocation_list::CertificateRevocationList;
 use x509_parser::time::ASN1Time;
 
-use super::issue::{LEAF_LIFE, kept_authority, no_authority, write};
+use super::authority::Authority;
+use super::issue::{LEAF_LIFE, write};
 use super::{TlsError, certificates, now, pem_error, read_pem, trust};
 
 /// A list that was written.
@@ -44,22 +45,16 @@ pub struct RevokedCertificate {
 /// # Errors
 /// If there is no authority, it did not issue one of the certificates, or a file cannot be read or written.
 pub fn revoke(folder: &Path, files: &[PathBuf]) -> Result<Revoked, TlsError> {
-    let Some(issuer) = kept_authority(folder)? else { return Err(no_authority(folder)) };
+    let authority = Authority::of(folder)?;
     let path = folder.join("crl.pem");
     let is_first = !path.exists();
-    let authority_path = folder.join("ca.crt");
-    let authority = certificates(&authority_path)?;
-    let name = match authority.first() {
-        Some(authority) => parse(&authority_path, authority)?.subject().as_raw().to_vec(),
-        None => Vec::new(),
-    };
-    let (mut revoked, number) = if is_first { (BTreeMap::new(), 0) } else { before(&path, &name, &authority_path)? };
+    let (mut revoked, number) = if is_first { (BTreeMap::new(), 0) } else { before(&path, &authority)? };
     let mut certificates_now = Vec::new();
     for file in files {
         let chain = certificates(file)?;
         let Some(leaf) = chain.first() else { continue };
         let leaf = parse(file, leaf)?;
-        if leaf.issuer().as_raw() != name {
+        if !authority.has_issued(&leaf) {
             let why = format!("was not issued by the authority in {}", folder.display());
             return Err(TlsError::Pem { path: file.clone(), why });
         }
@@ -84,7 +79,7 @@ pub fn revoke(folder: &Path, files: &[PathBuf]) -> Result<Revoked, TlsError> {
         revoked_certs: revoked_certs.collect(),
         key_identifier_method: KeyIdMethod::Sha256,
     };
-    let pem = params.signed_by(&issuer).and_then(|list| list.pem());
+    let pem = params.signed_by(&authority.issuer).and_then(|list| list.pem());
     let pem = pem.map_err(|error| TlsError::Issue(error.to_string()))?;
     write(folder, &path, (&pem, 0o644), true).map_err(|source| TlsError::Write { path: path.clone(), source })?;
     Ok(Revoked { path, is_first, entries, certificates: certificates_now })
@@ -94,13 +89,13 @@ pub fn revoke(folder: &Path, files: &[PathBuf]) -> Result<Revoked, TlsError> {
 type Entries = BTreeMap<Vec<u8>, ASN1Time>;
 
 /// What the list that is there names, and its number.
-fn before(path: &Path, authority: &[u8], authority_path: &Path) -> Result<(Entries, u64), TlsError> {
+fn before(path: &Path, authority: &Authority) -> Result<(Entries, u64), TlsError> {
     let unusable = |why: String| TlsError::Pem { path: path.to_owned(), why };
     let der = CertificateRevocationListDer::from_pem_slice(&read_pem(path)?)
         .map_err(|error| pem_error(path, "revocation list", &error))?;
     let (_, list) = CertificateRevocationList::from_der(&der).map_err(|error| unusable(error.to_string()))?;
-    if list.issuer().as_raw() != authority {
-        return Err(unusable(format!("is not a list of the authority in {}", authority_path.display())));
+    if !authority.has_issued_list(&list) {
+        return Err(unusable("is not a list of the authority (`ca.crt`) in this folder".to_owned()));
     }
     let entries = list.iter_revoked_certificates();
     let entries = entries.map(|one| (one.raw_serial().to_vec(), one.revocation_date)).collect();

@@ -263,6 +263,13 @@ async fn what_was_revoked_stays_revoked_in_the_next_list() {
     assert!(handshake(server(&folder), client(&folder, Some(&folder))).await.is_ok());
     let failure = |folder: &Path, files: &[PathBuf]| revoke(folder, files).expect_err("refused").to_string();
     assert!(failure(&folder.path, &[folder.file("client.key")]).contains("holds no certificate"));
+    // All authorities that amiwall makes have one name: only the signature tells whose certificate and whose list it is.
+    let another = Folder::new();
+    let said = failure(&folder.path, &[another.file("client.crt")]);
+    assert!(said.contains("was not issued by the authority in"), "{said}");
+    std::fs::copy(folder.file("crl.pem"), another.file("crl.pem")).expect("a copy");
+    let said = failure(&another.path, &[another.file("client.crt")]);
+    assert!(said.contains("is not a list of the authority"), "{said}");
     assert!(failure(&other.path.join("none"), &[]).contains("there is no authority"));
 }
 
@@ -395,6 +402,26 @@ fn a_certificate_is_renewed_when_a_third_of_its_life_is_left_or_when_it_must_be(
     let left: Vec<_> =
         std::fs::read_dir(&folder.path).expect("a folder").map(|e| e.expect("an entry").file_name()).collect();
     assert_eq!(left.len(), 8, "nothing is left over: {left:?}");
+}
+
+#[test]
+fn a_key_that_is_renewed_is_never_wider_than_for_its_owner_and_group() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (folder, elsewhere) = (Folder::new(), tempfile::tempdir().expect("a folder"));
+    let mode = |path: &Path| std::fs::symlink_metadata(path).expect("a file").permissions().mode() & 0o777;
+    let set_mode = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode));
+    let key = folder.file("server.key");
+    set_mode(&key, 0o666).expect("a mode");
+    renew(&folder.path, false, true).expect("it is renewed");
+    assert_eq!(mode(&key), 0o640);
+    // A link to a file that everybody reads: it is the link that is replaced.
+    let target = elsewhere.path().join("server.key");
+    std::fs::rename(&key, &target).expect("it is moved");
+    set_mode(&target, 0o644).expect("a mode");
+    std::os::unix::fs::symlink(&target, &key).expect("a link");
+    renew(&folder.path, false, true).expect("it is renewed");
+    assert!(std::fs::symlink_metadata(&key).expect("a file").is_file());
+    assert_eq!((mode(&key), mode(&target)), (0o600, 0o644));
 }
 
 #[test]
