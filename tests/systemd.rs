@@ -310,13 +310,28 @@ fn a_socket_that_is_none_for_clients_is_an_error() {
 }
 
 #[test]
-fn sockets_of_another_process_are_left_alone() {
+fn more_sockets_than_there_can_be_are_an_error() {
     let service = Service::new(&["127.0.0.1:0"], "{ file: secret }");
-    let mut command = service.command();
-    command.env("LISTEN_FDS", "1").env("LISTEN_PID", "1");
-    let amiwall = Running::start(&mut command);
-    service.until("READY=1");
-    amiwall.stop();
+    let max = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.expect("a limit");
+    for count in [max + 1, u64::MAX] {
+        let mut command = service.command();
+        command.env("LISTEN_FDS", count.to_string()).env_remove("LISTEN_PID");
+        let (status, said) = Running::start(&mut command).fails();
+        assert_eq!(status.code(), Some(1), "{said}");
+        assert!(said.contains(&format!("LISTEN_FDS={count}: no process")) && said.contains("RLIMIT_NOFILE"), "{said}");
+    }
+}
+
+#[test]
+fn sockets_of_another_process_are_left_alone() {
+    for count in [1, u64::MAX] {
+        let service = Service::new(&["127.0.0.1:0"], "{ file: secret }");
+        let mut command = service.command();
+        command.env("LISTEN_FDS", count.to_string()).env("LISTEN_PID", "1");
+        let amiwall = Running::start(&mut command);
+        service.until("READY=1");
+        amiwall.stop();
+    }
 }
 
 #[test]

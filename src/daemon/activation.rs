@@ -11,6 +11,23 @@ use socket2::SockRef;
 use super::DaemonError;
 use crate::config::Config;
 
+/// Room is made for so many: a number that cannot be right would end this process without a word.
+fn check_count() -> Result<(), DaemonError> {
+    // Those of another process are for that, however many they are.
+    let process = std::env::var("LISTEN_PID").unwrap_or_default();
+    if !process.is_empty() && process != std::process::id().to_string() {
+        return Ok(());
+    }
+    let count = std::env::var("LISTEN_FDS").ok().and_then(|count| count.parse::<u64>().ok()).unwrap_or_default();
+    match rustix::process::getrlimit(rustix::process::Resource::Nofile).current {
+        Some(max) if count > max => Err(DaemonError::Activation(format!(
+            "LISTEN_FDS={count}: no process can have so many sockets from its service manager (RLIMIT_NOFILE is {max}); \
+             take LISTEN_FDS out of the environment, or let systemd set it"
+        ))),
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// The sockets that this process was started with, by their addresses.
 #[derive(Debug, Default)]
 pub struct Activated(BTreeMap<SocketAddr, TcpListener>);
@@ -19,8 +36,9 @@ impl Activated {
     /// Takes the sockets that the environment names, and these names out of it: before there are threads.
     ///
     /// # Errors
-    /// If one of them does not listen for TCP, or two have one address.
+    /// If there are more than there can be, one of them does not listen for TCP, or two have one address.
     pub fn take() -> Result<Self, DaemonError> {
+        check_count()?;
         let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
         let mut names = names.split(':');
         let mut passed = ListenFd::from_env();
