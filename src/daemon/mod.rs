@@ -71,17 +71,15 @@ pub enum DaemonError {
         source: std::io::Error,
     },
     /// A reload changes what only a start can change.
-    #[error("`{0}` cannot change while amiwall runs: it needs a restart; the old policy stays in force")]
+    #[error("`{0}` cannot change while amiwall runs: it needs a restart")]
     NeedsRestart(&'static str),
     /// A reload would take revocations back.
     #[error(
-        "{0}: what was revoked since would be let in again; the old policy stays in force. Put the newest list there and reload, or restart amiwall to take this one"
+        "{0}: what was revoked since would be let in again. Put the newest list there and reload, or restart amiwall to take this one"
     )]
     OlderList(String),
     /// A reload needs what the sandbox keeps out of reach.
-    #[error(
-        "{0} is out of reach of the sandbox, which was made for the policy at start: it needs a restart; the old policy stays in force"
-    )]
+    #[error("{0} is out of reach of the sandbox, which was made for the policy at start: it needs a restart")]
     OutOfReach(String),
     /// Signals cannot be received.
     #[error("cannot receive signals: {0}")]

@@ -132,11 +132,19 @@ async fn a_session_is_ended_though_the_disk_hangs_and_what_it_had_waiting_with_i
 async fn who_is_locked_sends_nothing_more_though_its_record_is_on_disk() {
     let mut rig = Rig::new().await;
     let held = rig.ping_waits_for_the_disk().await;
+    let (audit, config) = (rig.daemon.shared.audit.clone(), config(rig.folder.path(), rig.upstream));
+    let mut another = Box::pin(audit.commit(Draft::policy(config.facts(), "start", &[])));
+    tokio::select! {
+        biased;
+        _ = &mut another => panic!("the disk is held"),
+        () = std::future::ready(()) => {}
+    }
+    held.release();
+    // The writer begins with another record when it has told the session that it may send.
+    held.wait();
+    rig.daemon.shared.memory.locks().set("client", true);
     hold_no_more(&rig.plan);
     held.release();
-    // The writer tells the session that it may send.
-    std::thread::sleep(Duration::from_millis(500));
-    rig.daemon.shared.memory.locks().set("client", true);
     let mut rest = Vec::new();
     rig.client.read_to_end(&mut rest).await.expect("it is closed");
     rig.asterisk.wait_for_sessions(|count| *count == 0).await;
@@ -162,6 +170,15 @@ async fn asterisk_has_not_a_byte_of_an_action_before_its_record_is_synced() {
     let pong = read_packet(&mut rig.client).await;
     assert!(pong.contains("ActionID: 1\r\nPing: Pong"), "{pong}");
     assert_eq!(rig.pings(), 1);
+}
+
+/// Who tells why a reload is refused, in the log, at the admin socket or on a terminal, says what stays in force.
+#[test]
+fn why_a_reload_is_refused_says_not_once_more_what_stays() {
+    let why = || "it".to_owned();
+    for error in [DaemonError::NeedsRestart("audit"), DaemonError::OlderList(why()), DaemonError::OutOfReach(why())] {
+        assert!(!error.to_string().contains("stays in force"), "{error}");
+    }
 }
 
 async fn get(address: SocketAddr, path: &str) -> String {
