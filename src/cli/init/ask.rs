@@ -97,7 +97,7 @@ pub(super) fn answers(args: &Args) -> Result<Answers, Failure> {
         text: "What is amiwall's account there?",
         explained: &explained,
         default: "amiwall",
-        check: is_username,
+        check: is_account,
     })?;
     let listen = asker.ask(&Question {
         flag: ("listen", args.listen.as_deref()),
@@ -214,6 +214,13 @@ fn is_host_and_port(text: &str) -> Result<(), &'static str> {
 
 fn is_username(text: &str) -> Result<(), &'static str> {
     is_plain(text, b"._-").then_some(()).ok_or("letters, digits, `.`, `_` and `-` only")
+}
+
+/// Asterisk reads that section for what holds for all, whatever else is in it.
+fn is_account(text: &str) -> Result<(), &'static str> {
+    is_username(text)?;
+    let is_section = text.eq_ignore_ascii_case("general");
+    if is_section { Err("[general] of manager.conf holds for all accounts and is none; name another") } else { Ok(()) }
 }
 
 /// A key of YAML, too: one that is no number or word of its own.

@@ -97,6 +97,39 @@ fn answers_cannot_write_into_the_files() {
 }
 
 #[test]
+fn the_section_for_all_accounts_is_none() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in ["general", "General"] {
+        let mut args = args(folder.path().join("new"));
+        args.username = Some(name.into());
+        let failure = create_quietly(&args).expect_err("refused");
+        assert_eq!(failure.exit, Exit::Usage);
+        let why = format!("--username {name}: [general] of manager.conf holds for all accounts and is none");
+        assert!(failure.message.starts_with(&why), "{}", failure.message);
+        assert!(!args.directory.exists());
+    }
+}
+
+/// pyst2 sends `EarlyMedia: false` with every Originate, which is what Asterisk does without it.
+#[test]
+fn click_to_dial_is_no_obstacle_to_a_library_that_sends_what_is_so_anyway() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut args = args(folder.path().join("new"));
+    (args.may, args.client) = (Some(Role::ClickToDial), Some("crm".into()));
+    create_quietly(&args).expect("written");
+    let checked = config::check(&files::Place::new(&args.directory).policy, Files::Open).expect("valid");
+    let is_allowed = |media: &str| {
+        let call = "Action: Originate\r\nChannel: PJSIP/1001\r\nExten: 2125551234\r\nContext: click-to-dial\r\n\
+                    Priority: 1\r\nAsync: yes\r\n";
+        let desk = super::super::judge::Desk::of(&checked, "crm").expect("the client");
+        let judged = desk.judge_all(format!("{call}EarlyMedia: {media}\r\n\r\n").as_bytes());
+        let [super::super::judge::Judged::Action(explanation)] = judged.as_slice() else { panic!("{judged:?}") };
+        matches!(explanation.decision, crate::policy::Decision::Allow(_))
+    };
+    assert_eq!(["false", "true"].map(is_allowed), [true, false], "early media is nothing for everybody");
+}
+
+#[test]
 fn every_role_is_valid_and_its_account_has_what_it_takes() {
     for role in Role::ALL {
         let folder = tempfile::tempdir().expect("a folder");
