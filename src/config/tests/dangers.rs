@@ -300,6 +300,19 @@ fn a_typing_error_in_where_is_told() {
 }
 
 #[test]
+fn a_local_channel_that_there_is_never_is_told() {
+    let role = |header: &str| format!("allow: [Ping], events: {{ allow: [call], where: {{ {header} }} }}");
+    const NEVER: &str = "no channel is called `Local/1000@ctx-*`: the name of a `Local/` channel ends in `;1` or `;2`";
+    check(&role("Channel: \"Local/1000@ctx-*\""), &[&format!("6:66 {NEVER}")]);
+    check(&role("DestChannel: [\"PJSIP/1-*\", \"Local/1000@ctx-*\"]"), &[&format!("6:84 {NEVER}")]);
+    for silent in ["Local/1000@ctx-*;?", "Local/1000@ctx-*;1", "Local/1000@**", "PJSIP/1000-*"] {
+        check(&role(&format!("Channel: \"{silent}\"")), &[]);
+    }
+    // What is dialled has no such end.
+    check(&role("Interface: \"Local/1000@ctx\""), &[]);
+}
+
+#[test]
 fn a_deny_that_can_never_fire_is_told() {
     const NEVER: &str = "this deny can never fire";
     let role = |allow: &str, deny: &str| format!("deny: [{deny}], allow: [{allow}], {LIMITS}");
