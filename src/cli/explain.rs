@@ -71,7 +71,7 @@ pub(super) fn run(args: &Args) -> Result<Exit, Failure> {
     }
     let is_allowed = |judged: &Judged| match judged {
         Judged::Action(explanation) => matches!(explanation.decision, Decision::Allow(_)),
-        Judged::NoAction(_) | Judged::Reply(Sight::AsAnswer(_) | Sight::NotAsked | Sight::Hidden) => false,
+        Judged::NoAction(_) | Judged::Reply(Sight::AsAnswer(_) | Sight::NotAsked | Sight::Hidden(_)) => false,
         Judged::Reply(Sight::Shown(_)) => true,
     };
     Ok(if kept_out.is_none() && judged.iter().all(is_allowed) { Exit::Ok } else { Exit::Denied })
@@ -107,7 +107,10 @@ impl Teller<'_> {
                 denial.reason().code(),
                 denial.message()
             ),
-            Judged::Reply(Sight::Hidden) => format!("{} does not see this", self.desk.name()),
+            Judged::Reply(Sight::Hidden(withheld)) => {
+                let place = withheld.line.map(|line| format!(" ({}:{line})", self.file)).unwrap_or_default();
+                format!("{} does not see this: {}{place}", self.desk.name(), withheld.why)
+            }
             Judged::Reply(Sight::NotAsked) => format!("{} does not see this: {NOT_ASKED}", self.desk.name()),
             Judged::Reply(Sight::AsAnswer(action)) => {
                 format!("{} sees this only as the answer to {}", self.desk.name(), own(*action))
@@ -196,7 +199,12 @@ impl Teller<'_> {
             Judged::Reply(Sight::AsAnswer(action)) => {
                 json!({ "decision": "answer-only", "answers": action, "packet": Value::Null })
             }
-            Judged::Reply(Sight::Hidden | Sight::NotAsked) => json!({ "decision": "hidden", "packet": Value::Null }),
+            Judged::Reply(Sight::NotAsked) => {
+                json!({ "decision": "hidden", "packet": Value::Null, "why": NOT_ASKED })
+            }
+            Judged::Reply(Sight::Hidden(withheld)) => {
+                json!({ "decision": "hidden", "packet": Value::Null, "why": withheld.why, "line": withheld.line })
+            }
         }
     }
 }

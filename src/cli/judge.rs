@@ -4,11 +4,12 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use super::Failure;
-use crate::ami::{Action, Decoder, EventMask, Limits, Malformed, Message, Reply, ReplyKind};
+use crate::ami::{Action, Decoder, EventMask, Limits, Malformed, Message, PrivilegeClass, Reply, ReplyKind};
 use crate::catalogue::{self, EventUse};
 use crate::config::{self, Checked, Files};
 use crate::identity::{ClientName, Identity};
-use crate::policy::{Denial, Explanation, Followed};
+use crate::policy::spec::{EventsSpec, RoleSpec, Spanned, effective_roles};
+use crate::policy::{Denial, Explanation, Followed, View};
 
 /// Reads a policy without the files that it names: judging needs none of them.
 pub(super) fn load(policy: &Path) -> Result<Checked, Failure> {
@@ -36,7 +37,16 @@ pub(super) enum Sight {
     /// Nothing: it may answer an action of the client's own, but Asterisk is not asked for events of its classes.
     NotAsked,
     /// Nothing.
-    Hidden,
+    Hidden(Withheld),
+}
+
+/// Why an identity does not see a packet.
+#[derive(Debug)]
+pub(super) struct Withheld {
+    /// In words.
+    pub(super) why: String,
+    /// The line of the policy that says so, if one does.
+    pub(super) line: Option<u32>,
 }
 
 /// The session of an identity.
@@ -112,13 +122,56 @@ impl<'c> Desk<'c> {
                     match seen(true) {
                         Some(_) if !arrives => Sight::NotAsked,
                         Some(_) if answers.is_none() => Sight::AsAnswer(action),
-                        _ => Sight::Hidden,
+                        _ => Sight::Hidden(self.withheld(&reply)),
                     }
                 }
-                (None, _) => Sight::Hidden,
+                (None, _) => Sight::Hidden(self.withheld(&reply)),
             })
         };
         packets.map(show).collect()
+    }
+
+    /// Why it does not see a packet that is broadcast. It asks the very views that decide, of a part of the policy each.
+    fn withheld(&self, reply: &Reply) -> Withheld {
+        let plain = |why: String| Withheld { why, line: None };
+        if reply.kind() != ReplyKind::Event {
+            return plain("only who sent an action gets its answer".to_owned());
+        }
+        let client = self.checked.clients.iter().find(|client| client.name.text == self.identity.name);
+        let Some(client) = client else { return plain("it has no roles".to_owned()) };
+        let roles = effective_roles(&client.roles, &self.checked.roles);
+        let attributes = |name: &str| match name {
+            "identity" => Some(client.name.text.as_str()),
+            name => client.attributes.get(name).map(|value| value.text.as_str()),
+        };
+        let is_shown = |events: EventsSpec| {
+            let role = RoleSpec { events, ..RoleSpec::default() };
+            let view = View::compile(&[&role], &attributes);
+            view.is_ok_and(|view| view.show(reply, false, EventMask::ALL, &mut Followed::default()).is_some())
+        };
+        let spanned = |text: &str| Spanned { text: text.to_owned(), ..Spanned::default() };
+        let name = String::from_utf8_lossy(reply.name()).into_owned();
+        let all: Vec<Spanned> =
+            PrivilegeClass::ALL.iter().map(|class| class.label()).chain([name.as_str()]).map(spanned).collect();
+        let denies = |denied: &&Spanned| {
+            let with = |deny| is_shown(EventsSpec { allow: all.clone(), deny, ..EventsSpec::default() });
+            with(Vec::new()) && !with(vec![(*denied).clone()])
+        };
+        for role in &roles {
+            if let Some(denied) = role.events.deny.iter().find(denies) {
+                let why = format!("`{}` is in roles.{}.events.deny", denied.text, role.name.text);
+                return Withheld { why, line: Some(denied.at.line) };
+            }
+        }
+        let allow: Vec<Spanned> = roles.iter().flat_map(|role| &role.events.allow).cloned().collect();
+        let alone = |scope| is_shown(EventsSpec { allow: allow.clone(), scope, ..EventsSpec::default() });
+        if alone(Vec::new())
+            && let Some(role) = roles.iter().find(|role| !alone(role.events.scope.clone()))
+        {
+            let why = format!("it is about none of what roles.{}.events.where names", role.name.text);
+            return Withheld { why, line: role.events.scope.first().map(|(header, _)| header.at.line) };
+        }
+        plain(format!("no `events.allow` of its roles has `{name}`, or all of its classes"))
     }
 
     /// Whether the identity may send some action of that name.

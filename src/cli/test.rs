@@ -165,10 +165,10 @@ fn came_of(desk: &Desk<'_>, case: &TestCase, deciding: &mut BTreeSet<std::sync::
             Came { note: Some(note), ..Came::plain(Expect::Hidden) }
         }
         Judged::Reply(Sight::NotAsked) => Came { note: Some(NOT_ASKED.to_owned()), ..Came::plain(Expect::Hidden) },
-        Judged::Reply(Sight::Hidden) => {
+        Judged::Reply(Sight::Hidden(withheld)) => {
             let unasked = case.answers.as_ref().filter(|action| !desk.may_ever(&action.text));
             let note = unasked.map(|action| format!("{} may never send `{}`", desk.name(), action.text));
-            Came { note, ..Came::plain(Expect::Hidden) }
+            Came { note: note.or(Some(withheld.why)), ..Came::plain(Expect::Hidden) }
         }
     };
     judged.into_iter().map(&mut came).collect()

@@ -147,7 +147,9 @@ impl Explanation {
                 if is_hidden(&one_of.param) {
                     format!("{} is not known here: the log hides it, or a part of it", one_of.param)
                 } else {
-                    one_of.in_words(one.effect, message, file)
+                    let is_allowable = self.unallowable.as_ref() != Some(&one_of.param);
+                    let advice = one_of.advice(one.effect, message).filter(|_| is_allowable).unwrap_or_default();
+                    one_of.in_words(one.effect, message, file) + &advice
                 }
             };
             let differences = differences.iter().map(in_words).collect();
@@ -157,7 +159,41 @@ impl Explanation {
     }
 }
 
+/// How a value is written into a rule so that it fits itself and nothing else, where that is sure: not what a pattern could
+/// read otherwise.
+fn as_written(value: &[u8]) -> Option<String> {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.:/@".contains(byte);
+    let text = std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| is_plain(&byte)))?;
+    let is_pattern = text.starts_with('_') || matches!(text, "" | "integer" | "boolean" | "callerid");
+    (!is_pattern).then(|| format!("\"{text}\""))
+}
+
 impl Difference {
+    /// What to write into an allow rule, so that this would be no difference.
+    fn advice(&self, effect: Effect, message: &Message) -> Option<String> {
+        let Self { param, how, .. } = self;
+        let mut values = message.get_all(param);
+        let written = values.next().filter(|_| values.next().is_none()).and_then(as_written);
+        Some(match (effect, how) {
+            (Effect::Deny, _) | (_, Mismatch::NotPlain) => return None,
+            (_, Mismatch::Missing) => format!("; for what may be without it: \"{param}?\""),
+            // It is a list of names, each of which has a pattern.
+            (_, Mismatch::Unlisted) if param.eq_ignore_ascii_case("Variable") => {
+                format!("; to allow it: \"{param}?\": {{ NAME: PATTERN }}")
+            }
+            (_, Mismatch::Unlisted) => {
+                format!("; to allow it: \"{param}?\": {}", written.as_deref().unwrap_or("PATTERN"))
+            }
+            (_, Mismatch::Value) if param.eq_ignore_ascii_case("Variable") => {
+                "; to allow it: each of its variables by name, with a pattern".to_owned()
+            }
+            (_, Mismatch::Value) => match written {
+                Some(written) => format!("; to allow it: {written} beside what is there"),
+                None => "; to allow it: a pattern that it fits beside what is there".to_owned(),
+            },
+        })
+    }
+
     fn in_words(&self, effect: Effect, message: &Message, file: &str) -> String {
         let Self { param, how, line } = self;
         let values: Vec<String> = message.get_all(param).map(|v| format!("`{}`", v.escape_ascii())).collect();
@@ -206,5 +242,38 @@ impl Reason {
             | Self::UpstreamHeld
             | Self::UpstreamLost => self.code(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_written_out_only_where_it_fits_itself_alone() {
+        assert_eq!(as_written(b"PJSIP/1001").as_deref(), Some("\"PJSIP/1001\""));
+        for other in
+            ["", "_1X.", "*43", "integer", "boolean", "callerid", "{name}", "two words", "a\\b", "a\"b", "\u{e4}"]
+        {
+            assert_eq!(as_written(other.as_bytes()), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn what_to_write_is_said_of_allow_rules_alone() {
+        let mut message = Message::default();
+        for (name, value) in [("Exten", "_1X."), ("Variable", "a=1"), ("Context", "in")] {
+            message.push_lossy(name, value.as_bytes());
+        }
+        let advice = |param: &str, how, effect| {
+            Difference { param: param.to_owned(), how, line: 1 }.advice(effect, &message).unwrap_or_default()
+        };
+        let allow = |param: &str, how| advice(param, how, Effect::Allow);
+        assert_eq!(allow("Exten", Mismatch::Unlisted), "; to allow it: \"Exten?\": PATTERN");
+        assert_eq!(allow("Exten", Mismatch::Value), "; to allow it: a pattern that it fits beside what is there");
+        assert_eq!(allow("Variable", Mismatch::Unlisted), "; to allow it: \"Variable?\": { NAME: PATTERN }");
+        assert!(allow("Variable", Mismatch::Value).ends_with("each of its variables by name, with a pattern"));
+        assert_eq!(allow("Context", Mismatch::NotPlain), "");
+        assert_eq!(advice("Context", Mismatch::Value, Effect::Deny), "");
     }
 }
