@@ -225,6 +225,24 @@ async fn a_log_in_from_another_page_is_none() {
 }
 
 #[tokio::test]
+async fn log_ins_that_were_refused_are_among_the_refusals() {
+    let (bench, address) = bench().await;
+    let cookie = visit(address).await;
+    let before = get(address, "/refusals", &cookie).await.body;
+    assert!(before.contains("No log-in was refused."), "{before}");
+    for name in ["tester", "typed-secret"] {
+        let mut client = bench.connect().await;
+        client.send(format!("Action: Login\r\nUsername: {name}\r\nSecret: wrong\r\n\r\n")).await;
+        assert!(client.packet().await.contains("Authentication failed"));
+    }
+    let page = get(address, "/refusals", &cookie).await.body;
+    for told in ["tester", "/reasons#login.secret", "the policy&#39;s", "/reasons#login.unknown-identity"] {
+        assert!(page.contains(told), "{told}: {page}");
+    }
+    assert!(page.contains("href=\"/record?seq=") && !page.contains("typed-secret"), "{page}");
+}
+
+#[tokio::test]
 async fn what_a_client_sends_is_shown_as_text_and_what_would_allow_it_is_told() {
     let role = "\n    allow: [Ping, { Originate: { Channel: \"Local/1@phones\", Context: inside, Exten: \"2*\", Priority: \"1\" } }]";
     let (bench, address) = bench_with(role, "").await;
@@ -253,6 +271,7 @@ async fn what_a_client_sends_is_shown_as_text_and_what_would_allow_it_is_told() 
     for told in [
         "The nearest rule is roles.",
         "Exten `1900` is not what the rule says",
+        "; to allow it: &quot;1900&quot; beside what is there",
         "Variable is not known here",
         "[redacted]",
     ] {

@@ -177,7 +177,10 @@ async fn show(path: &str, query: &Form, watched: &Arc<Watched>, web: &Arc<Web>, 
     let page = match path {
         "/" => overview::show(watched, web),
         "/sessions" if query.get("id").is_empty() => sessions::list(watched),
-        "/refusals" => refusals::list(watched),
+        "/refusals" => {
+            let (watched, own) = (watched.clone(), web.clone());
+            return read(web, visitor, move || refusals::list(&watched, &own)).await;
+        }
         "/reasons" => refusals::reasons(),
         "/sessions" => {
             let (watched, own, id) = (watched.clone(), web.clone(), query.get("id").to_owned());

@@ -1,13 +1,25 @@
 //! `/refusals`: what was refused just now, and `/reasons`: what the codes mean.
 
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+
 use super::forms::encoded;
-use super::page::{Cell, Sheet, table, time};
+use super::page::{Cell, Sheet, note, table, time};
 use super::sessions::rule;
-use super::{Watched, reason_link};
-use crate::report;
+use super::{Watched, Web, reason_link, unreadable};
+use crate::audit::{LoggedRecord, time_text};
+use crate::report::{self, Html};
+use crate::search::{self, Filter, Query};
 use crate::session::Recent;
 
-pub(super) fn list(watched: &Watched) -> Sheet {
+/// Refused log-ins that are shown.
+const LOGINS_MAX: usize = 32;
+/// How far back they are looked for, and how long: the page is asked for again and again, and others want to read too.
+const LOGINS_SINCE: SignedDuration = SignedDuration::from_hours(1);
+const LOGINS_TIMEOUT: Duration = Duration::from_secs(1);
+
+pub(super) fn list(watched: &Watched, web: &Web) -> Sheet {
     let mut page = Sheet::new("Refusals", "/refusals").live();
     let refusals = watched.overview("").refusals;
     page.body.open("p", &[("class", "soft")]);
@@ -17,7 +29,43 @@ pub(super) fn list(watched: &Watched) -> Sheet {
     let rows: Vec<Vec<Cell>> = refusals.iter().rev().map(row).collect();
     let columns = ["time (UTC)", "identity", "peer", "action", "reason", "rule", ""];
     table(&mut page.body, &columns, &rows, "Nothing was refused.");
+    logins(&mut page.body, web);
     page
+}
+
+/// Log-ins that were refused: of these no session knows anything, and the log does.
+fn logins(body: &mut Html, web: &Web) {
+    body.element("h2", &[], "Log-ins");
+    body.element("p", &[("class", "soft")], "The last 32 of the last hour that were refused, the newest first.");
+    let query = Query {
+        kind: Some("login".to_owned()),
+        decision: Some("deny".to_owned()),
+        since: Timestamp::now().checked_sub(LOGINS_SINCE).ok().map(time_text),
+        ..Query::default()
+    };
+    let deadline = Instant::now() + LOGINS_TIMEOUT;
+    match search::recent(&web.audit.directory, &mut Filter::new(query), (u64::MAX, LOGINS_MAX), deadline) {
+        Ok(found) => {
+            let rows: Vec<Vec<Cell>> = found.found.iter().map(|found| login(&found.record)).collect();
+            let columns = ["time (UTC)", "name", "peer", "reason", ""];
+            table(body, &columns, &rows, "No log-in was refused.");
+            if found.is_cut {
+                note(body, None, &["There was no time to read the whole hour: older ones may be missing.".to_owned()]);
+            }
+        }
+        Err(error) => unreadable(body, &error),
+    }
+}
+
+fn login(record: &LoggedRecord) -> Vec<Cell> {
+    vec![
+        Cell::Tight(time(record.time.as_millisecond())),
+        // A name that the policy does not have may be a secret that was typed in its place: the log has none.
+        Cell::Name(record.claimed.clone().unwrap_or_else(|| "(none of the policy's)".to_owned())),
+        Cell::Name(record.peer.clone()),
+        Cell::Link(record.reason.clone(), reason_link(&record.reason)),
+        Cell::Link("its record".to_owned(), format!("/record?seq={}", record.seq)),
+    ]
 }
 
 fn row(recent: &Recent) -> Vec<Cell> {
