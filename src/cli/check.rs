@@ -1,6 +1,7 @@
 //! `amiwall check`: is the policy valid, and what does it amount to, in plain words.
 
 pub(super) mod describe;
+mod growth;
 mod limits;
 
 use std::io::IsTerminal as _;
@@ -59,10 +60,11 @@ fn human(args: &Args, checked: &Result<Checked, Diagnostics>) {
             say(&mut std::io::stderr(), &format!("{path}: not accepted{counts} (--strict)"));
         }
         Ok(checked) => {
+            let growth = (!args.without_files).then(|| growth::in_words(&checked.audit.directory));
             out(&format!(
                 "{path}: valid{}\n\n{}",
                 plural(&[(checked.warnings.len(), "warning")]),
-                describe::text(checked)
+                describe::text(checked, growth.as_deref())
             ));
         }
         Err(problems) => {
@@ -90,6 +92,7 @@ fn json(args: &Args, checked: &Result<Checked, Diagnostics>) {
             "valid": !is_refused(args, checked),
             "digest": checked.digest,
             "problems": checked.warnings.to_json(),
+            "audit_bytes_a_day": (!args.without_files).then(|| growth::bytes_a_day(&checked.audit.directory)).flatten(),
             "identities": describe::json(checked),
         }),
         Err(problems) => serde_json::json!({ "path": path, "valid": false, "problems": problems.to_json() }),

@@ -11,7 +11,7 @@ use crate::policy::spec::{ClientSpec, RoleSpec, RuleSpec, SetSpec, SetValueSpec,
 use crate::report::IdentityRights;
 
 /// What is promised of the audit log.
-fn records(audit: &AuditConfig) -> String {
+fn records(audit: &AuditConfig, growth: Option<&str>) -> String {
     let mut text = format!("records in {}: actions {}", audit.directory.display(), audit.actions.name());
     text += if audit.actions == Durability::Synced {
         " before they are forwarded"
@@ -32,11 +32,11 @@ fn records(audit: &AuditConfig) -> String {
         OnFailure::Refuse => "; nothing passes that cannot be recorded\n",
         OnFailure::Continue => "; what cannot be recorded PASSES all the same\n",
     };
-    text
+    text + &growth.map(|growth| format!("  {growth}\n")).unwrap_or_default()
 }
 
-/// For people.
-pub(super) fn text(checked: &Checked) -> String {
+/// For people. `growth`: what is known of how much the audit log grows.
+pub(super) fn text(checked: &Checked, growth: Option<&str>) -> String {
     let mut text = String::new();
     for listener in &checked.listeners {
         let upstream = checked.upstreams.get(&listener.upstream).map_or("?", String::as_str);
@@ -48,7 +48,7 @@ pub(super) fn text(checked: &Checked) -> String {
             text.push_str(&format!("  believes {proxies} who the client is (PROXY protocol)\n"));
         }
     }
-    text.push_str(&records(&checked.audit));
+    text.push_str(&records(&checked.audit, growth));
     for (identity, client) in checked.identities.iter().zip(&checked.clients) {
         text.push_str(&format!("\n{}\n", identity.name));
         for Topic { label, lines, .. } in topics(identity, client, &checked.roles) {
