@@ -1,27 +1,27 @@
 //! [`Audit`]: what the rest of amiwall has of the log.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, MissedTickBehavior, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::checkpoint::SaveState;
 use super::flood::{Admission, Flood};
 use super::journal::Journal;
 use super::opening::{recovery_records, start_record};
-use super::progress::{Progress, WRITE_TIMEOUT};
+use super::progress::Progress;
 use super::recover::{RecoverError, Recovered, recover, set_aside};
 use super::redact::Redactor;
 use super::security::{SecurityEvent, SecurityLog};
 use super::segment::{Directory, Storage};
 use super::syslog::Mirror;
-use super::writer::{self, Batch, Encoded, Inline, Now, QUEUE_LEN_MAX, Request, Writer};
+use super::writer::{self, Inline, Now, QUEUE_LEN_MAX, Request, Writer};
 use super::{
-    AuditConfig, AuditError, AuditUnavailable, Draft, Durability, Frame, Kind, LogState, OnBroken, OnFailure, Packets,
+    AuditConfig, AuditError, AuditUnavailable, Draft, Durability, Frame, LogState, OnBroken, OnFailure, Packets,
     Recorded, SigningKey, StartOptions, adopt, reserve, security,
 };
 use crate::metrics::AuditMetrics;
@@ -29,33 +29,29 @@ use crate::policy::{Decision, QuotaState};
 
 /// How often the writer looks after things.
 const TICK: Duration = Duration::from_secs(1);
-/// Most records are shorter.
-const RECORD_LEN: usize = 1_024;
-/// What is given as the seq of what was not recorded but passed on.
-const UNRECORDED: u64 = 1 << 63;
 
 /// The audit log. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Audit {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
-struct Shared {
+pub(super) struct Shared {
     boot_id: String,
-    requests: mpsc::Sender<Request>,
-    redactor: Redactor,
+    pub(super) requests: mpsc::Sender<Request>,
+    pub(super) redactor: Redactor,
     security: Option<SecurityLog>,
-    packets: Packets,
-    except_events: Vec<String>,
+    pub(super) packets: Packets,
+    pub(super) except_events: Vec<String>,
     actions: Durability,
     responses: Durability,
-    on_failure: OnFailure,
-    progress: Arc<Progress>,
+    pub(super) on_failure: OnFailure,
+    pub(super) progress: Arc<Progress>,
     metrics: Arc<AuditMetrics>,
-    inline: Arc<dyn Inline>,
+    pub(super) inline: Arc<dyn Inline>,
     /// Requests that were passed on although their records were not taken.
-    unrecorded: AtomicU64,
+    pub(super) unrecorded: AtomicU64,
     flood: Mutex<Flood>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -196,8 +192,8 @@ impl Audit {
         session: &Frame,
         decisions: Vec<(String, Decision)>,
     ) -> Result<Vec<(String, Recorded<Decision>)>, (AuditUnavailable, Vec<(String, Decision)>)> {
-        let encoded = self.shared.encode(decisions.iter().map(|(id, decision)| Draft::action(session, id, decision)));
-        match self.send(encoded, self.shared.actions).await {
+        let drafts = decisions.iter().map(|(id, decision)| Draft::action(session, id, decision));
+        match self.put(drafts, self.shared.actions).await {
             Ok(_) => Ok(decisions.into_iter().map(|(id, value)| (id, Recorded { value })).collect()),
             Err(refusal) => Err((refusal, decisions)),
         }
@@ -209,8 +205,7 @@ impl Audit {
     /// # Errors
     /// If they could not be written: nothing of it may be passed on.
     pub async fn append<'m>(&self, drafts: impl IntoIterator<Item = Draft<'m>>) -> Result<u64, AuditUnavailable> {
-        let encoded = self.shared.encode(drafts);
-        self.send(encoded, self.shared.responses).await
+        self.put(drafts, self.shared.responses).await
     }
 
     /// Appends a record and returns when it is durable, with its seq.
@@ -218,8 +213,7 @@ impl Audit {
     /// # Errors
     /// If it could not be made durable.
     pub async fn commit(&self, draft: Draft<'_>) -> Result<u64, AuditUnavailable> {
-        let encoded = self.shared.encode([draft]);
-        self.send(encoded, Durability::Synced).await
+        self.put([draft], Durability::Synced).await
     }
 
     /// Says what whole checkpoints hold. `state` is asked by the writer, when the record's place in the log is known: all
@@ -317,64 +311,6 @@ impl Audit {
         self.shared.progress.is_syncing()
     }
 
-    async fn send(&self, records: Encoded, durability: Durability) -> Result<u64, AuditUnavailable> {
-        let shared = &self.shared;
-        if records.ends.is_empty() {
-            return Ok(0);
-        }
-        if durability == Durability::Written
-            && let Some(seq) = self.append_inline(&records)
-        {
-            return Ok(seq);
-        }
-        match self.request(records, durability).await {
-            Ok(seq) => Ok(seq),
-            Err(Untaken::Failed) if shared.on_failure == OnFailure::Continue => {
-                // No record has such a seq, and no two sessions get one name.
-                Ok(UNRECORDED + shared.unrecorded.fetch_add(1, Ordering::Relaxed))
-            }
-            Err(Untaken::Failed | Untaken::Gone) => Err(AuditUnavailable),
-        }
-    }
-
-    /// Without a thread there is no log, though it could be written to. On a disk that hangs, what is written behind a sync
-    /// may wait for that: the thread has to wait then, not the one that serves all sessions.
-    fn append_inline(&self, records: &Encoded) -> Option<u64> {
-        let progress = &self.shared.progress;
-        let is_free = !progress.is_syncing() && !progress.hangs();
-        let can_write = is_free && !self.shared.requests.is_closed() && !progress.has_panicked();
-        if can_write { self.shared.inline.append(records) } else { None }
-    }
-
-    async fn request(&self, records: Encoded, durability: Durability) -> Result<u64, Untaken> {
-        let shared = &self.shared;
-        let count = records.ends.len();
-        if shared.progress.hangs() {
-            shared.progress.lose(count);
-            return Err(Untaken::Failed);
-        }
-        let deadline = Instant::now() + WRITE_TIMEOUT;
-        let (answer, mut answered) = oneshot::channel();
-        let request = Request::Append(Batch { records, durability, answer });
-        // A writer that has panicked has dropped its end of both channels: nothing passes.
-        match timeout_at(deadline, shared.requests.send(request)).await {
-            Ok(sent) => sent.map_err(|_| Untaken::Gone)?,
-            Err(_) => {
-                shared.progress.lose(count);
-                return Err(Untaken::Failed);
-            }
-        }
-        let outcome = match timeout_at(deadline, &mut answered).await {
-            Ok(outcome) => outcome.map_err(|_| Untaken::Gone)?,
-            Err(_) => {
-                // Either the answer is there by now, or the writer will find nobody who wants it, and records that.
-                answered.close();
-                answered.try_recv().map_err(|_| Untaken::Failed)?
-            }
-        };
-        outcome.map_err(|AuditUnavailable| Untaken::Failed)
-    }
-
     /// Comes back to write the counts of a window, if the log is still there then.
     fn write_counts_at(&self, at: Instant) {
         let shared = Arc::downgrade(&self.shared);
@@ -386,53 +322,5 @@ impl Audit {
                 tracing::warn!("counts of unauthenticated connections are not on record");
             }
         });
-    }
-}
-
-/// Why a record was not taken.
-#[derive(Clone, Copy, Debug)]
-enum Untaken {
-    /// It cannot be written now.
-    Failed,
-    /// There is no writer: it has ended, or panicked.
-    Gone,
-}
-
-impl Shared {
-    /// What of these belongs on record.
-    fn encode<'m>(&self, drafts: impl IntoIterator<Item = Draft<'m>>) -> Encoded {
-        let mut records = Encoded { members: Vec::new(), ends: Vec::new() };
-        for draft in drafts.into_iter().filter(|draft| self.is_recorded(draft)) {
-            records.members.reserve(RECORD_LEN);
-            draft.encode(&mut records.members, &self.redactor);
-            records.ends.push((records.members.len(), draft.kind()));
-        }
-        records
-    }
-
-    fn is_recorded(&self, draft: &Draft<'_>) -> bool {
-        match draft.kind() {
-            Kind::Event | Kind::Response if self.packets == Packets::Actions => false,
-            Kind::Event => {
-                let name = draft.event_name().unwrap_or_default();
-                !self.except_events.iter().any(|except| name.eq_ignore_ascii_case(except.as_bytes()))
-            }
-            Kind::Response
-            | Kind::Action
-            | Kind::Admin
-            | Kind::Checkpoint
-            | Kind::Clock
-            | Kind::Connect
-            | Kind::End
-            | Kind::Limit
-            | Kind::Login
-            | Kind::Outage
-            | Kind::Policy
-            | Kind::Prune
-            | Kind::Recovery
-            | Kind::Refuse
-            | Kind::Start
-            | Kind::Stop => true,
-        }
     }
 }

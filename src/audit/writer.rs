@@ -20,6 +20,7 @@ use super::housekeeping::Housekeeping;
 use super::journal::{Journal, Syncing};
 use super::kind::Kind;
 use super::progress::Progress;
+use super::put::Encoded;
 use super::redact::Redactor;
 use super::segment::Storage;
 use super::syslog::Mirror;
@@ -37,23 +38,6 @@ const WRITE_LEN_MAX: usize = 1024 * 1024;
 /// The seq of the first record.
 pub(super) type Answer = oneshot::Sender<Result<u64, AuditUnavailable>>;
 
-/// Records that belong together, before they have their place.
-#[derive(Debug)]
-pub(super) struct Encoded {
-    /// Their members, one behind the other.
-    pub(super) members: Vec<u8>,
-    /// Where each ends, and of what kind it is.
-    pub(super) ends: Vec<(usize, Kind)>,
-}
-
-impl Encoded {
-    /// How long the members of the last one are.
-    pub(super) fn last_len(&self) -> usize {
-        let begin = self.ends.iter().rev().nth(1).map_or(0, |(end, _)| *end);
-        self.members.len() - begin
-    }
-}
-
 /// What a caller wants on record.
 #[derive(Debug)]
 pub(super) struct Batch {
@@ -66,6 +50,8 @@ pub(super) struct Batch {
 #[derive(Debug)]
 pub(super) enum Request {
     Append(Batch),
+    /// Records with these seqs are in the chain, but who wanted them had given up waiting.
+    Abandoned(u64, u64),
     /// What whole checkpoints hold from now on.
     Quotas(SaveState),
     /// Another second has passed.
@@ -236,6 +222,7 @@ impl<S: Storage> Writer<S> {
                     waiters.push(Waiter { first, last: head.seq, ends: records.ends, durability, answer });
                 }
                 Request::Append(batch) => self.refuse(&batch.records.ends, batch.answer),
+                Request::Abandoned(first, last) => self.abandoned.push((first, last)),
                 Request::Quotas(save) => self.checkpoints.quotas = Some(save),
                 Request::Tick => has_ticked = true,
                 Request::Pulse(answer) => self.answer_pulse(answer),

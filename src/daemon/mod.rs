@@ -25,7 +25,7 @@ use crate::admission::{Admission, HashSlots, Occupancy};
 use crate::audit::{Audit, Draft, PolicyFile, StartOptions, best_effort};
 use crate::config::{Config, Outline, fewer_entries, file_changes, older_list};
 use crate::identity::LoginMemory;
-use crate::listener::{Listener, ListenerConfig, Transport};
+use crate::listener::{Lanes, Listener, ListenerConfig, Transport};
 use crate::policy::Buckets;
 use crate::sandbox::Sandbox;
 use crate::session::{Entrance, Sessions, Shared, Snapshot, metrics};
@@ -81,6 +81,9 @@ pub enum DaemonError {
     /// A reload needs what the sandbox keeps out of reach.
     #[error("{0} is out of reach of the sandbox, which was made for the policy at start: it needs a restart")]
     OutOfReach(String),
+    /// There are no threads to serve with.
+    #[error("cannot start threads to serve connections with: {0}")]
+    Threads(std::io::Error),
     /// Signals cannot be received.
     #[error("cannot receive signals: {0}")]
     Signals(std::io::Error),
@@ -107,6 +110,8 @@ pub struct Daemon {
     /// Who watches the calls at an upstream, by its name.
     trackers: BTreeMap<String, CancellationToken>,
     sessions: TaskTracker,
+    /// Who serves connections.
+    lanes: Lanes,
     audit_config: crate::audit::AuditConfig,
     admin_socket: std::path::PathBuf,
     /// Who serves it.
@@ -171,7 +176,8 @@ impl Daemon {
         // The log has one writer, so this socket has one owner.
         let socket = AdminSocket::bind(&config.admin_socket)?;
         let http = HttpSocket::bind(config.admin_http.as_ref().map(|http| http.address)).await?;
-        let mut daemon = Self::start_with(config, audit, restored, activated).await?;
+        let lanes = Lanes::start(&audit).map_err(DaemonError::Threads)?;
+        let mut daemon = Self::start_with(config, audit, restored, activated, lanes).await?;
         let sights = Sights { shared: daemon.shared.clone(), admission: daemon.admission.clone() };
         daemon.admin = Some(daemon.run(socket.serve(sights, daemon.reloads.0.clone())));
         daemon.serve_http(http);
@@ -183,6 +189,7 @@ impl Daemon {
         audit: Audit,
         (buckets, memory): (Arc<Buckets>, Arc<LoginMemory>),
         activated: Activated,
+        lanes: Lanes,
     ) -> Result<Self, DaemonError> {
         let unavailable = |error: crate::audit::AuditUnavailable| DaemonError::Audit(error.to_string());
         audit.commit(Draft::policy(config.facts(), "start", &[])).await.map_err(unavailable)?;
@@ -210,6 +217,7 @@ impl Daemon {
             listeners: BTreeMap::new(),
             trackers: BTreeMap::new(),
             sessions: TaskTracker::new(),
+            lanes,
             audit_config: config.audit.clone(),
             admin_socket: config.admin_socket.clone(),
             admin: None,
@@ -385,7 +393,7 @@ impl Daemon {
             let (upstream, upstream_seen) = watch::channel(connector.clone());
             let failed = |source| DaemonError::Bind { address: listener.address, source };
             let socket = self.activated.listen(listener.address).await.map_err(failed)?;
-            let socket = Listener::new(socket, config_seen, upstream_seen, self.admission.clone());
+            let socket = Listener::new(socket, config_seen, upstream_seen, self.admission.clone(), self.lanes.clone());
             let address = socket.local_addr().map_err(failed)?;
             bound.push((socket, key, Running { address, config, upstream, stop: CancellationToken::new() }));
         }

@@ -1,7 +1,7 @@
 //! What systemd is told, one datagram each to the socket that it names (sd_notify(3)): ready, reloading, stopping, how it
 //! goes, and that amiwall works. Nothing happens where there is no such socket.
 //!
-//! The watchdog is told so by a task of the runtime that serves all sessions, after the audit writer's thread has answered:
+//! The watchdog is told so after the audit writer's thread has answered and each thread that serves sessions has had a turn:
 //! without the one or the other nothing passes any more, and a new process is the cure. A disk that is full or hangs is no
 //! reason: sessions stay, actions are refused until it works, and a new process would find the same disk.
 
@@ -10,10 +10,11 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::Daemon;
 use crate::audit::{Audit, Pulse};
+use crate::listener::Lanes;
 
 /// How often it is looked how it goes, if the watchdog does not want to hear of it more often.
 const STATUS_INTERVAL: Duration = Duration::from_secs(5);
@@ -61,7 +62,8 @@ impl Daemon {
             let count = |count, what| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
             format!("{}, {}; {}", count(listeners, "listener"), count(clients, "client"), in_words(pulse))
         };
-        self.run(keep_telling(self.shared.audit.clone(), watchdog_timeout(), status));
+        let works = (self.shared.audit.clone(), self.lanes.clone());
+        self.run(keep_telling(works, watchdog_timeout(), status));
     }
 }
 
@@ -73,7 +75,13 @@ const fn in_words(pulse: Pulse) -> &'static str {
     }
 }
 
-async fn keep_telling(audit: Audit, watchdog: Option<Duration>, status: impl Fn(Pulse) -> String) {
+/// How the log is written; none if its writer does not answer, or one of the threads that serve sessions.
+async fn pulse((audit, lanes): &(Audit, Lanes), patience: Duration) -> Option<Pulse> {
+    let pulse = audit.pulse(patience).await.ok()?;
+    timeout(patience, lanes.turn()).await.ok().map(|()| pulse)
+}
+
+async fn keep_telling(works: (Audit, Lanes), watchdog: Option<Duration>, status: impl Fn(Pulse) -> String) {
     // An answer that comes late is still in time.
     let pause = watchdog.map_or(STATUS_INTERVAL, |timeout| STATUS_INTERVAL.min(timeout / 3));
     let mut interval = interval(pause);
@@ -81,10 +89,11 @@ async fn keep_telling(audit: Audit, watchdog: Option<Duration>, status: impl Fn(
     let (mut told, mut is_silent) = (String::new(), false);
     loop {
         interval.tick().await;
-        let Ok(pulse) = audit.pulse(pause).await else {
+        let Some(pulse) = pulse(&works, pause).await else {
             if !std::mem::replace(&mut is_silent, true) {
                 tracing::error!(
-                    "the writer of the audit log does not answer: the watchdog is not told that amiwall works"
+                    "the writer of the audit log does not answer, or a thread that serves sessions: the watchdog is not told \
+                     that amiwall works"
                 );
             }
             continue;

@@ -57,7 +57,9 @@ impl Rig {
         let (audit, plan) = faulty(log.path());
         let config = config(folder.path(), upstream);
         let restored = (Arc::default(), Arc::new(LoginMemory::new(config.failed_logins)));
-        let daemon = Daemon::start_with(&config, audit, restored, Activated::default()).await.expect("it starts");
+        let daemon = Daemon::start_with(&config, audit, restored, Activated::default(), Lanes::of_caller())
+            .await
+            .expect("it starts");
         let mut client = TcpStream::connect(daemon.addresses()[0]).await.expect("it connects");
         client
             .write_all(b"Action: Login\r\nUsername: client\r\nSecret: s3cret\r\nEvents: off\r\n\r\n")
@@ -198,7 +200,9 @@ async fn who_watches_is_told_that_the_log_cannot_be_written_and_that_it_can_agai
     let (audit, plan) = faulty(log.path());
     let config = config(folder.path(), upstream);
     let restored = (Arc::default(), Arc::new(LoginMemory::new(config.failed_logins)));
-    let mut daemon = Daemon::start_with(&config, audit, restored, Activated::default()).await.expect("it starts");
+    let mut daemon = Daemon::start_with(&config, audit, restored, Activated::default(), Lanes::of_caller())
+        .await
+        .expect("it starts");
     let asked = "127.0.0.1:0".parse().expect("an address");
     daemon.serve_http(HttpSocket::bind(Some(asked)).await.expect("it binds"));
     let address = daemon.http_address().expect("it listens");

@@ -2,6 +2,7 @@
 //! judged before the handshake, and the handshake is done in the connection's own task: the accept loop never waits for a
 //! peer.
 
+mod lanes;
 mod proxy_header;
 
 use std::io;
@@ -21,6 +22,8 @@ use crate::networks::NetworkAcl;
 use crate::session::{self, Accepted, Shared};
 use crate::tls::{self, PeerCertificate, ServerTls};
 use crate::upstream::Connector;
+
+pub use lanes::Lanes;
 
 /// How long nothing is accepted after the system ran out of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -56,6 +59,7 @@ pub struct Listener {
     config: watch::Receiver<Arc<ListenerConfig>>,
     upstream: watch::Receiver<Arc<Connector>>,
     admission: Arc<Admission>,
+    lanes: Lanes,
 }
 
 /// What a connection needs, cloned for its task.
@@ -78,8 +82,9 @@ impl Listener {
         config: watch::Receiver<Arc<ListenerConfig>>,
         upstream: watch::Receiver<Arc<Connector>>,
         admission: Arc<Admission>,
+        lanes: Lanes,
     ) -> Self {
-        Self { socket, config, upstream, admission }
+        Self { socket, config, upstream, admission, lanes }
     }
 
     /// Where it listens, with the real port.
@@ -127,6 +132,8 @@ impl Listener {
 
     fn spawn(&self, stream: TcpStream, peer: SocketAddr, shared: &Arc<Shared>, sessions: &TaskTracker) {
         shared.metrics.accepted.add(1);
+        // From here on it belongs to the thread that serves it.
+        let (Ok(stream), Some(lane)) = (stream.into_std(), self.lanes.pick()) else { return };
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
         let connection = Connection {
             config: self.config.borrow().clone(),
@@ -140,7 +147,7 @@ impl Listener {
         if connection.config.proxies.as_ref().is_some_and(|proxies| proxies.allows(peer.ip())) {
             // Who it is, is in a header: until that is read it counts for no address.
             match self.admission.enter(None) {
-                Ok(ticket) => sessions.spawn(connection.behind_proxy(stream, ticket)),
+                Ok(ticket) => sessions.spawn_on(connection.behind_proxy(stream, ticket), lane),
                 Err(no_room) => sessions.spawn(connection.refuse(no_room.code())),
             };
             return;
@@ -150,7 +157,7 @@ impl Listener {
             return;
         }
         match self.admission.enter(Some(peer.ip())) {
-            Ok(ticket) => sessions.spawn(connection.guarded(stream, ticket)),
+            Ok(ticket) => sessions.spawn_on(connection.of_stream(stream, ticket), lane),
             Err(no_room) => sessions.spawn(connection.refuse(no_room.code())),
         };
     }
@@ -189,7 +196,8 @@ impl Connection {
 
     /// Reads who the peer is before it is judged: until then it counts for no address, so that one client does not keep
     /// out others behind the same proxy.
-    async fn behind_proxy(mut self, mut stream: TcpStream, mut ticket: Ticket) {
+    async fn behind_proxy(mut self, stream: std::net::TcpStream, mut ticket: Ticket) {
+        let Ok(mut stream) = TcpStream::from_std(stream) else { return };
         let mut gives_way = ticket.gives_way();
         let header = tokio::select! {
             biased;
@@ -217,6 +225,12 @@ impl Connection {
                 drop((stream, ticket));
                 self.refuse(reason).await;
             }
+        }
+    }
+
+    async fn of_stream(self, stream: std::net::TcpStream, ticket: Ticket) {
+        if let Ok(stream) = TcpStream::from_std(stream) {
+            self.guarded(stream, ticket).await;
         }
     }
 

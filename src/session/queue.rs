@@ -19,7 +19,7 @@ pub(super) const QUEUE_LEN_MAX: usize = 8 * 1_024 * 1_024;
 const QUEUE_LEN_HIGH: usize = QUEUE_LEN_MAX / 2;
 /// Packets, and bytes, taken out at once, so that one write to the log and one to the client carry many.
 const BATCH_MAX: usize = 256;
-const BATCH_LEN_MAX: usize = 256 * 1_024;
+const BATCH_LEN_MAX: usize = 64 * 1_024;
 /// The longest that Asterisk's side is not read: Asterisk cuts a session off after 100 ms.
 const PAUSE_MAX: Duration = Duration::from_millis(50);
 /// A client that has taken nothing for so long does not keep reading.

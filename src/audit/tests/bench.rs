@@ -7,8 +7,9 @@ use tokio::sync::oneshot;
 
 use super::super::chain::Head;
 use super::super::journal::Journal;
+use super::super::put::Encoded;
 use super::super::redact::Redactor;
-use super::super::writer::{Batch, Encoded, Now, Request, Writer};
+use super::super::writer::{Batch, Now, Request, Writer};
 use super::super::{AuditUnavailable, Durability, Kind};
 use super::disk::{Disk, State};
 use super::*;

@@ -7,9 +7,10 @@ use tokio::sync::oneshot;
 
 use super::super::chain::Head;
 use super::super::journal::Journal;
+use super::super::put::Encoded;
 use super::super::redact::Redactor;
 use super::super::segment::{Directory, DirectoryError};
-use super::super::writer::{Batch, Encoded, Now, Request, Writer};
+use super::super::writer::{Batch, Now, Request, Writer};
 use super::super::{AuditUnavailable, Durability, verify};
 use super::faulty::{Faulty, Plan, faulty};
 use super::*;

@@ -11,6 +11,7 @@ mod every_call;
 mod faults;
 pub(crate) mod faulty;
 pub(crate) mod forge;
+mod gathered;
 mod opening;
 mod order;
 mod power;

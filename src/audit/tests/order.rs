@@ -15,6 +15,7 @@ use super::*;
 use crate::config::Config;
 use crate::daemon::{Activated, Daemon};
 use crate::identity::LoginMemory;
+use crate::listener::Lanes;
 
 const CLIENTS: usize = 200;
 
@@ -139,7 +140,9 @@ async fn asterisk_receives_nothing_before_its_record_is_durable() {
     let audit = Audit::start(&AuditConfig::new(log.path()), storage, None, recovered).expect("a log");
     let config = config(folder.path(), upstream);
     let restored = (Arc::default(), Arc::new(LoginMemory::new(config.failed_logins)));
-    let daemon = Daemon::start_with(&config, audit, restored, Activated::default()).await.expect("it starts");
+    let daemon = Daemon::start_with(&config, audit, restored, Activated::default(), Lanes::of_caller())
+        .await
+        .expect("it starts");
     let address = daemon.addresses()[0];
     let clients: Vec<_> = (0..CLIENTS)
         .map(|client| {

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::super::chain::Head;
 use super::super::journal::Journal;
+use super::super::put::Encoded;
 use super::super::segment::Directory;
-use super::super::writer::{Batch, Encoded, Now, Request, Writer};
+use super::super::writer::{Batch, Now, Request, Writer};
 use super::super::{
     Anchors, BadRecord, Durability, Evidence, Keep, KeepSpace, OnFailure, SigningKey, VerifyError, VerifyingKey,
     verify, verify_against,

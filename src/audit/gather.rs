@@ -1,0 +1,115 @@
+//! [`Gather`]: what the sessions of one thread want on disk in the same moment goes there together: one request and one wait
+//! for all of them, instead of one for each. The thread is one with a runtime of its own, which runs what is ready in the
+//! order in which it became so: the task that gathers comes behind all others.
+//!
+//! What need not be durable is not gathered: to write it costs less than to wait for others.
+
+use std::cell::RefCell;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use tokio::sync::{Notify, oneshot};
+
+use super::handle::{Audit, Shared};
+use super::put::{Encoded, Untaken};
+use super::writer::Request;
+use super::{Draft, Durability, Kind};
+
+thread_local! {
+    static HERE: RefCell<Option<Arc<Gather>>> = const { RefCell::new(None) };
+}
+
+/// What a caller is told: the seq of the first of its records.
+pub(super) type Outcome = Result<u64, Untaken>;
+
+/// Records of one thread that have not gone to the log yet.
+#[derive(Debug)]
+pub(super) struct Gather {
+    /// The log they are for.
+    log: Weak<Shared>,
+    open: Mutex<Gathered>,
+    filled: Notify,
+}
+
+/// Records that are waited for together.
+#[derive(Debug, Default)]
+struct Gathered {
+    records: Encoded,
+    waiting: Vec<Waiting>,
+}
+
+/// Who waits for some of the records.
+#[derive(Debug)]
+struct Waiting {
+    /// How many records are before his.
+    before: usize,
+    answer: oneshot::Sender<Outcome>,
+}
+
+impl Gather {
+    /// That of this thread, if it has one for this log.
+    pub(super) fn here(log: &Arc<Shared>) -> Option<Arc<Self>> {
+        let is_for = |gather: &&Arc<Self>| std::ptr::eq(gather.log.as_ptr(), Arc::as_ptr(log));
+        HERE.with_borrow(|here| here.as_ref().filter(is_for).cloned())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Gathered> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes what of these belongs on record. `None`: that is nothing, and nothing is to be waited for.
+    pub(super) fn push<'m>(
+        &self,
+        log: &Shared,
+        drafts: impl IntoIterator<Item = Draft<'m>>,
+    ) -> Option<oneshot::Receiver<Outcome>> {
+        let mut open = self.lock();
+        let before = open.records.ends.len();
+        log.encode_behind(&mut open.records, drafts);
+        if open.records.ends.len() == before {
+            return None;
+        }
+        let (answer, answered) = oneshot::channel();
+        open.waiting.push(Waiting { before, answer });
+        drop(open);
+        self.filled.notify_one();
+        Some(answered)
+    }
+}
+
+impl Audit {
+    /// Gathers what the sessions of this thread want on disk, as long as there is this log. To be run in a thread whose
+    /// runtime does one thing at a time.
+    pub fn gather(&self) -> impl Future<Output = ()> + Send + use<> {
+        let log = Arc::downgrade(&self.shared);
+        async move {
+            let gather = Arc::new(Gather { log: log.clone(), open: Mutex::default(), filled: Notify::new() });
+            HERE.set(Some(gather.clone()));
+            loop {
+                gather.filled.notified().await;
+                let Some(shared) = log.upgrade() else { return };
+                let Gathered { records, waiting } = std::mem::take(&mut *gather.lock());
+                // Not waited for: what comes meanwhile is for the next sync.
+                tokio::spawn(Self { shared }.sync(records, waiting));
+            }
+        }
+    }
+
+    /// Tells everybody what came of it. Who has gone will not forward what his records allow: that is on record, too.
+    async fn sync(self, records: Encoded, waiting: Vec<Waiting>) {
+        let ends = waiting.iter().skip(1).map(|next| next.before).chain([records.ends.len()]);
+        let his = waiting.iter().zip(ends).map(|(Waiting { before, .. }, end)| {
+            let has_action = |records: &[(usize, Kind)]| records.iter().any(|(_, kind)| *kind == Kind::Action);
+            (end - before, records.ends.get(*before..end).is_some_and(has_action))
+        });
+        let his: Vec<(usize, bool)> = his.collect();
+        let outcome = self.request(records, Durability::Synced).await;
+        for (Waiting { before, answer }, (count, has_action)) in waiting.into_iter().zip(his) {
+            let told = answer.send(outcome.map(|first| first + before as u64));
+            if let (Err(Ok(first)), true) = (told, has_action) {
+                let last = first + count as u64 - 1;
+                // Without a writer there is nobody to note it.
+                self.request_of_its_own(Request::Abandoned(first, last)).await.ok();
+            }
+        }
+    }
+}

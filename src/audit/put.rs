@@ -1,0 +1,205 @@
+//! How records come to the writer: made into their bytes, and then written at once, gathered with those of other sessions, or
+//! sent to the writer's thread, which is waited for.
+
+use std::cell::RefCell;
+use std::sync::atomic::Ordering;
+
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+
+use super::gather::Gather;
+use super::handle::{Audit, Shared};
+use super::progress::WRITE_TIMEOUT;
+use super::writer::{Batch, Request};
+use super::{AuditUnavailable, Draft, Durability, Kind, OnFailure, Packets};
+
+/// Most records are shorter.
+const RECORD_LEN: usize = 1_024;
+/// What a thread keeps to make records in.
+const SCRATCH_LEN_MAX: usize = 1_024 * 1_024;
+
+thread_local! {
+    /// Where records are made that are written at once.
+    static SCRATCH: RefCell<Encoded> = const { RefCell::new(Encoded { members: Vec::new(), ends: Vec::new() }) };
+}
+
+/// What is given as the seq of what was not recorded but passed on.
+const UNRECORDED: u64 = 1 << 63;
+
+/// Records that belong together, before they have their place.
+#[derive(Debug, Default)]
+pub(super) struct Encoded {
+    /// Their members, one behind the other.
+    pub(super) members: Vec<u8>,
+    /// Where each ends, and of what kind it is.
+    pub(super) ends: Vec<(usize, Kind)>,
+}
+
+impl Encoded {
+    /// None of them; their room stays.
+    pub(super) fn clear(&mut self) {
+        self.members.clear();
+        self.ends.clear();
+    }
+
+    /// How long the members of the last one are.
+    pub(super) fn last_len(&self) -> usize {
+        let begin = self.ends.iter().rev().nth(1).map_or(0, |(end, _)| *end);
+        self.members.len() - begin
+    }
+}
+
+/// Why a record was not taken.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Untaken {
+    /// It cannot be written now.
+    Failed,
+    /// There is no writer: it has ended, or panicked.
+    Gone,
+}
+
+impl Audit {
+    /// Puts records on record: what has to be durable with that of other sessions of this thread, where it is gathered.
+    pub(super) async fn put<'m>(
+        &self,
+        drafts: impl IntoIterator<Item = Draft<'m>>,
+        durability: Durability,
+    ) -> Result<u64, AuditUnavailable> {
+        let records = if durability == Durability::Written {
+            match self.put_inline(drafts) {
+                Ok(seq) => return Ok(seq),
+                Err(records) => records,
+            }
+        } else if let Some(gather) = Gather::here(&self.shared) {
+            let Some(answered) = gather.push(&self.shared, drafts) else { return Ok(0) };
+            drop(gather);
+            return self.taken(answered.await.unwrap_or(Err(Untaken::Gone)));
+        } else {
+            self.shared.encode(drafts)
+        };
+        self.send(records, durability).await
+    }
+
+    /// Writes them at once, if the writer is free. The seq of the first, or 0 where there are none.
+    fn put_inline<'m>(&self, drafts: impl IntoIterator<Item = Draft<'m>>) -> Result<u64, Encoded> {
+        SCRATCH.with_borrow_mut(|records| {
+            records.clear();
+            self.shared.encode_behind(records, drafts);
+            if records.ends.is_empty() {
+                return Ok(0);
+            }
+            let put = self.append_inline(records).ok_or_else(|| std::mem::take(records));
+            if records.members.capacity() > SCRATCH_LEN_MAX {
+                *records = Encoded::default();
+            }
+            put
+        })
+    }
+
+    pub(super) async fn send(&self, records: Encoded, durability: Durability) -> Result<u64, AuditUnavailable> {
+        if records.ends.is_empty() {
+            return Ok(0);
+        }
+        if durability == Durability::Written
+            && let Some(seq) = self.append_inline(&records)
+        {
+            return Ok(seq);
+        }
+        self.taken(self.request(records, durability).await)
+    }
+
+    fn taken(&self, outcome: Result<u64, Untaken>) -> Result<u64, AuditUnavailable> {
+        match outcome {
+            Ok(seq) => Ok(seq),
+            Err(Untaken::Failed) if self.shared.on_failure == OnFailure::Continue => {
+                // No record has such a seq, and no two sessions get one name.
+                Ok(UNRECORDED + self.shared.unrecorded.fetch_add(1, Ordering::Relaxed))
+            }
+            Err(Untaken::Failed | Untaken::Gone) => Err(AuditUnavailable),
+        }
+    }
+
+    /// Without a thread there is no log, though it could be written to. On a disk that hangs, what is written behind a sync
+    /// may wait for that: the thread has to wait then, not the one that serves all sessions.
+    fn append_inline(&self, records: &Encoded) -> Option<u64> {
+        let progress = &self.shared.progress;
+        let is_free = !progress.is_syncing() && !progress.hangs();
+        let can_write = is_free && !self.shared.requests.is_closed() && !progress.has_panicked();
+        if can_write { self.shared.inline.append(records) } else { None }
+    }
+
+    pub(super) async fn request(&self, records: Encoded, durability: Durability) -> Result<u64, Untaken> {
+        let shared = &self.shared;
+        let count = records.ends.len();
+        if shared.progress.hangs() {
+            shared.progress.lose(count);
+            return Err(Untaken::Failed);
+        }
+        let deadline = Instant::now() + WRITE_TIMEOUT;
+        let (answer, mut answered) = oneshot::channel();
+        let request = Request::Append(Batch { records, durability, answer });
+        // A writer that has panicked has dropped its end of both channels: nothing passes.
+        match timeout_at(deadline, shared.requests.send(request)).await {
+            Ok(sent) => sent.map_err(|_| Untaken::Gone)?,
+            Err(_) => {
+                shared.progress.lose(count);
+                return Err(Untaken::Failed);
+            }
+        }
+        let outcome = match timeout_at(deadline, &mut answered).await {
+            Ok(outcome) => outcome.map_err(|_| Untaken::Gone)?,
+            Err(_) => {
+                // Either the answer is there by now, or the writer will find nobody who wants it, and records that.
+                answered.close();
+                answered.try_recv().map_err(|_| Untaken::Failed)?
+            }
+        };
+        outcome.map_err(|AuditUnavailable| Untaken::Failed)
+    }
+}
+
+impl Shared {
+    /// What of these belongs on record.
+    pub(super) fn encode<'m>(&self, drafts: impl IntoIterator<Item = Draft<'m>>) -> Encoded {
+        let mut records = Encoded::default();
+        self.encode_behind(&mut records, drafts);
+        records
+    }
+
+    /// As [`Shared::encode`], behind others.
+    pub(super) fn encode_behind<'m>(&self, records: &mut Encoded, drafts: impl IntoIterator<Item = Draft<'m>>) {
+        // A panic may have left a part of one.
+        records.members.truncate(records.ends.last().map_or(0, |(end, _)| *end));
+        for draft in drafts.into_iter().filter(|draft| self.is_recorded(draft)) {
+            records.members.reserve(RECORD_LEN);
+            draft.encode(&mut records.members, &self.redactor);
+            records.ends.push((records.members.len(), draft.kind()));
+        }
+    }
+
+    fn is_recorded(&self, draft: &Draft<'_>) -> bool {
+        match draft.kind() {
+            Kind::Event | Kind::Response if self.packets == Packets::Actions => false,
+            Kind::Event => {
+                let name = draft.event_name().unwrap_or_default();
+                !self.except_events.iter().any(|except| name.eq_ignore_ascii_case(except.as_bytes()))
+            }
+            Kind::Response
+            | Kind::Action
+            | Kind::Admin
+            | Kind::Checkpoint
+            | Kind::Clock
+            | Kind::Connect
+            | Kind::End
+            | Kind::Limit
+            | Kind::Login
+            | Kind::Outage
+            | Kind::Policy
+            | Kind::Prune
+            | Kind::Recovery
+            | Kind::Refuse
+            | Kind::Start
+            | Kind::Stop => true,
+        }
+    }
+}

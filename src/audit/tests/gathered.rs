@@ -1,0 +1,80 @@
+//! What the sessions of one thread want on disk together.
+
+use super::faulty::{faulty, hold, hold_no_more};
+use super::*;
+
+/// Runs that in a thread that gathers.
+fn gathering(audit: &Audit, test: impl Future<Output = ()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.spawn(audit.gather());
+    runtime.block_on(async {
+        // It is there when it has had its turn.
+        tokio::task::yield_now().await;
+        test.await;
+    });
+}
+
+#[test]
+fn those_who_come_at_the_same_moment_share_a_sync_and_keep_their_own_records() {
+    let dir = directory();
+    let (audit, plan) = faulty(dir.path());
+    let before = plan.lock().expect("the plan").syncs;
+    gathering(&audit, async {
+        let tasks: Vec<_> = (0..3)
+            .map(|number| {
+                let audit = audit.clone();
+                tokio::spawn(async move { audit.commit(event(&format!("{number}"))).await })
+            })
+            .collect();
+        for (number, task) in tasks.into_iter().enumerate() {
+            let seq = task.await.expect("no panic").expect("recorded");
+            let record = records(dir.path()).into_iter().find(|record| record["seq"] == seq).expect("a record");
+            assert_eq!(record["name"], number.to_string());
+        }
+    });
+    assert_eq!(plan.lock().expect("the plan").syncs, before + 1);
+}
+
+#[test]
+fn who_has_gone_when_his_record_is_on_disk_is_on_record() {
+    let dir = directory();
+    let (audit, plan) = faulty(dir.path());
+    let hold = hold(&plan);
+    gathering(&audit, async {
+        let session = session();
+        let recording = |id: &str| {
+            let (audit, session, id) = (audit.clone(), session.clone(), id.to_owned());
+            tokio::spawn(async move { audit.record(&session, vec![(id, decision())]).await.is_ok() })
+        };
+        let (gone, stays) = (recording("1.1"), recording("1.2"));
+        // Both are on their way, and with them the thread waits for the disk.
+        tokio::task::yield_now().await;
+        let hold = tokio::task::spawn_blocking(move || {
+            hold.wait();
+            hold
+        });
+        let hold = hold.await.expect("no panic");
+        gone.abort();
+        hold_no_more(&plan);
+        hold.release();
+        assert!(stays.await.expect("no panic"));
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(audit.close()).expect("closed");
+    let told =
+        records(dir.path()).into_iter().find(|record| !record["unconfirmed"].is_null()).expect("it is on record");
+    assert_eq!(told["unconfirmed"], serde_json::json!([[2, 2]]));
+}
+
+#[test]
+fn nobody_waits_for_what_is_not_recorded_and_nobody_gets_a_record_of_a_writer_that_is_gone() {
+    let dir = directory();
+    let config = AuditConfig { packets: super::super::Packets::Actions, ..AuditConfig::new(dir.path()) };
+    let audit = Audit::open(&config).expect("a log");
+    gathering(&audit, async {
+        assert_eq!(audit.commit(event("A")).await, Ok(0));
+        audit.clone().close().await.expect("closed");
+        let refused = audit.record(&session(), vec![("1.1".to_owned(), decision())]).await;
+        assert!(refused.is_err());
+    });
+}
