@@ -1,8 +1,8 @@
-//! [`Gather`]: what the sessions of one thread want on disk in the same moment goes there together: one request and one wait
-//! for all of them, instead of one for each. The thread is one with a runtime of its own, which runs what is ready in the
+//! [`Gather`]: what the sessions of one thread ask the writer for in the same moment goes there together: one request and one
+//! wait for all of them, instead of one for each. The thread is one with a runtime of its own, which runs what is ready in the
 //! order in which it became so: the task that gathers comes behind all others.
 //!
-//! What need not be durable is not gathered: to write it costs less than to wait for others.
+//! What need not be durable is gathered only while the disk is at work: to write it costs less than to wait for others.
 
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -26,8 +26,15 @@ pub(super) type Outcome = Result<u64, Untaken>;
 pub(super) struct Gather {
     /// The log they are for.
     log: Weak<Shared>,
-    open: Mutex<Gathered>,
+    open: Mutex<Open>,
     filled: Notify,
+}
+
+/// Records by what is waited for.
+#[derive(Debug, Default)]
+struct Open {
+    written: Gathered,
+    synced: Gathered,
 }
 
 /// Records that are waited for together.
@@ -52,32 +59,46 @@ impl Gather {
         HERE.with_borrow(|here| here.as_ref().filter(is_for).cloned())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Gathered> {
+    fn lock(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes what of these belongs on record. `None`: that is nothing, and nothing is to be waited for.
+    /// Takes what of these belongs on record, and has to be durable. `None`: that is nothing, and nothing is to be waited for.
     pub(super) fn push<'m>(
         &self,
         log: &Shared,
         drafts: impl IntoIterator<Item = Draft<'m>>,
     ) -> Option<oneshot::Receiver<Outcome>> {
         let mut open = self.lock();
-        let before = open.records.ends.len();
-        log.encode_behind(&mut open.records, drafts);
-        if open.records.ends.len() == before {
+        let answered = open.synced.add(|records| log.encode_behind(records, drafts));
+        drop(open);
+        self.filled.notify_one();
+        answered
+    }
+
+    /// Takes records that have to be written, and not more.
+    pub(super) fn push_written(&self, records: &Encoded) -> Option<oneshot::Receiver<Outcome>> {
+        let answered = self.lock().written.add(|gathered| gathered.append(records));
+        self.filled.notify_one();
+        answered
+    }
+}
+
+impl Gathered {
+    fn add(&mut self, add: impl FnOnce(&mut Encoded)) -> Option<oneshot::Receiver<Outcome>> {
+        let before = self.records.ends.len();
+        add(&mut self.records);
+        if self.records.ends.len() == before {
             return None;
         }
         let (answer, answered) = oneshot::channel();
-        open.waiting.push(Waiting { before, answer });
-        drop(open);
-        self.filled.notify_one();
+        self.waiting.push(Waiting { before, answer });
         Some(answered)
     }
 }
 
 impl Audit {
-    /// Gathers what the sessions of this thread want on disk, as long as there is this log. To be run in a thread whose
+    /// Gathers what the sessions of this thread ask the writer for, as long as there is this log. To be run in a thread whose
     /// runtime does one thing at a time.
     pub fn gather(&self) -> impl Future<Output = ()> + Send + use<> {
         let log = Arc::downgrade(&self.shared);
@@ -87,22 +108,26 @@ impl Audit {
             loop {
                 gather.filled.notified().await;
                 let Some(shared) = log.upgrade() else { return };
-                let Gathered { records, waiting } = std::mem::take(&mut *gather.lock());
-                // Not waited for: what comes meanwhile is for the next sync.
-                tokio::spawn(Self { shared }.sync(records, waiting));
+                let Open { written, synced } = std::mem::take(&mut *gather.lock());
+                for (gathered, durability) in [(written, Durability::Written), (synced, Durability::Synced)] {
+                    if !gathered.waiting.is_empty() {
+                        // Not waited for: what comes meanwhile is for the next request.
+                        tokio::spawn(Self { shared: shared.clone() }.ask_for(gathered, durability));
+                    }
+                }
             }
         }
     }
 
     /// Tells everybody what came of it. Who has gone will not forward what his records allow: that is on record, too.
-    async fn sync(self, records: Encoded, waiting: Vec<Waiting>) {
+    async fn ask_for(self, Gathered { records, waiting }: Gathered, durability: Durability) {
         let ends = waiting.iter().skip(1).map(|next| next.before).chain([records.ends.len()]);
         let his = waiting.iter().zip(ends).map(|(Waiting { before, .. }, end)| {
             let has_action = |records: &[(usize, Kind)]| records.iter().any(|(_, kind)| *kind == Kind::Action);
             (end - before, records.ends.get(*before..end).is_some_and(has_action))
         });
         let his: Vec<(usize, bool)> = his.collect();
-        let outcome = self.request(records, Durability::Synced).await;
+        let outcome = self.request(records, durability).await;
         for (Waiting { before, answer }, (count, has_action)) in waiting.into_iter().zip(his) {
             let told = answer.send(outcome.map(|first| first + before as u64));
             if let (Err(Ok(first)), true) = (told, has_action) {

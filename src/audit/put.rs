@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-use super::gather::Gather;
+use super::gather::{Gather, Outcome};
 use super::handle::{Audit, Shared};
 use super::progress::WRITE_TIMEOUT;
 use super::writer::{Batch, Request};
@@ -42,11 +42,28 @@ impl Encoded {
         self.ends.clear();
     }
 
+    /// Puts others behind them.
+    pub(super) fn append(&mut self, others: &Self) {
+        let before = self.members.len();
+        self.members.extend_from_slice(&others.members);
+        self.ends.extend(others.ends.iter().map(|(end, kind)| (before + end, *kind)));
+    }
+
     /// How long the members of the last one are.
     pub(super) fn last_len(&self) -> usize {
         let begin = self.ends.iter().rev().nth(1).map_or(0, |(end, _)| *end);
         self.members.len() - begin
     }
+}
+
+/// What became of records.
+enum Put {
+    /// They are written: the seq of the first, or 0 where there are none.
+    Done(u64),
+    /// They go to the writer with others.
+    Gathered(oneshot::Receiver<Outcome>),
+    /// The writer has to be asked.
+    Encoded(Encoded),
 }
 
 /// Why a record was not taken.
@@ -59,36 +76,41 @@ pub(super) enum Untaken {
 }
 
 impl Audit {
-    /// Puts records on record: what has to be durable with that of other sessions of this thread, where it is gathered.
+    /// Puts records on record: with those of other sessions of this thread, where they are gathered and the writer has to be
+    /// asked.
     pub(super) async fn put<'m>(
         &self,
         drafts: impl IntoIterator<Item = Draft<'m>>,
         durability: Durability,
     ) -> Result<u64, AuditUnavailable> {
-        let records = if durability == Durability::Written {
-            match self.put_inline(drafts) {
-                Ok(seq) => return Ok(seq),
-                Err(records) => records,
-            }
-        } else if let Some(gather) = Gather::here(&self.shared) {
-            let Some(answered) = gather.push(&self.shared, drafts) else { return Ok(0) };
-            drop(gather);
-            return self.taken(answered.await.unwrap_or(Err(Untaken::Gone)));
-        } else {
-            self.shared.encode(drafts)
+        let gather = Gather::here(&self.shared);
+        let put = match &gather {
+            _ if durability == Durability::Written => self.put_inline(drafts, gather.as_deref()),
+            Some(gather) => gather.push(&self.shared, drafts).map_or(Put::Done(0), Put::Gathered),
+            None => Put::Encoded(self.shared.encode(drafts)),
         };
-        self.send(records, durability).await
+        drop(gather);
+        match put {
+            Put::Done(seq) => Ok(seq),
+            Put::Gathered(answered) => self.taken(answered.await.unwrap_or(Err(Untaken::Gone))),
+            Put::Encoded(records) => self.send(records, durability).await,
+        }
     }
 
-    /// Writes them at once, if the writer is free. The seq of the first, or 0 where there are none.
-    fn put_inline<'m>(&self, drafts: impl IntoIterator<Item = Draft<'m>>) -> Result<u64, Encoded> {
+    /// Writes them at once, if the writer is free.
+    fn put_inline<'m>(&self, drafts: impl IntoIterator<Item = Draft<'m>>, gather: Option<&Gather>) -> Put {
         SCRATCH.with_borrow_mut(|records| {
             records.clear();
             self.shared.encode_behind(records, drafts);
-            if records.ends.is_empty() {
-                return Ok(0);
-            }
-            let put = self.append_inline(records).ok_or_else(|| std::mem::take(records));
+            let put = if records.ends.is_empty() {
+                Put::Done(0)
+            } else if let Some(seq) = self.append_inline(records) {
+                Put::Done(seq)
+            } else if let Some(answered) = gather.and_then(|gather| gather.push_written(records)) {
+                Put::Gathered(answered)
+            } else {
+                Put::Encoded(std::mem::take(records))
+            };
             if records.members.capacity() > SCRATCH_LEN_MAX {
                 *records = Encoded::default();
             }

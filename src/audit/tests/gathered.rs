@@ -36,6 +36,42 @@ fn those_who_come_at_the_same_moment_share_a_sync_and_keep_their_own_records() {
 }
 
 #[test]
+fn what_comes_while_the_disk_is_at_work_goes_together_and_waits_for_no_other_sync() {
+    let dir = directory();
+    let (audit, plan) = faulty(dir.path());
+    let hold = hold(&plan);
+    gathering(&audit, async {
+        let spawn = |name: &'static str, count: usize| {
+            let audit = audit.clone();
+            tokio::spawn(async move { audit.append((0..count).map(|_| event(name))).await })
+        };
+        let synced = tokio::spawn({
+            let audit = audit.clone();
+            async move { audit.commit(event("synced")).await }
+        });
+        tokio::task::yield_now().await;
+        let hold = tokio::task::spawn_blocking(move || {
+            hold.wait();
+            hold
+        });
+        let hold = hold.await.expect("no panic");
+        let written = [spawn("a", 2), spawn("b", 1)];
+        // They are with the writer when these have had their turn.
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+        }
+        hold_no_more(&plan);
+        hold.release();
+        assert_eq!(synced.await.expect("no panic"), Ok(2));
+        let [a, b] = written;
+        assert_eq!((a.await.expect("no panic"), b.await.expect("no panic")), (Ok(3), Ok(5)));
+    });
+    let names: Vec<_> =
+        records(dir.path()).iter().map(|record| record["name"].as_str().unwrap_or("").to_owned()).collect();
+    assert_eq!(names, ["", "synced", "a", "a", "b"]);
+}
+
+#[test]
 fn who_has_gone_when_his_record_is_on_disk_is_on_record() {
     let dir = directory();
     let (audit, plan) = faulty(dir.path());
