@@ -20,6 +20,9 @@ use crate::upstream::{Inlet, Routed, Sent};
 /// While the log cannot be written, it is tried again after this time.
 const AUDIT_RETRY: Duration = Duration::from_millis(500);
 
+/// After so many packets from Asterisk others of the thread have a turn: it may have megabytes for one session.
+const TURN_MAX: usize = 128;
+
 /// What the client may see, looked up when the policy changes, and what it wishes to see.
 struct CurrentView {
     generation: u64,
@@ -41,7 +44,12 @@ pub(super) async fn read_upstream(live: &Live, mut inlet: Inlet) -> SessionEnd {
         followed: Followed::default(),
     };
     drop(snapshot);
+    let mut in_turn = 0;
     loop {
+        if in_turn >= TURN_MAX {
+            in_turn = 0;
+            tokio::task::yield_now().await;
+        }
         match inlet.next().await {
             Ok(Some(reply)) => {
                 current.refresh(live);
@@ -52,6 +60,7 @@ pub(super) async fn read_upstream(live: &Live, mut inlet: Inlet) -> SessionEnd {
                     if take(live, &mut current, &mut taken, reply).is_err() {
                         return SessionEnd::SlowClient;
                     }
+                    in_turn += 1;
                     next = inlet.decoded();
                 }
                 if live.queue.push_all(taken).is_err() {
@@ -205,6 +214,8 @@ impl<S: AsyncWrite + Unpin> ToClient<S> {
             let written = self.writer.write(&bytes).await;
             Queue::written(&live.queue);
             match written {
+                // More waits, and others of the thread do, too.
+                Ok(()) if batch.len() >= TURN_MAX => tokio::task::yield_now().await,
                 Ok(()) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::TimedOut => return SessionEnd::SlowClient,
                 Err(_) => return SessionEnd::ClientClosed,
