@@ -87,13 +87,16 @@ impl Audit {
         let put = match &gather {
             _ if durability == Durability::Written => self.put_inline(drafts, gather.as_deref()),
             Some(gather) => gather.push(&self.shared, drafts).map_or(Put::Done(0), Put::Gathered),
-            None => Put::Encoded(self.shared.encode(drafts)),
+            None => match self.shared.encode(drafts) {
+                records if records.ends.is_empty() => Put::Done(0),
+                records => Put::Encoded(records),
+            },
         };
         drop(gather);
         match put {
             Put::Done(seq) => Ok(seq),
             Put::Gathered(answered) => self.taken(answered.await.unwrap_or(Err(Untaken::Gone))),
-            Put::Encoded(records) => self.send(records, durability).await,
+            Put::Encoded(records) => self.taken(self.request(records, durability).await),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What the sessions of one thread want on disk together.
 
-use super::faulty::{faulty, hold, hold_no_more};
+use super::faulty::{Hold, faulty, hold, hold_no_more};
 use super::*;
 
 /// Runs that in a thread that gathers.
@@ -14,25 +14,53 @@ fn gathering(audit: &Audit, test: impl Future<Output = ()>) {
     });
 }
 
+/// Returns when a sync has begun.
+async fn begun(hold: Hold) -> Hold {
+    let waiting = tokio::task::spawn_blocking(move || {
+        hold.wait();
+        hold
+    });
+    waiting.await.expect("no panic")
+}
+
+/// How many requests wait for the writer, which is at the disk, when all that is ready has had its turn.
+async fn requests(audit: &Audit) -> usize {
+    while audit.waiting() == 0 {
+        tokio::task::yield_now().await;
+    }
+    audit.waiting()
+}
+
+/// Commits events of these names, each in a task of its own.
+fn commit_all(
+    audit: &Audit,
+    names: &[&'static str],
+) -> Vec<tokio::task::JoinHandle<Result<u64, super::super::AuditUnavailable>>> {
+    let commit = |name: &&'static str| {
+        let (audit, name) = (audit.clone(), *name);
+        tokio::spawn(async move { audit.commit(event(name)).await })
+    };
+    names.iter().map(commit).collect()
+}
+
 #[test]
-fn those_who_come_at_the_same_moment_share_a_sync_and_keep_their_own_records() {
+fn those_who_come_at_the_same_moment_share_a_request_and_keep_their_own_records() {
     let dir = directory();
     let (audit, plan) = faulty(dir.path());
-    let before = plan.lock().expect("the plan").syncs;
+    let hold = hold(&plan);
     gathering(&audit, async {
-        let tasks: Vec<_> = (0..3)
-            .map(|number| {
-                let audit = audit.clone();
-                tokio::spawn(async move { audit.commit(event(&format!("{number}"))).await })
-            })
-            .collect();
-        for (number, task) in tasks.into_iter().enumerate() {
+        let first = commit_all(&audit, &["first"]);
+        let hold = begun(hold).await;
+        let others = commit_all(&audit, &["a", "b", "c"]);
+        assert_eq!(requests(&audit).await, 1);
+        hold_no_more(&plan);
+        hold.release();
+        for (task, name) in first.into_iter().chain(others).zip(["first", "a", "b", "c"]) {
             let seq = task.await.expect("no panic").expect("recorded");
             let record = records(dir.path()).into_iter().find(|record| record["seq"] == seq).expect("a record");
-            assert_eq!(record["name"], number.to_string());
+            assert_eq!(record["name"], name);
         }
     });
-    assert_eq!(plan.lock().expect("the plan").syncs, before + 1);
 }
 
 #[test]
@@ -45,24 +73,15 @@ fn what_comes_while_the_disk_is_at_work_goes_together_and_waits_for_no_other_syn
             let audit = audit.clone();
             tokio::spawn(async move { audit.append((0..count).map(|_| event(name))).await })
         };
-        let synced = tokio::spawn({
-            let audit = audit.clone();
-            async move { audit.commit(event("synced")).await }
-        });
-        tokio::task::yield_now().await;
-        let hold = tokio::task::spawn_blocking(move || {
-            hold.wait();
-            hold
-        });
-        let hold = hold.await.expect("no panic");
+        let synced = commit_all(&audit, &["synced"]);
+        let hold = begun(hold).await;
         let written = [spawn("a", 2), spawn("b", 1)];
-        // They are with the writer when these have had their turn.
-        for _ in 0..3 {
-            tokio::task::yield_now().await;
-        }
+        assert_eq!(requests(&audit).await, 1);
         hold_no_more(&plan);
         hold.release();
-        assert_eq!(synced.await.expect("no panic"), Ok(2));
+        for synced in synced {
+            assert_eq!(synced.await.expect("no panic"), Ok(2));
+        }
         let [a, b] = written;
         assert_eq!((a.await.expect("no panic"), b.await.expect("no panic")), (Ok(3), Ok(5)));
     });
@@ -83,13 +102,7 @@ fn who_has_gone_when_his_record_is_on_disk_is_on_record() {
             tokio::spawn(async move { audit.record(&session, vec![(id, decision())]).await.is_ok() })
         };
         let (gone, stays) = (recording("1.1"), recording("1.2"));
-        // Both are on their way, and with them the thread waits for the disk.
-        tokio::task::yield_now().await;
-        let hold = tokio::task::spawn_blocking(move || {
-            hold.wait();
-            hold
-        });
-        let hold = hold.await.expect("no panic");
+        let hold = begun(hold).await;
         gone.abort();
         hold_no_more(&plan);
         hold.release();
@@ -107,6 +120,8 @@ fn nobody_waits_for_what_is_not_recorded_and_nobody_gets_a_record_of_a_writer_th
     let dir = directory();
     let config = AuditConfig { packets: super::super::Packets::Actions, ..AuditConfig::new(dir.path()) };
     let audit = Audit::open(&config).expect("a log");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    assert_eq!(runtime.block_on(audit.commit(event("A"))), Ok(0), "nor where nothing is gathered");
     gathering(&audit, async {
         assert_eq!(audit.commit(event("A")).await, Ok(0));
         audit.clone().close().await.expect("closed");
