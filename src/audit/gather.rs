@@ -8,8 +8,10 @@ use std::cell::RefCell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::{Notify, oneshot};
+use tokio::time::MissedTickBehavior;
 
 use super::handle::{Audit, Shared};
+use super::progress::WRITE_TIMEOUT;
 use super::put::{Encoded, Untaken};
 use super::writer::Request;
 use super::{Draft, Durability, Kind};
@@ -105,8 +107,15 @@ impl Audit {
         async move {
             let gather = Arc::new(Gather { log: log.clone(), open: Mutex::default(), filled: Notify::new() });
             HERE.set(Some(gather.clone()));
+            // A timer that ends before all others of its thread wakes the thread that set it, which is awake. Each request has
+            // one, and this one ends before.
+            let mut sooner = tokio::time::interval(WRITE_TIMEOUT / 5);
+            sooner.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
-                gather.filled.notified().await;
+                tokio::select! {
+                    () = gather.filled.notified() => {}
+                    _ = sooner.tick() => continue,
+                }
                 let Some(shared) = log.upgrade() else { return };
                 let Open { written, synced } = std::mem::take(&mut *gather.lock());
                 for (gathered, durability) in [(written, Durability::Written), (synced, Durability::Synced)] {

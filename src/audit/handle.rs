@@ -112,6 +112,7 @@ impl Audit {
         if let (Some(file), Some((name, len))) = (file, recovered.segment) {
             journal.go_on(file, name, len, recovered.began.unwrap_or_else(SystemTime::now));
         }
+        journal.write_ahead();
         // Without it a full disk could not be recorded.
         journal.directory().map_or(Ok(()), reserve::keep).map_err(failed)?;
         let copy = Mirror::open(config.syslog.as_ref()).map_err(failed)?;

@@ -2,7 +2,7 @@
 //!
 //! INVARIANT: `unsynced` holds every byte of the log that no successful sync has covered. So a segment whose sync failed
 //! can be given up at any time: the kernel may have dropped its pages and call the next sync a success, therefore that
-//! file is never written or synced again.
+//! file is never written or synced again. That the write-ahead file has them too only makes them durable.
 
 use std::io;
 use std::path::Path;
@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use super::progress::Progress;
 use super::segment::{Change, SegmentFile, Storage, segment_name};
+use super::wal::Wal;
 
 /// How much may wait in memory for a sync; more, and one is done.
 const UNSYNCED_LEN_MAX: usize = 16 * 1024 * 1024;
@@ -33,6 +34,10 @@ pub(super) struct Journal<S: Storage> {
     open: Option<Open<S::File>>,
     unsynced: Vec<u8>,
     unsynced_first: u64,
+    /// None: each sync is one of the segment.
+    wal: Option<Wal<S::File>>,
+    /// How much of `unsynced` is durable there.
+    ahead: usize,
     /// A segment that has been given up, but still has its name.
     given_up: Option<String>,
     /// What happened to segments, of which there is no record yet.
@@ -44,8 +49,11 @@ pub(super) struct Journal<S: Storage> {
 /// A sync of what has been written, which is done without the journal: meanwhile more may be appended.
 pub(super) struct Syncing<F> {
     file: Arc<F>,
-    /// How much of `unsynced` it covers, and the seq of what is behind that.
+    /// Whether that is the write-ahead file, and not the segment.
+    is_ahead: bool,
+    /// How much of `unsynced` it covers, the seq of the first of that, and of what is behind it.
     len: usize,
+    first: u64,
     next: u64,
     progress: Arc<Progress>,
 }
@@ -53,7 +61,7 @@ pub(super) struct Syncing<F> {
 impl<F: SegmentFile> Syncing<F> {
     /// Does it. [`Journal::end_sync`] has to be told what came of it.
     pub(super) fn run(&self) -> io::Result<()> {
-        let _syncing = self.progress.syncing();
+        let _syncing = self.progress.syncing(self.is_ahead);
         self.file.sync()
     }
 }
@@ -77,6 +85,8 @@ impl<S: Storage> Journal<S> {
             open: None,
             unsynced: Vec::new(),
             unsynced_first: 0,
+            wal: None,
+            ahead: 0,
             given_up: None,
             incidents: Vec::new(),
             progress: Arc::default(),
@@ -91,6 +101,30 @@ impl<S: Storage> Journal<S> {
     /// Goes on in a segment that was there, and is synced.
     pub(super) fn go_on(&mut self, file: S::File, name: String, len: u64, began: SystemTime) {
         self.open = Some(Open { file: Arc::new(file), name, len, began });
+    }
+
+    /// Makes records durable in a write-ahead file from now on, if it can be made.
+    pub(super) fn write_ahead(&mut self) {
+        match self.storage.create_wal() {
+            Ok(file) => self.wal = Some(Wal::new(file)),
+            Err(error) => tracing::warn!(%error, "the audit log has no write-ahead file, and is slower without"),
+        }
+        self.ahead = 0;
+    }
+
+    /// Everything is durable, and nothing more comes.
+    pub(super) fn end(&mut self) {
+        if self.wal.take().is_some() && self.unsynced.is_empty() {
+            // A start reads it in vain.
+            self.storage.remove_wal().ok();
+        }
+    }
+
+    /// After an error it is not to be trusted: each sync is one of the segment from now on.
+    fn lose_wal(&mut self, error: &io::Error) {
+        tracing::error!(%error, "the write-ahead file of the audit log failed; going on without");
+        (self.wal, self.ahead) = (None, 0);
+        self.storage.remove_wal().ok();
     }
 
     /// The directory, if it is a real one.
@@ -116,7 +150,15 @@ impl<S: Storage> Journal<S> {
     /// Sees whether the segment is still where a reader looks for it, though nothing was written.
     pub(super) fn watch(&mut self) -> io::Result<()> {
         self.sync()?;
-        self.is_in_place().map(drop)
+        self.is_in_place()?;
+        if let Some(wal) = &self.wal
+            && !self.storage.has_wal(wal.file())?
+        {
+            tracing::warn!("the write-ahead file of the audit log is gone; it is made again");
+            self.wal = None;
+            self.write_ahead();
+        }
+        Ok(())
     }
 
     /// What happened to segments since this was asked last.
@@ -159,7 +201,7 @@ impl<S: Storage> Journal<S> {
     /// Makes everything durable that was appended, if need be in another segment; and sees whether the segment is still
     /// where a reader looks for it.
     pub(super) fn sync(&mut self) -> io::Result<()> {
-        match self.begin_sync(self.unsynced_first) {
+        match self.begin_segment_sync(self.unsynced_first) {
             Some(syncing) => {
                 let outcome = syncing.run();
                 self.end_sync(&syncing, outcome)
@@ -169,16 +211,42 @@ impl<S: Storage> Journal<S> {
         }
     }
 
-    /// A sync of all that was appended, if there is anything and a segment with it. `next` is the seq of what comes next.
+    /// A sync of all that was appended, if there is anything and a segment with it: in the write-ahead file, where that has
+    /// room. `next` is the seq of what comes next.
     /// Two at once are not allowed: of an error of the disk the kernel tells only one of them.
-    pub(super) fn begin_sync(&self, next: u64) -> Option<Syncing<S::File>> {
+    pub(super) fn begin_sync(&mut self, next: u64) -> Option<Syncing<S::File>> {
+        let syncing = self.begin_segment_sync(next)?;
+        Some(match self.put_ahead() {
+            Some(file) => Syncing { file, is_ahead: true, ..syncing },
+            None => syncing,
+        })
+    }
+
+    fn begin_segment_sync(&self, next: u64) -> Option<Syncing<S::File>> {
         let open = self.open.as_ref().filter(|_| !self.unsynced.is_empty())?;
-        let progress = self.progress.clone();
-        Some(Syncing { file: open.file.clone(), len: self.unsynced.len(), next, progress })
+        let (file, progress) = (open.file.clone(), self.progress.clone());
+        let (len, first) = (self.unsynced.len(), self.unsynced_first);
+        Some(Syncing { file, is_ahead: false, len, first, next, progress })
+    }
+
+    /// What the write-ahead file does not have yet is put there; none if it has no room.
+    fn put_ahead(&mut self) -> Option<Arc<S::File>> {
+        let wal = self.wal.as_mut()?;
+        let records = self.unsynced.get(self.ahead..).filter(|records| wal.has_room(records.len()))?;
+        match wal.put(records) {
+            Ok(()) => Some(wal.file().clone()),
+            Err(error) => {
+                self.lose_wal(&error);
+                None
+            }
+        }
     }
 
     /// Takes the outcome of a sync. What it covers is durable when this returns `Ok`, in this segment or in another.
     pub(super) fn end_sync(&mut self, syncing: &Syncing<S::File>, outcome: io::Result<()>) -> io::Result<()> {
+        if syncing.is_ahead {
+            return self.end_ahead(syncing, outcome);
+        }
         let Some(open) = self.open.as_ref().filter(|open| Arc::ptr_eq(&open.file, &syncing.file)) else {
             // The segment was given up meanwhile: what is not known to be durable is still in `unsynced`.
             return self.sync();
@@ -189,9 +257,30 @@ impl<S: Storage> Journal<S> {
         } else if self.is_in_place()? {
             self.unsynced.drain(..syncing.len.min(self.unsynced.len()));
             self.unsynced_first = syncing.next;
+            self.begin_wal_anew();
             return Ok(());
         }
         self.open_any(self.unsynced_first)
+    }
+
+    fn end_ahead(&mut self, syncing: &Syncing<S::File>, outcome: io::Result<()>) -> io::Result<()> {
+        if let Err(error) = outcome {
+            self.lose_wal(&error);
+            return self.sync();
+        }
+        // Meanwhile they may have become durable in a new segment.
+        if self.unsynced_first == syncing.first && self.unsynced.len() >= syncing.len {
+            self.ahead = syncing.len;
+        }
+        Ok(())
+    }
+
+    /// Nothing of what it has is needed any more.
+    fn begin_wal_anew(&mut self) {
+        self.ahead = 0;
+        if let Some(wal) = &mut self.wal {
+            wal.clear();
+        }
     }
 
     /// False if the segment had to be given up. One that was removed or replaced is put back: it is still open.
@@ -227,6 +316,7 @@ impl<S: Storage> Journal<S> {
         let first = if self.unsynced.is_empty() { first_seq } else { self.unsynced_first };
         self.open = Some(self.begin(segment_name(first))?);
         self.unsynced.clear();
+        self.begin_wal_anew();
         Ok(())
     }
 
@@ -249,7 +339,7 @@ impl<S: Storage> Journal<S> {
                 return Ok(());
             }
             write_all(&file, &self.unsynced)?;
-            let _syncing = self.progress.syncing();
+            let _syncing = self.progress.syncing(false);
             file.sync()
         };
         if let Err(error) = fill() {

@@ -42,6 +42,7 @@ mod syslog;
 pub(crate) mod tests;
 mod trail;
 mod verify;
+mod wal;
 mod writer;
 
 use crate::policy::{Decision, Denial, Permit};

@@ -30,7 +30,13 @@ pub(super) fn recovery_records(recovered: &Recovered) -> Vec<Draft<'static>> {
             json::text(out, "problem", &problem.to_string());
         })
     });
-    recovery_record(recovered).into_iter().chain(unsigned).collect()
+    let replayed = (recovered.replayed > 0).then(|| {
+        Draft::new(Kind::Recovery).with(|out| {
+            json::text(out, "reason", "audit.replayed");
+            json::number(out, "count", recovered.replayed);
+        })
+    });
+    recovery_record(recovered).into_iter().chain(replayed).chain(unsigned).collect()
 }
 
 fn recovery_record(recovered: &Recovered) -> Option<Draft<'static>> {

@@ -19,6 +19,10 @@ pub enum LogState {
     Open,
 }
 
+/// The longest that a caller writes to the segment while the write-ahead file is synced: a disk that takes longer may hang,
+/// and with it whoever writes.
+const SYNC_TIME_MAX: Duration = Duration::from_millis(10);
+
 /// What the writer is at.
 #[derive(Debug)]
 pub(super) struct Progress {
@@ -29,6 +33,8 @@ pub(super) struct Progress {
     lost: AtomicU64,
     /// The writer waits for the disk.
     is_syncing: AtomicBool,
+    /// It does so for the segment, and not for the write-ahead file.
+    is_segment: AtomicBool,
     /// The writer has panicked.
     has_panicked: AtomicBool,
     /// Nothing is taken: the last that was to be written could not be.
@@ -42,6 +48,7 @@ impl Default for Progress {
             busy_since: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             is_syncing: AtomicBool::new(false),
+            is_segment: AtomicBool::new(false),
             has_panicked: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
         }
@@ -56,7 +63,8 @@ impl Progress {
     }
 
     /// A sync runs while this is there. Notes it if the thread panics then: nothing may be written behind its back.
-    pub(super) fn syncing(&self) -> Syncing<'_> {
+    pub(super) fn syncing(&self, is_ahead: bool) -> Syncing<'_> {
+        self.is_segment.store(!is_ahead, Ordering::Relaxed);
         self.is_syncing.store(true, Ordering::Release);
         Syncing(self)
     }
@@ -64,6 +72,11 @@ impl Progress {
     /// Whether a sync runs.
     pub(super) fn is_syncing(&self) -> bool {
         self.is_syncing.load(Ordering::Acquire)
+    }
+
+    /// Whether what is written now may have to wait for the disk.
+    pub(super) fn is_in_the_way(&self) -> bool {
+        self.is_syncing() && (self.is_segment.load(Ordering::Relaxed) || self.is_busy_for(SYNC_TIME_MAX))
     }
 
     /// Whether it has panicked.
@@ -89,9 +102,13 @@ impl Progress {
 
     /// Whether it has been at one batch for too long, so that nobody need begin to wait.
     pub(super) fn hangs(&self) -> bool {
+        self.is_busy_for(WRITE_TIMEOUT)
+    }
+
+    fn is_busy_for(&self, time: Duration) -> bool {
         let since = self.busy_since.load(Ordering::Relaxed);
-        let timeout = u64::try_from(WRITE_TIMEOUT.as_millis()).unwrap_or(u64::MAX);
-        since != 0 && self.millis(Instant::now()).saturating_sub(since) > timeout
+        let time = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        since != 0 && self.millis(Instant::now()).saturating_sub(since) > time
     }
 
     /// Counts records that the writer will not see.

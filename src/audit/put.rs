@@ -148,7 +148,7 @@ impl Audit {
     /// may wait for that: the thread has to wait then, not the one that serves all sessions.
     fn append_inline(&self, records: &Encoded) -> Option<u64> {
         let progress = &self.shared.progress;
-        let is_free = !progress.is_syncing() && !progress.hangs();
+        let is_free = !progress.is_in_the_way() && !progress.hangs();
         let can_write = is_free && !self.shared.requests.is_closed() && !progress.has_panicked();
         if can_write { self.shared.inline.append(records) } else { None }
     }

@@ -7,7 +7,7 @@
 //! NULs. That is an end like any other, unless what stands behind it proves that it had been synced.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::time::SystemTime;
 
 use super::chain::{BadRecord, Head, Record};
@@ -16,6 +16,7 @@ use super::kind::Kind;
 use super::lines::{Line, Lines};
 use super::read::is_damage;
 use super::segment::{Directory, Segment, list_segments, segment_name};
+use super::wal;
 
 /// Where to go on.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub(super) struct Recovered {
     pub(super) segment: Option<(String, u64)>,
     /// When that segment's first record was written, as far as it says.
     pub(super) began: Option<SystemTime>,
+    /// How many records a power cut had kept out of it, which the write-ahead file had.
+    pub(super) replayed: u64,
     /// What was set aside: the file and its length.
     pub(super) set_aside: Option<(String, u64)>,
     /// A segment whose sync had failed, of which this start made a copy.
@@ -52,6 +55,7 @@ impl Recovered {
             head: Head::GENESIS,
             segment: None,
             began: None,
+            replayed: 0,
             set_aside: None,
             copied: None,
             broken: None,
@@ -115,12 +119,28 @@ pub(super) fn recover(directory: &Directory) -> Result<Recovered, RecoverError> 
             break;
         }
     }
-    let Some((name, 0)) = &recovered.segment else { return Ok(recovered) };
-    if *name != segment_name(recovered.head.seq + 1) {
+    if let Some((name, 0)) = &recovered.segment
+        && *name != segment_name(recovered.head.seq + 1)
+    {
         let problem = BadRecord::Seq { expected: recovered.head.seq + 1, found: 0 };
         return Err(RecoverError::Broken { segment: name.clone(), line: 1, problem });
     }
+    replay(directory, &mut recovered)?;
     Ok(recovered)
+}
+
+/// Puts what only the write-ahead file has to its place.
+fn replay(directory: &Directory, recovered: &mut Recovered) -> io::Result<()> {
+    let Some((name, len)) = &mut recovered.segment else { return Ok(()) };
+    let (count, records) = wal::following(directory.path(), &mut recovered.head)?;
+    if count > 0 {
+        let mut segment = directory.reopen(name)?;
+        segment.write_all(&records)?;
+        segment.sync_all()?;
+        *len += u64::try_from(records.len()).unwrap_or_default();
+        recovered.replayed = count;
+    }
+    Ok(())
 }
 
 /// `following` is the first seq of the next segment: what a given-up segment has of that does not count.

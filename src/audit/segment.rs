@@ -3,10 +3,11 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::compress::COMPRESSED;
+use super::wal::WAL_FILE;
 
 pub(super) const LOCK_FILE: &str = "audit.lock";
 const SUFFIX: &str = ".jsonl";
@@ -80,6 +81,12 @@ pub(super) trait Storage: Send + 'static {
     /// Gives a file whose name is gone, or names another file now, its name back: a copy, durably. The other file is
     /// kept as `<name>.replaced-<n>`.
     fn restore(&mut self, name: &str, file: &Self::File, len: u64) -> io::Result<Self::File>;
+    /// Makes the write-ahead file anew: [`WAL_LEN`](super::wal::WAL_LEN) zeros, durably.
+    fn create_wal(&self) -> io::Result<Self::File>;
+    /// Removes it.
+    fn remove_wal(&self) -> io::Result<()>;
+    /// Whether the write-ahead file still has its name.
+    fn has_wal(&self, file: &Self::File) -> io::Result<bool>;
     /// The directory, if it is a real one, with a file system that can be full and old segments that can go.
     fn directory(&self) -> Option<&Path>;
 }
@@ -110,6 +117,8 @@ impl Change {
 pub(super) trait SegmentFile: Send + Sync {
     /// `write(2)` at the end of the file: may write less.
     fn write(&self, bytes: &[u8]) -> io::Result<usize>;
+    /// `pwrite(2)`, of the write-ahead file: may write less.
+    fn write_at(&self, bytes: &[u8], offset: usize) -> io::Result<usize>;
     /// `fdatasync(2)`.
     fn sync(&self) -> io::Result<()>;
     fn truncate(&self, len: u64) -> io::Result<()>;
@@ -118,6 +127,10 @@ pub(super) trait SegmentFile: Send + Sync {
 impl SegmentFile for File {
     fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         io::Write::write(&mut &*self, bytes)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: usize) -> io::Result<usize> {
+        FileExt::write_at(self, bytes, u64::try_from(offset).unwrap_or(u64::MAX))
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -371,6 +384,18 @@ impl Storage for Directory {
             return Err(error);
         }
         Ok(copy)
+    }
+
+    fn create_wal(&self) -> io::Result<File> {
+        self.make_wal()
+    }
+
+    fn remove_wal(&self) -> io::Result<()> {
+        Self::remove_wal(self)
+    }
+
+    fn has_wal(&self, file: &File) -> io::Result<bool> {
+        Ok(self.change(WAL_FILE, file)?.is_none())
     }
 
     fn directory(&self) -> Option<&Path> {

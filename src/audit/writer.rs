@@ -316,6 +316,7 @@ impl<S: Storage> Writer<S> {
             Ok(self.head.seq)
         });
         self.checkpoints.finish();
+        self.journal.end();
         stopped.map_err(|error: io::Error| {
             self.close(&error, now);
             AuditUnavailable

@@ -161,6 +161,7 @@ impl Gaps {
     fn take_recovery(&mut self, record: &LoggedRecord) {
         let what = match record.reason.as_str() {
             "audit.torn" => "torn by a crash",
+            "audit.replayed" => "put to its place after a power cut",
             "audit.file-changed" => "a file was changed under amiwall",
             _ => "a file was set aside",
         };

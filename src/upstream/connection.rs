@@ -117,10 +117,10 @@ impl Connector {
         };
         let stream = timeout(CONNECT_TIMEOUT, connect(&config)).await.map_err(|_| too_late(CONNECT_TIMEOUT))??;
         let opened = timeout(CONNECT_TIMEOUT, stream::open(stream, &config)).await;
-        let (mut reader, writer) = opened.map_err(|_| too_late(CONNECT_TIMEOUT))??;
-        let banner = timeout(CONNECT_TIMEOUT, read_banner(&mut reader, &config)).await;
-        self.banner.send_replace(Some(banner.map_err(|_| too_late(CONNECT_TIMEOUT))??));
+        let (reader, writer) = opened.map_err(|_| too_late(CONNECT_TIMEOUT))??;
         let mut inlet = Inlet { reader, decoder: Decoder::upstream(), session: None };
+        let banner = timeout(CONNECT_TIMEOUT, read_banner(&mut inlet, &config)).await;
+        self.banner.send_replace(Some(banner.map_err(|_| too_late(CONNECT_TIMEOUT))??));
         let mut outlet = Outlet { writer, buffer: Vec::new(), written: 0 };
         let logged_in = timeout(LOGIN_TIMEOUT, log_in(&mut inlet, &mut outlet, login, mask)).await;
         match logged_in.map_err(|_| too_late(LOGIN_TIMEOUT))? {
@@ -149,17 +149,23 @@ async fn connect(config: &UpstreamConfig) -> Result<TcpStream, UpstreamError> {
     Ok(stream)
 }
 
-/// Reads the one line of the greeting, byte by byte, so that nothing behind it is lost.
-async fn read_banner(reader: &mut Reading, config: &UpstreamConfig) -> Result<Banner, UpstreamError> {
-    let mut line = Vec::new();
-    loop {
-        match reader.read_u8().await.map_err(|source| UpstreamError::of_io(config, source))? {
-            b'\n' => break,
-            _ if line.len() > Banner::LEN_MAX => break,
-            byte => line.push(byte),
+/// Reads the one line of the greeting; what has come behind it is for the decoder.
+async fn read_banner(inlet: &mut Inlet, config: &UpstreamConfig) -> Result<Banner, UpstreamError> {
+    let mut read = Vec::with_capacity(Banner::LEN_MAX + 1);
+    let end = loop {
+        let end = memchr::memchr(b'\n', &read);
+        if let Some(end) = end.or_else(|| (read.len() > Banner::LEN_MAX).then_some(read.len())) {
+            break end;
         }
-    }
-    let line = line.strip_suffix(b"\r").unwrap_or(&line);
+        let outcome = inlet.reader.read_buf(&mut read).await.and_then(|len| match len {
+            0 => Err(std::io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
+        });
+        outcome.map_err(|source| UpstreamError::of_io(config, source))?;
+    };
+    let (line, behind) = read.split_at(end);
+    inlet.decoder.feed(behind.get(1..).unwrap_or_default());
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
     Banner::parse(line).map_err(|source| UpstreamError::Banner {
         name: config.name.clone(),
         address: config.address.clone(),

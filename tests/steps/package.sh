@@ -118,7 +118,8 @@ start_service() {
   amiwall_pid=$!
   pids+=("$amiwall_pid")
   local deadline=$((SECONDS + 30))
-  until grep -q 'is there' "$work/amiwall.log"; do
+  # Two tasks say so, in either order.
+  until grep -q 'is there' "$work/amiwall.log" && grep -q 'listening on' "$work/amiwall.log"; do
     kill -0 "$amiwall_pid" 2>/dev/null && [ "$SECONDS" -lt "$deadline" ] || { cat "$work/amiwall.log"; fail "amiwall did not start"; }
     read -rt 0.05 <> <(:) || true
   done

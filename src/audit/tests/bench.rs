@@ -28,7 +28,8 @@ impl Bench {
     /// None if the first record cannot be written: then amiwall does not start.
     pub(super) fn new(state: State, segment_size: u64) -> (Arc<Mutex<State>>, Option<Self>) {
         let state = Arc::new(Mutex::new(state));
-        let journal = Journal::new(Disk(Arc::clone(&state)), segment_size, None);
+        let mut journal = Journal::new(Disk(Arc::clone(&state)), segment_size, None);
+        journal.write_ahead();
         let config = AuditConfig { segment_size, ..AuditConfig::new("nowhere") };
         let mut writer = Writer::new(journal, Head::GENESIS, "0b007001".to_owned(), &config).expect("a writer");
         let now = Now { wall: SystemTime::UNIX_EPOCH, steady: Instant::now() };

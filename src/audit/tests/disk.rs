@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use super::super::segment::{Change, SegmentFile, Storage};
+use super::super::wal::{WAL_FILE, WAL_LEN};
 use super::random::Random;
 
 /// What goes wrong.
@@ -80,6 +81,10 @@ pub(super) struct State {
     pub(super) random: Option<Random>,
     /// Writes and syncs of files whose sync had failed.
     pub(super) misused: usize,
+    /// It lets a write-ahead file be made.
+    pub(super) has_wal: bool,
+    /// Syncs of it.
+    pub(super) synced_ahead: usize,
 }
 
 impl State {
@@ -264,13 +269,45 @@ impl Storage for Disk {
         panic!("nobody has touched {name}")
     }
 
+    fn create_wal(&self) -> io::Result<DiskFile> {
+        if !self.state().has_wal {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        self.remove_wal()?;
+        let mut state = self.state();
+        state.call()?;
+        let zeros = vec![0; WAL_LEN];
+        let inode = state.inodes.len();
+        state.inodes.push(Inode { on_platter: zeros.clone(), seen: zeros, ..Inode::default() });
+        state.change_names(NameChange::Add(WAL_FILE.to_owned(), inode));
+        if let Err(error) = state.sync_names() {
+            state.remove(WAL_FILE).ok();
+            return Err(error);
+        }
+        Ok(DiskFile { state: Arc::clone(&self.0), inode })
+    }
+
+    fn remove_wal(&self) -> io::Result<()> {
+        match self.state().remove(WAL_FILE) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
+    }
+
+    fn has_wal(&self, file: &DiskFile) -> io::Result<bool> {
+        let mut state = self.state();
+        state.call()?;
+        Ok(state.names.get(WAL_FILE) == Some(&file.inode))
+    }
+
     fn directory(&self) -> Option<&Path> {
         None
     }
 }
 
-impl SegmentFile for DiskFile {
-    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+impl DiskFile {
+    /// Writes at the end, or there.
+    fn put(&self, bytes: &[u8], offset: Option<usize>) -> io::Result<usize> {
         let mut state = self.state.lock().expect("the disk");
         let fault = state.call();
         // What is written when the power goes may land too.
@@ -282,10 +319,22 @@ impl SegmentFile for DiskFile {
         };
         let inode = &mut state.inodes[self.inode];
         let is_misused = inode.sync_has_failed;
-        inode.pending.push(Pending::Write(inode.seen.len(), bytes[..len].to_vec()));
-        inode.seen.extend_from_slice(&bytes[..len]);
+        let offset = offset.unwrap_or(inode.seen.len());
+        inode.pending.push(Pending::Write(offset, bytes[..len].to_vec()));
+        inode.seen.resize(inode.seen.len().max(offset + len), 0);
+        inode.seen[offset..offset + len].copy_from_slice(&bytes[..len]);
         state.misused += usize::from(is_misused);
         fault.map(|_| len)
+    }
+}
+
+impl SegmentFile for DiskFile {
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.put(bytes, None)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: usize) -> io::Result<usize> {
+        self.put(bytes, Some(offset))
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -305,6 +354,8 @@ impl SegmentFile for DiskFile {
             inode.on_platter.clone_from(&inode.seen);
         }
         inode.pending.clear();
+        let is_ahead = state.names.get(WAL_FILE) == Some(&self.inode);
+        state.synced_ahead += usize::from(is_ahead);
         Ok(())
     }
 

@@ -27,9 +27,9 @@ struct Run {
 }
 
 /// Twenty batches over several segments, with two seconds between them; the fault is over before the last two.
-fn run(injection: Option<Injection>, segment_size: u64) -> Run {
+fn run(injection: Option<Injection>, (segment_size, has_wal): (u64, bool)) -> Run {
     let mut state = State::default();
-    state.injection = injection;
+    (state.injection, state.has_wal) = (injection, has_wal);
     let (state, bench) = Bench::new(state, segment_size);
     let (mut accepted, mut durable, mut calls) = (Vec::new(), Vec::new(), 0);
     if let Some(mut bench) = bench {
@@ -54,14 +54,16 @@ fn run(injection: Option<Injection>, segment_size: u64) -> Run {
 #[test]
 fn an_error_at_any_call_loses_nothing_that_was_accepted() {
     let mut tried = 0;
-    for segment_size in if is_full() { vec![1, 1_000, 4_000, 1 << 20] } else { vec![4_000] } {
-        let calls = run(None, segment_size).calls;
+    let sizes = if is_full() { vec![1, 1_000, 4_000, 1 << 20] } else { vec![4_000] };
+    for setting in sizes.into_iter().flat_map(|size| [(size, true), (size, false)]) {
+        let calls = run(None, setting).calls;
         for at in 1..=calls {
             for (name, fault) in FAULTS {
                 for forever in [false, true] {
-                    let what =
-                        format!("{name} at call {at} of {calls}, for ever: {forever}, segments of {segment_size}");
-                    check(run(Some(Injection { fault, at, forever }), segment_size), fault, forever, &what);
+                    let what = format!(
+                        "{name} at call {at} of {calls}, for ever: {forever}, (segment size, write-ahead): {setting:?}"
+                    );
+                    check(run(Some(Injection { fault, at, forever }), setting), fault, forever, &what);
                     tried += 1;
                 }
             }

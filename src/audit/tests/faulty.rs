@@ -18,6 +18,7 @@ pub(crate) struct Plan {
     /// The most that one write takes.
     pub(super) short_write: Option<usize>,
     pub(super) fail_create: bool,
+    pub(super) has_wal: bool,
     pub(super) fail_truncate: bool,
     /// How many of the next syncs fail.
     pub(super) failing_syncs: u32,
@@ -73,9 +74,14 @@ pub(crate) fn faulty(dir: &Path) -> (Audit, Arc<Mutex<Plan>>) {
 
 /// As [`faulty`], with settings.
 pub(super) fn faulty_with(config: &AuditConfig) -> (Audit, Arc<Mutex<Plan>>) {
+    faulty_over(config, Plan::default())
+}
+
+/// As [`faulty_with`], over a disk that does so from the start.
+pub(super) fn faulty_over(config: &AuditConfig, plan: Plan) -> (Audit, Arc<Mutex<Plan>>) {
     let directory = Directory::open(&config.directory).expect("a directory");
     let recovered = recover(&directory).expect("a log");
-    let plan = Arc::new(Mutex::new(Plan::default()));
+    let plan = Arc::new(Mutex::new(plan));
     let storage = Faulty::new(directory, Arc::clone(&plan));
     (Audit::start(config, storage, None, recovered).expect("a log"), plan)
 }
@@ -147,6 +153,24 @@ impl Storage for Faulty {
         Ok(FaultyFile { file, name: name.to_owned(), plan: Arc::clone(&self.plan), is_suspect: AtomicBool::new(false) })
     }
 
+    /// Each sync is one of the segment, unless the plan says otherwise.
+    fn create_wal(&self) -> io::Result<FaultyFile> {
+        if !self.plan.lock().expect("the plan").has_wal {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        let file = self.directory.create_wal()?;
+        let name = "audit.wal".to_owned();
+        Ok(FaultyFile { file, name, plan: Arc::clone(&self.plan), is_suspect: AtomicBool::new(false) })
+    }
+
+    fn remove_wal(&self) -> io::Result<()> {
+        Storage::remove_wal(&self.directory)
+    }
+
+    fn has_wal(&self, file: &FaultyFile) -> io::Result<bool> {
+        self.directory.has_wal(&file.file)
+    }
+
     fn directory(&self) -> Option<&Path> {
         None
     }
@@ -167,6 +191,13 @@ impl SegmentFile for FaultyFile {
             *room -= len;
         }
         SegmentFile::write(&self.file, &bytes[..len])
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: usize) -> io::Result<usize> {
+        if self.is_suspect.load(Ordering::Relaxed) {
+            self.plan.lock().expect("the plan").misused.push(self.name.clone());
+        }
+        SegmentFile::write_at(&self.file, bytes, offset)
     }
 
     fn sync(&self) -> io::Result<()> {

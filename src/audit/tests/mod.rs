@@ -1,5 +1,6 @@
 //! Tests of the log as a whole, each over a directory of its own.
 
+mod ahead;
 #[path = "../../../tests/audit_faults/asterisk.rs"]
 mod asterisk;
 mod bench;

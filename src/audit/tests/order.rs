@@ -66,6 +66,18 @@ impl Storage for Slow {
         self.directory.restore(name, &file.file, len).map(|file| self.file(file))
     }
 
+    fn create_wal(&self) -> io::Result<SlowFile> {
+        self.directory.create_wal().map(|file| self.file(file))
+    }
+
+    fn remove_wal(&self) -> io::Result<()> {
+        Storage::remove_wal(&self.directory)
+    }
+
+    fn has_wal(&self, file: &SlowFile) -> io::Result<bool> {
+        self.directory.has_wal(&file.file)
+    }
+
     fn directory(&self) -> Option<&Path> {
         None
     }
@@ -74,6 +86,12 @@ impl Storage for Slow {
 impl SegmentFile for SlowFile {
     fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         let len = SegmentFile::write(&self.file, bytes)?;
+        self.unsynced.lock().expect("the bytes").extend_from_slice(&bytes[..len]);
+        Ok(len)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: usize) -> io::Result<usize> {
+        let len = SegmentFile::write_at(&self.file, bytes, offset)?;
         self.unsynced.lock().expect("the bytes").extend_from_slice(&bytes[..len]);
         Ok(len)
     }

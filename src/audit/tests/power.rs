@@ -13,6 +13,9 @@ struct Numbers {
     acknowledged: usize,
     torn: usize,
     refused: usize,
+    /// Records that only the write-ahead file had.
+    replayed: u64,
+    synced_ahead: usize,
 }
 
 #[test]
@@ -23,18 +26,20 @@ fn a_power_cut_loses_nothing_that_was_acknowledged() {
     for _ in 0..rounds {
         cut_power(random.next(), &mut numbers);
     }
-    let Numbers { acknowledged, torn, refused } = numbers;
+    let Numbers { acknowledged, torn, refused, replayed, synced_ahead } = numbers;
     report(&format!(
         "T3 power cut: {rounds} rounds, {acknowledged} acknowledged records, 0 lost; {torn} torn tails kept; \
-         {refused} of {refused} corruptions in the middle refused"
+         {refused} of {refused} corruptions in the middle refused; {synced_ahead} syncs of the write-ahead file, \
+         {replayed} records only there"
     ));
-    assert!(acknowledged > rounds && torn > 0 && refused > 0);
+    assert!(acknowledged > rounds && torn > 0 && refused > 0 && replayed > 0 && synced_ahead > rounds);
 }
 
 fn cut_power(seed: u64, numbers: &mut Numbers) {
     let mut random = Random::of_seed(seed);
     let mut state = State::default();
     state.random = Some(Random::of_seed(random.next()));
+    state.has_wal = random.below(4) > 0;
     state.power_cut = Some(1 + random.below(150));
     // Now and then a sync or something else fails before it, at once or for a while.
     if random.one_in(3) {
@@ -50,6 +55,8 @@ fn cut_power(seed: u64, numbers: &mut Numbers) {
     let lost: Vec<&String> = acknowledged.iter().filter(|name| !logged.contains(*name)).collect();
     assert!(lost.is_empty(), "seed {seed}: acknowledged, but lost: {lost:?}");
     numbers.acknowledged += acknowledged.len();
+    numbers.synced_ahead += state.synced_ahead;
+    numbers.replayed += replayed(dir.path());
     numbers.torn += keeps_its_torn_tail(dir.path(), seed);
     if random.one_in(10) {
         numbers.refused += usize::from(refuses_corruption(dir.path(), &mut random, seed));
@@ -94,6 +101,12 @@ fn reopen(dir: &Path, seed: u64) {
     }
     let summary = verify(dir).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
     assert_eq!((summary.torn, summary.last_kind.as_str()), (None, "stop"), "seed {seed}");
+}
+
+/// How many records were put to their place.
+fn replayed(dir: &Path) -> u64 {
+    let all = super::super::read(dir).expect("a log").map(|record| record.expect("a record"));
+    all.filter(|record| record.reason == "audit.replayed").filter_map(|record| record.count).sum()
 }
 
 /// How many tails were set aside: each is a file, and on record.
