@@ -239,7 +239,7 @@ impl Directory {
         DirBuilder::new().mode(0o700).create(&to)?;
         for entry in fs::read_dir(&self.path)? {
             let name = entry?.file_name();
-            if name.to_str().is_some_and(|name| name.starts_with("audit-")) {
+            if name.to_str().is_some_and(|name| name.starts_with("audit-") || name == WAL_FILE) {
                 fs::rename(self.path.join(&name), to.join(&name))?;
             }
         }
