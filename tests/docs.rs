@@ -14,8 +14,16 @@ const HASH: &str = "$argon2id$v=19$m=19456,t=2,p=1$1AaAmtkop+TDbvLVH/1g2g$rNU8QA
 const FAMILIES: [&str; 10] =
     ["actions", "audit", "limits", "login", "message", "networks", "params", "proxy", "tls", "upstream"];
 /// Texts of the source that look like a code and are none: files, keys of the policy.
-const NO_CODES: [&str; 7] =
-    ["actions.tsv", "audit.directory", "audit.key", "audit.lock", "audit.pub", "audit.reserve", "limits.actions"];
+const NO_CODES: [&str; 8] = [
+    "actions.tsv",
+    "audit.directory",
+    "audit.key",
+    "audit.lock",
+    "audit.pub",
+    "audit.reserve",
+    "audit.wal",
+    "limits.actions",
+];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
