@@ -10,6 +10,7 @@ use crate::catalogue::{self, Declared, KINDS};
 
 use super::actions::{ClientPolicy, Shadow};
 use super::bind::{self, Binding};
+use super::by_value::{ByValue, FEW};
 use super::dead;
 use super::decision::RuleId;
 use super::include::Includes;
@@ -59,6 +60,8 @@ struct Compiler {
     index: HashMap<String, usize>,
     /// Rules without attributes.
     shared: HashMap<RuleKey, Arc<Rule>>,
+    /// What is known of lists of such rules, by their addresses.
+    by_value: HashMap<Vec<*const Rule>, Option<Arc<ByValue>>>,
     declared: Declared,
     report: Report,
 }
@@ -76,6 +79,7 @@ impl Compiler {
             roles: roles.into_iter().map(Arc::new).collect(),
             index,
             shared: HashMap::new(),
+            by_value: HashMap::new(),
             declared: Declared::default(),
             report,
         }
@@ -214,12 +218,28 @@ impl Compiler {
             }
             policy.roles.push(role);
         }
+        for rules in policy.actions.values_mut() {
+            rules.by_value = self.by_value(&rules.allow);
+        }
         self.set(&attributes, &mut policy);
         policy.shadow = client.shadow.as_ref().map(|shadow| self.shadow(client, shadow));
         let roles: Vec<&RoleSpec> = policy.roles.iter().map(Arc::as_ref).collect();
         policy.view = Arc::new(self.report.take(View::compile(&roles, &attributes)));
         policy.limits = self.report.take(ClientLimits::of_client(client, &roles));
         policy
+    }
+
+    /// Identities with the same rules share what is known of them. A rule of one identity alone has one owner, and may be gone
+    /// before the compiler is.
+    fn by_value(&mut self, rules: &[Arc<Rule>]) -> Option<Arc<ByValue>> {
+        if rules.len() <= FEW {
+            return None;
+        }
+        if rules.iter().any(|rule| Arc::strong_count(rule) == 1) {
+            return ByValue::of(rules).map(Arc::new);
+        }
+        let addresses = rules.iter().map(Arc::as_ptr).collect();
+        self.by_value.entry(addresses).or_insert_with(|| ByValue::of(rules).map(Arc::new)).clone()
     }
 
     fn shadow(&mut self, client: &ClientSpec, spec: &ShadowSpec) -> Shadow {

@@ -30,6 +30,15 @@ impl<'a> Param<'a> {
         self.entry.filter(|entry| !entry.is_numbered()).map_or(self.name, |entry| entry.name)
     }
 
+    /// Whether this is its name.
+    pub(super) fn is_called(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+
+    pub(super) const fn value(&self) -> &'a [u8] {
+        self.value
+    }
+
     /// Whether the value is what no rule can allow.
     fn is_never_allowed(&self) -> bool {
         self.entry.is_some_and(|entry| !originate::is_plain(entry, self.value))
@@ -111,7 +120,7 @@ impl ParamRule {
     }
 
     fn is_named(&self, param: &Param<'_>) -> bool {
-        self.name.eq_ignore_ascii_case(param.name)
+        param.is_called(&self.name)
     }
 }
 
@@ -137,6 +146,15 @@ impl Rule {
     /// Whether this allow rule answers for every parameter.
     pub(super) fn allows(&self, params: &[Param<'_>]) -> bool {
         self.offences(params).next().is_none()
+    }
+
+    /// Of an allow rule: the values of a parameter without one of which it allows nothing. `None` where it may do without, or
+    /// has more of them than can be listed.
+    pub(super) fn only_values(&self, name: &str) -> Option<Vec<Vec<u8>>> {
+        let rule = self.params.iter().flatten().find(|rule| rule.name.eq_ignore_ascii_case(name))?;
+        // `#` is a family of names: another of them may be meant.
+        let is_needed = rule.presence == Presence::Required && !rule.name.contains('#');
+        if is_needed { rule.value.only_values() } else { None }
     }
 
     /// How far it is from that.
