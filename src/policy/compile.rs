@@ -18,9 +18,7 @@ use super::params::Rule;
 use super::pattern::{Attributes, Side};
 use super::report::Report;
 use super::set;
-use super::spec::{
-    ActionSpec, ClientSpec, LimitSpec, PolicySpec, Problem, RoleSpec, RuleSpec, ShadowSpec, Spanned, ValueSpec,
-};
+use super::spec::{ActionSpec, ClientSpec, LimitSpec, PolicySpec, Problem, RoleSpec, RuleSpec, ShadowSpec, Spanned};
 use super::{ClientLimits, Policy, SharedLimits, View};
 
 /// Names of identities and values of attributes are at most this long.
@@ -60,6 +58,8 @@ struct Compiler {
     index: HashMap<String, usize>,
     /// Rules without attributes.
     shared: HashMap<RuleKey, Arc<Rule>>,
+    /// Rules with attributes, as they would be for nobody in particular.
+    like: HashMap<RuleKey, Rule>,
     /// What is known of lists of such rules, by their addresses.
     by_value: HashMap<Vec<*const Rule>, Option<Arc<ByValue>>>,
     declared: Declared,
@@ -79,6 +79,7 @@ impl Compiler {
             roles: roles.into_iter().map(Arc::new).collect(),
             index,
             shared: HashMap::new(),
+            like: HashMap::new(),
             by_value: HashMap::new(),
             declared: Declared::default(),
             report,
@@ -128,9 +129,10 @@ impl Compiler {
                     let binding =
                         Binding { client: None, attributes: &|_| Some(ANY_ATTRIBUTE), side, declared: &self.declared };
                     let id = rule_id(&role, side, number, spec);
-                    let rule = bind::rule(spec, id, binding, &mut self.report);
-                    if let Some(rule) = rule.filter(|_| !has_attribute(spec)) {
-                        self.shared.insert((place, side, number), Arc::new(rule));
+                    match bind::rule(spec, id, binding, &mut self.report) {
+                        Some(rule) if has_attribute(spec) => drop(self.like.insert((place, side, number), rule)),
+                        Some(rule) => drop(self.shared.insert((place, side, number), Arc::new(rule))),
+                        None => {}
                     }
                 }
             }
@@ -205,14 +207,15 @@ impl Compiler {
                 for (number, spec) in list.iter().enumerate() {
                     let binding =
                         Binding { client: Some(&client.name.text), attributes: &attributes, side, declared: &declared };
-                    let rule = match self.shared.get(&(place, side, number)) {
-                        Some(rule) => rule.clone(),
-                        None => {
-                            let id = rule_id(&role, side, number, spec);
-                            let Some(rule) = bind::rule(spec, id, binding, &mut self.report) else { continue };
-                            Arc::new(rule)
-                        }
+                    let key = (place, side, number);
+                    let rule = match (self.shared.get(&key), self.like.get(&key)) {
+                        (Some(rule), _) => Some(rule.clone()),
+                        (None, Some(like)) => bind::rule_like(like, spec, binding, &mut self.report).map(Arc::new),
+                        // Something is wrong with it, and more may be for this identity.
+                        (None, None) => bind::rule(spec, rule_id(&role, side, number, spec), binding, &mut self.report)
+                            .map(Arc::new),
                     };
+                    let Some(rule) = rule else { continue };
                     add(&mut policy, &spec.action.text, side, rule, &self.declared);
                 }
             }
@@ -305,15 +308,9 @@ pub(super) fn rule_id(role: &RoleSpec, side: Side, number: usize, spec: &RuleSpe
     RuleId { path: format!("roles.{}.{list}[{number}]", role.name.text).into(), line: spec.action.at.line }
 }
 
-/// Whether an attribute may be meant somewhere in the rule; a `{` that is none costs only some memory.
+/// Whether the rule may be another one for another identity.
 fn has_attribute(spec: &RuleSpec) -> bool {
-    fn value_has(value: &ValueSpec) -> bool {
-        match value {
-            ValueSpec::AnyOf(list) => list.iter().any(|source| source.text.contains('{')),
-            ValueSpec::Map(map) => map.iter().any(|(name, value)| name.text.contains('{') || value_has(value)),
-        }
-    }
-    spec.params.iter().flatten().any(|(_, value)| value_has(value))
+    spec.params.iter().flatten().any(|(_, value)| bind::has_attribute(value))
 }
 
 fn is_name(text: &str) -> bool {

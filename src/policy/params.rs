@@ -3,6 +3,8 @@
 //!
 //! INVARIANT: an allow rule answers for every parameter there is; what it does not name is not allowed by it.
 
+use std::sync::Arc;
+
 use crate::ami::Action;
 use crate::catalogue::{ActionEntry, ParamEntry};
 
@@ -128,8 +130,8 @@ impl ParamRule {
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
     pub(super) id: RuleId,
-    /// None: the bare action.
-    pub(super) params: Option<Vec<ParamRule>>,
+    /// None: the bare action. Identities share those without attributes.
+    pub(super) params: Option<Vec<Arc<ParamRule>>>,
     /// How the action's parameters hang together, for a deny.
     pub(super) alike: &'static Alike,
 }
@@ -187,7 +189,7 @@ impl Rule {
             };
             Some((param.display_name(), how, line))
         };
-        let is_missing = |rule: &&ParamRule| {
+        let is_missing = |rule: &&Arc<ParamRule>| {
             let is_there = params.iter().any(|param| !param.value.is_empty() && rule.is_about(param));
             rule.presence == Presence::Required && !is_there
         };
@@ -205,7 +207,7 @@ impl Rule {
     pub(super) fn unmet(&self, params: &[Param<'_>]) -> Vec<Difference> {
         let unmet = self.params.iter().flatten().filter(|rule| !self.is_met(rule, params));
         let is_there = |rule: &ParamRule| params.iter().any(|param| !param.value.is_empty() && rule.is_about(param));
-        let difference = |rule: &ParamRule| {
+        let difference = |rule: &Arc<ParamRule>| {
             let how = if is_there(rule) { Mismatch::Value } else { Mismatch::Missing };
             Difference { param: rule.name.clone(), how, line: rule.line }
         };
