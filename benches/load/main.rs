@@ -17,6 +17,7 @@ mod stats;
 mod targets;
 mod timed;
 mod work;
+mod writer;
 
 use std::path::PathBuf;
 
@@ -66,6 +67,9 @@ struct Run {
     /// How long a scenario runs, as a factor.
     #[arg(long, default_value_t = 1.0)]
     length: f64,
+    /// How large the log of `scaling-log` gets, in GB; without it 1, or less where `--length` is less than 1.
+    #[arg(long)]
+    log_gb: Option<f64>,
 }
 
 fn main() -> Result<(), Failure> {
@@ -81,7 +85,7 @@ fn main() -> Result<(), Failure> {
 }
 
 /// What is measured once in a run; everything else in rounds.
-const ONCE: [&str; 8] = [
+const ONCE: [&str; 9] = [
     "idle",
     "unauthenticated",
     "many",
@@ -90,10 +94,11 @@ const ONCE: [&str; 8] = [
     "scaling-identities",
     "scaling-log",
     "limiter",
+    "writer",
 ];
 
 async fn measure(run: Run) -> Result<(), Failure> {
-    let Run { amiwall, haproxy, stunnel, folder, rounds, only, length } = run;
+    let Run { amiwall, haproxy, stunnel, folder, rounds, only, length, log_gb } = run;
     let names: Vec<&str> = scenarios::ALL.iter().map(|scenario| scenario.name()).chain(ONCE).collect();
     if !names.iter().any(|name| name.contains(&only)) {
         return Err(format!("no scenario has `{only}` in its name; there are {}", names.join(", ")).into());
@@ -110,7 +115,7 @@ async fn measure(run: Run) -> Result<(), Failure> {
         idle::idle(one, &mut results).await?;
     }
     let mut once = report::Once::default();
-    measure_once(&tools, port, (&only, length), (&mut results, &mut once)).await?;
+    measure_once(&tools, port, (&only, length, log_gb), (&mut results, &mut once)).await?;
     for round in 0..rounds {
         // Who comes first is another one in each round.
         running.rotate_left(1);
@@ -136,7 +141,7 @@ async fn measure(run: Run) -> Result<(), Failure> {
 async fn measure_once(
     tools: &Tools,
     backend: u16,
-    (only, length): (&str, f64),
+    (only, length, log_gb): (&str, f64, Option<f64>),
     (results, once): (&mut stats::Results, &mut report::Once),
 ) -> Result<(), Failure> {
     let is_wanted = |name: &str| name.contains(only);
@@ -157,10 +162,13 @@ async fn measure_once(
         scaling.identities(once).await?;
     }
     if is_wanted("scaling-log") {
-        scaling.log(once).await?;
+        scaling.log(log_gb.unwrap_or_else(|| length.min(1.0)), once).await?;
     }
     if is_wanted("limiter") {
         limiter::run(tools, backend, length, once).await?;
+    }
+    if is_wanted("writer") {
+        writer::run(tools, length, once)?;
     }
     Ok(())
 }

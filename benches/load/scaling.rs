@@ -113,15 +113,14 @@ impl Scaling<'_> {
         self.events(&mut cases, once).await
     }
 
-    /// With a new log, and with one of 1 GB, that amiwall wrote itself.
-    pub(crate) async fn log(&self, once: &mut Once) -> Result<(), Failure> {
+    /// With a new log, and with one of so many GB, that amiwall wrote itself.
+    pub(crate) async fn log(&self, gb: f64, once: &mut Once) -> Result<(), Failure> {
         let (empty, started) = Timed::start(self.tools, self.backend, &Policy::default()).await?;
         once.add("start, log: new, s".to_owned(), Kind::Synced, started, String::new());
         let mut full = Timed::start(self.tools, self.backend, &Policy::default()).await?.0;
         let folder = full.audit(self.tools);
         let mut clients = work::clients(&full.running, 4).await?;
-        let wanted = 1e9 * self.length.min(1.0);
-        while folder_len(&folder)?.0 < wanted {
+        while folder_len(&folder)?.0 < gb * 1e9 {
             work::events(&full.running, &mut clients, (25_000, 0)).await?;
         }
         drop(clients);

@@ -65,21 +65,25 @@ fn digest(node: &Node) -> Vec<u8> {
 
 /// Each value with its kind and length before it, so that no two trees read alike.
 fn feed(context: &mut Context, node: &Node) {
-    let text = |context: &mut Context, kind: &str, text: &str| {
-        context.update(format!("{kind}{}:", text.len()).as_bytes());
+    let begin = |context: &mut Context, kind: &[u8; 1], len: usize| {
+        context.update(kind);
+        context.update(&len.to_le_bytes());
+    };
+    let text = |context: &mut Context, kind, text: &str| {
+        begin(context, kind, text.len());
         context.update(text.as_bytes());
     };
     match &node.value {
         Value::Empty => context.update(b"e"),
-        Value::Scalar(value) => text(context, "s", value),
+        Value::Scalar(value) => text(context, b"s", value),
         Value::List(list) => {
-            context.update(format!("l{}:", list.len()).as_bytes());
+            begin(context, b"l", list.len());
             list.iter().for_each(|node| feed(context, node));
         }
         Value::Map(map) => {
-            context.update(format!("m{}:", map.len()).as_bytes());
+            begin(context, b"m", map.len());
             for (name, node) in map {
-                text(context, "k", &name.text);
+                text(context, b"k", &name.text);
                 feed(context, node);
             }
         }

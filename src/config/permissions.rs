@@ -24,8 +24,8 @@ pub(super) fn credentials_folder() -> Option<PathBuf> {
 /// A file with a secret that others can read is worth a warning.
 pub(super) fn check_secret(path: &Path, at: Position, problems: &mut Problems) {
     // There the mode does not tell who may: systemd uses access lists, and shows the folder to the service alone.
-    let is_credential = credentials_folder().is_some_and(|folder| path.starts_with(folder));
-    if mode(path) & 0o077 != 0 && !is_credential {
+    let is_credential = || credentials_folder().is_some_and(|folder| path.starts_with(folder));
+    if mode(path) & 0o077 != 0 && !is_credential() {
         let help = Some(format!("chmod 600 {}", path.display()));
         problems.warn(at, format!("{} can be read by other users", path.display()), help);
     }

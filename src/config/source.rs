@@ -55,7 +55,9 @@ pub(super) fn read_file(path: &Path, len_max: u64) -> Result<Vec<u8>, String> {
     if !metadata.is_file() {
         return Err("is no regular file".to_owned());
     }
-    let mut bytes = Vec::new();
+    // One more, in which nothing is read: that is the end.
+    let len = usize::try_from(metadata.len().min(len_max)).unwrap_or_default();
+    let mut bytes = Vec::with_capacity(len + 1);
     let file = std::fs::File::open(path).map_err(unreadable)?;
     file.take(len_max + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > len_max {

@@ -10,6 +10,7 @@ use std::sync::{Arc, LazyLock};
 use crate::ami::{Action, Limits, Violation};
 use crate::catalogue::{self, ActionEntry, Danger};
 
+use super::by_value::ByValue;
 use super::decision::{Decision, Denial, Permit, Reason, RuleId};
 use super::params::{self, Rule};
 use super::set::SetRules;
@@ -26,12 +27,24 @@ static SESSION_RULE: LazyLock<Arc<str>> = LazyLock::new(|| "session".into());
 #[derive(Debug, Default)]
 pub(super) struct ActionRules {
     pub(super) allow: Vec<Arc<Rule>>,
+    /// Which of them may allow a packet, where there are many.
+    pub(super) by_value: Option<Arc<ByValue>>,
     pub(super) deny: Vec<Arc<Rule>>,
     /// What the catalogue or the policy's own declarations know of the action.
     pub(super) entry: Option<&'static ActionEntry>,
     /// Where nobody knows the action: all parameters that the rules name.
     pub(super) names: Vec<String>,
     pub(super) set: SetRules,
+}
+
+impl ActionRules {
+    /// The first rule that allows an action with these parameters.
+    pub(super) fn first_that_allows(&self, params: &[params::Param<'_>]) -> Option<&Arc<Rule>> {
+        match &self.by_value {
+            Some(by_value) => by_value.first(&self.allow, params),
+            None => self.allow.iter().find(|rule| rule.allows(params)),
+        }
+    }
 }
 
 /// What one identity may do.
@@ -162,7 +175,7 @@ fn judge(rules: Option<&ActionRules>, entry: Option<&'static ActionEntry>, kept:
     if let Some(name) = params::never_allowed(entry, kept) {
         return Err((Reason::Params(name.to_owned()), None));
     }
-    if let Some(rule) = allow.iter().find(|rule| rule.allows(kept)) {
+    if let Some(rule) = rules.and_then(|rules| rules.first_that_allows(kept)) {
         return Ok(rule.id.clone());
     }
     // Only who is refused is told how near he was.

@@ -2,6 +2,7 @@
 //! inserted. Every mistake of the entry is reported, not only the first.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use crate::catalogue::{self, ActionEntry, Declared, ParamEntry, ParamKind};
 
@@ -53,11 +54,45 @@ pub(super) fn rule(spec: &RuleSpec, id: RuleId, binding: Binding<'_>, report: &m
         binder.at = name.at;
         bound.push(binder.param(name, values, entry, &mut seen));
     }
-    if entry.is_none() && did_you_mean_action(&key).is_some() {
-        // What follows from a name that was told.
+    forget_what_follows(&key, entry, told, report);
+    let params = bound.into_iter().map(|param| param.map(Arc::new)).collect::<Option<Vec<_>>>();
+    params.map(|params| Rule { id, params: Some(params), alike })
+}
+
+/// The rule of an entry for another identity than `other` is of: what has no attributes is the same, and what is to be told of
+/// it was told.
+pub(super) fn rule_like(other: &Rule, spec: &RuleSpec, binding: Binding<'_>, report: &mut Report) -> Option<Rule> {
+    let key = spec.action.text.to_ascii_lowercase();
+    let entry = binding.declared.action(&key);
+    let told = report.warnings();
+    let mut binder = Binder { binding, at: spec.action.at, report };
+    let params = spec.params.iter().flatten().zip(other.params.iter().flatten()).map(|((name, values), param)| {
+        if !has_attribute(values) {
+            return Some(param.clone());
+        }
+        binder.at = name.at;
+        binder.param(name, values, entry, &mut HashSet::new()).map(Arc::new)
+    });
+    // Each mistake is reported, not only the first.
+    let params: Vec<_> = params.collect();
+    forget_what_follows(&key, entry, told, report);
+    let params = params.into_iter().collect::<Option<Vec<_>>>()?;
+    Some(Rule { params: Some(params), ..other.clone() })
+}
+
+/// Takes back warnings that follow from the name of an action, which was told.
+fn forget_what_follows(key: &str, entry: Option<&ActionEntry>, told: usize, report: &mut Report) {
+    if entry.is_none() && did_you_mean_action(key).is_some() {
         report.forget_warnings(told);
     }
-    bound.into_iter().collect::<Option<Vec<_>>>().map(|params| Rule { id, params: Some(params), alike })
+}
+
+/// Whether an attribute may be meant somewhere in a value; a `{` that is none costs only some memory.
+pub(super) fn has_attribute(value: &ValueSpec) -> bool {
+    match value {
+        ValueSpec::AnyOf(list) => list.iter().any(|source| source.text.contains('{')),
+        ValueSpec::Map(map) => map.iter().any(|(name, value)| name.text.contains('{') || has_attribute(value)),
+    }
 }
 
 fn check_allowed_action(spec: &RuleSpec, key: &str, entry: Option<&ActionEntry>, report: &mut Report) {

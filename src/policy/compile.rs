@@ -10,6 +10,7 @@ use crate::catalogue::{self, Declared, KINDS};
 
 use super::actions::{ClientPolicy, Shadow};
 use super::bind::{self, Binding};
+use super::by_value::{ByValue, FEW};
 use super::dead;
 use super::decision::RuleId;
 use super::include::Includes;
@@ -17,9 +18,7 @@ use super::params::Rule;
 use super::pattern::{Attributes, Side};
 use super::report::Report;
 use super::set;
-use super::spec::{
-    ActionSpec, ClientSpec, LimitSpec, PolicySpec, Problem, RoleSpec, RuleSpec, ShadowSpec, Spanned, ValueSpec,
-};
+use super::spec::{ActionSpec, ClientSpec, LimitSpec, PolicySpec, Problem, RoleSpec, RuleSpec, ShadowSpec, Spanned};
 use super::{ClientLimits, Policy, SharedLimits, View};
 
 /// Names of identities and values of attributes are at most this long.
@@ -59,6 +58,10 @@ struct Compiler {
     index: HashMap<String, usize>,
     /// Rules without attributes.
     shared: HashMap<RuleKey, Arc<Rule>>,
+    /// Rules with attributes, as they would be for nobody in particular.
+    like: HashMap<RuleKey, Rule>,
+    /// What is known of lists of such rules, by their addresses.
+    by_value: HashMap<Vec<*const Rule>, Option<Arc<ByValue>>>,
     declared: Declared,
     report: Report,
 }
@@ -76,6 +79,8 @@ impl Compiler {
             roles: roles.into_iter().map(Arc::new).collect(),
             index,
             shared: HashMap::new(),
+            like: HashMap::new(),
+            by_value: HashMap::new(),
             declared: Declared::default(),
             report,
         }
@@ -124,9 +129,10 @@ impl Compiler {
                     let binding =
                         Binding { client: None, attributes: &|_| Some(ANY_ATTRIBUTE), side, declared: &self.declared };
                     let id = rule_id(&role, side, number, spec);
-                    let rule = bind::rule(spec, id, binding, &mut self.report);
-                    if let Some(rule) = rule.filter(|_| !has_attribute(spec)) {
-                        self.shared.insert((place, side, number), Arc::new(rule));
+                    match bind::rule(spec, id, binding, &mut self.report) {
+                        Some(rule) if has_attribute(spec) => drop(self.like.insert((place, side, number), rule)),
+                        Some(rule) => drop(self.shared.insert((place, side, number), Arc::new(rule))),
+                        None => {}
                     }
                 }
             }
@@ -201,18 +207,22 @@ impl Compiler {
                 for (number, spec) in list.iter().enumerate() {
                     let binding =
                         Binding { client: Some(&client.name.text), attributes: &attributes, side, declared: &declared };
-                    let rule = match self.shared.get(&(place, side, number)) {
-                        Some(rule) => rule.clone(),
-                        None => {
-                            let id = rule_id(&role, side, number, spec);
-                            let Some(rule) = bind::rule(spec, id, binding, &mut self.report) else { continue };
-                            Arc::new(rule)
-                        }
+                    let key = (place, side, number);
+                    let rule = match (self.shared.get(&key), self.like.get(&key)) {
+                        (Some(rule), _) => Some(rule.clone()),
+                        (None, Some(like)) => bind::rule_like(like, spec, binding, &mut self.report).map(Arc::new),
+                        // Something is wrong with it, and more may be for this identity.
+                        (None, None) => bind::rule(spec, rule_id(&role, side, number, spec), binding, &mut self.report)
+                            .map(Arc::new),
                     };
+                    let Some(rule) = rule else { continue };
                     add(&mut policy, &spec.action.text, side, rule, &self.declared);
                 }
             }
             policy.roles.push(role);
+        }
+        for rules in policy.actions.values_mut() {
+            rules.by_value = self.by_value(&rules.allow);
         }
         self.set(&attributes, &mut policy);
         policy.shadow = client.shadow.as_ref().map(|shadow| self.shadow(client, shadow));
@@ -220,6 +230,19 @@ impl Compiler {
         policy.view = Arc::new(self.report.take(View::compile(&roles, &attributes)));
         policy.limits = self.report.take(ClientLimits::of_client(client, &roles));
         policy
+    }
+
+    /// Identities with the same rules share what is known of them. A rule of one identity alone has one owner, and may be gone
+    /// before the compiler is.
+    fn by_value(&mut self, rules: &[Arc<Rule>]) -> Option<Arc<ByValue>> {
+        if rules.len() <= FEW {
+            return None;
+        }
+        if rules.iter().any(|rule| Arc::strong_count(rule) == 1) {
+            return ByValue::of(rules).map(Arc::new);
+        }
+        let addresses = rules.iter().map(Arc::as_ptr).collect();
+        self.by_value.entry(addresses).or_insert_with(|| ByValue::of(rules).map(Arc::new)).clone()
     }
 
     fn shadow(&mut self, client: &ClientSpec, spec: &ShadowSpec) -> Shadow {
@@ -285,15 +308,9 @@ pub(super) fn rule_id(role: &RoleSpec, side: Side, number: usize, spec: &RuleSpe
     RuleId { path: format!("roles.{}.{list}[{number}]", role.name.text).into(), line: spec.action.at.line }
 }
 
-/// Whether an attribute may be meant somewhere in the rule; a `{` that is none costs only some memory.
+/// Whether the rule may be another one for another identity.
 fn has_attribute(spec: &RuleSpec) -> bool {
-    fn value_has(value: &ValueSpec) -> bool {
-        match value {
-            ValueSpec::AnyOf(list) => list.iter().any(|source| source.text.contains('{')),
-            ValueSpec::Map(map) => map.iter().any(|(name, value)| name.text.contains('{') || value_has(value)),
-        }
-    }
-    spec.params.iter().flatten().any(|(_, value)| value_has(value))
+    spec.params.iter().flatten().any(|(_, value)| bind::has_attribute(value))
 }
 
 fn is_name(text: &str) -> bool {

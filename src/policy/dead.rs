@@ -86,7 +86,7 @@ fn misspelt(client: &ClientPolicy) -> HashSet<String> {
 /// The first parameter of which no value is both allowed and denied.
 fn disjoint<'r>(deny: &'r Rule, allow: &Rule) -> Option<&'r ParamRule> {
     let allowed = allow.params.as_ref()?;
-    deny.params.iter().flatten().find(|rule| {
+    deny.params.iter().flatten().map(Arc::as_ref).find(|rule| {
         let hangs_together = rule.name.contains('#')
             || deny.alike.path.is_some()
             || deny.alike.is_all_if_absent(&rule.name)

@@ -5,6 +5,7 @@ mod alike;
 mod bind;
 mod bucket;
 mod buckets;
+mod by_value;
 mod caller_id;
 mod calls;
 mod charge;

@@ -3,6 +3,8 @@
 //!
 //! INVARIANT: an allow rule answers for every parameter there is; what it does not name is not allowed by it.
 
+use std::sync::Arc;
+
 use crate::ami::Action;
 use crate::catalogue::{ActionEntry, ParamEntry};
 
@@ -28,6 +30,15 @@ impl<'a> Param<'a> {
     /// The name for the reason: the catalogue's spelling, where it has one.
     fn display_name(&self) -> &'a str {
         self.entry.filter(|entry| !entry.is_numbered()).map_or(self.name, |entry| entry.name)
+    }
+
+    /// Whether this is its name.
+    pub(super) fn is_called(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+
+    pub(super) const fn value(&self) -> &'a [u8] {
+        self.value
     }
 
     /// Whether the value is what no rule can allow.
@@ -111,7 +122,7 @@ impl ParamRule {
     }
 
     fn is_named(&self, param: &Param<'_>) -> bool {
-        self.name.eq_ignore_ascii_case(param.name)
+        param.is_called(&self.name)
     }
 }
 
@@ -119,8 +130,8 @@ impl ParamRule {
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
     pub(super) id: RuleId,
-    /// None: the bare action.
-    pub(super) params: Option<Vec<ParamRule>>,
+    /// None: the bare action. Identities share those without attributes.
+    pub(super) params: Option<Vec<Arc<ParamRule>>>,
     /// How the action's parameters hang together, for a deny.
     pub(super) alike: &'static Alike,
 }
@@ -137,6 +148,15 @@ impl Rule {
     /// Whether this allow rule answers for every parameter.
     pub(super) fn allows(&self, params: &[Param<'_>]) -> bool {
         self.offences(params).next().is_none()
+    }
+
+    /// Of an allow rule: the values of a parameter without one of which it allows nothing. `None` where it may do without, or
+    /// has more of them than can be listed.
+    pub(super) fn only_values(&self, name: &str) -> Option<Vec<Vec<u8>>> {
+        let rule = self.params.iter().flatten().find(|rule| rule.name.eq_ignore_ascii_case(name))?;
+        // `#` is a family of names: another of them may be meant.
+        let is_needed = rule.presence == Presence::Required && !rule.name.contains('#');
+        if is_needed { rule.value.only_values() } else { None }
     }
 
     /// How far it is from that.
@@ -169,7 +189,7 @@ impl Rule {
             };
             Some((param.display_name(), how, line))
         };
-        let is_missing = |rule: &&ParamRule| {
+        let is_missing = |rule: &&Arc<ParamRule>| {
             let is_there = params.iter().any(|param| !param.value.is_empty() && rule.is_about(param));
             rule.presence == Presence::Required && !is_there
         };
@@ -187,7 +207,7 @@ impl Rule {
     pub(super) fn unmet(&self, params: &[Param<'_>]) -> Vec<Difference> {
         let unmet = self.params.iter().flatten().filter(|rule| !self.is_met(rule, params));
         let is_there = |rule: &ParamRule| params.iter().any(|param| !param.value.is_empty() && rule.is_about(param));
-        let difference = |rule: &ParamRule| {
+        let difference = |rule: &Arc<ParamRule>| {
             let how = if is_there(rule) { Mismatch::Value } else { Mismatch::Missing };
             Difference { param: rule.name.clone(), how, line: rule.line }
         };

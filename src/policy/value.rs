@@ -101,6 +101,18 @@ impl ValueRule {
         }
     }
 
+    /// All values that may pass, where they can be listed.
+    pub(super) fn only_values(&self) -> Option<Vec<Vec<u8>>> {
+        let only_value = |text: &Text| match text {
+            Text::Like(pattern) => pattern.only_value(),
+            Text::Boolean | Text::Integer => None,
+        };
+        match self {
+            Self::Texts(_, all) => all.iter().map(only_value).collect(),
+            Self::CallerIds(_) | Self::Commands(_) | Self::Names(_) | Self::Variables(_) => None,
+        }
+    }
+
     /// Whether the value is one that is denied, in any spelling.
     pub(super) fn denies(&self, value: &[u8]) -> bool {
         match self {

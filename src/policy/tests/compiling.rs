@@ -1,7 +1,10 @@
 //! What is wrong with a policy is said at once and in full, or there is no policy.
 
-use super::super::Policy;
-use super::{Role, client, problems, rule, spanned, spec};
+use std::sync::Arc;
+
+use super::super::{Decision, Policy};
+use super::{Role, act, client, problems, rule, spanned, spec};
+use crate::identity::ClientName;
 use crate::policy::spec::{PolicySpec, ValueSpec};
 
 #[track_caller]
@@ -256,4 +259,23 @@ fn a_regular_expression_is_called_so() {
     }
     let warned = problems(Role::new("r").allow("Originate", &[("Exten", "^0[0-9]+$")])).expect("a policy");
     assert!(warned.iter().any(|one| one.message.contains("no regular expression")), "{warned:?}");
+}
+
+#[test]
+fn identities_share_what_has_no_attribute_in_it() {
+    let call = [("Channel", "PJSIP/{extension}"), ("Context", "out"), ("Variable?.{extension}", "1")];
+    let clients = [client("alice", &["r"], &[("extension", "1")]), client("bob", &["r"], &[("extension", "2")])];
+    let policy =
+        Policy::compile(spec(vec![Role::new("r").allow("Originate", &call)], clients.to_vec())).expect("a policy").0;
+    let of = |name: &str| policy.clients[name].actions["originate"].allow[0].params.clone().expect("parameters");
+    let is_shared: Vec<_> = of("alice").iter().zip(&of("bob")).map(|(one, other)| Arc::ptr_eq(one, other)).collect();
+    assert_eq!(is_shared, [false, true, false]);
+    for (name, own, other) in [("alice", "1", "2"), ("bob", "2", "1")] {
+        let is_allowed = |channel: &str, variable: &str| {
+            let (channel, variable) = (format!("PJSIP/{channel}"), format!("{variable}=1"));
+            let call = act("Originate", &[("Channel", &channel), ("Context", "out"), ("Variable", &variable)]);
+            matches!(policy.decide(&ClientName::for_explain(name), call, "1-1.1"), Decision::Allow(_))
+        };
+        assert!(is_allowed(own, own) && !is_allowed(other, own) && !is_allowed(own, other), "{name}");
+    }
 }

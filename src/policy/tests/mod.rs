@@ -1,6 +1,7 @@
 //! Tests of the policy: a spec in, decisions out. A spec is written with [`Role`] and [`Client`], an action with [`act`].
 
 mod alike;
+mod by_value;
 mod compiling;
 mod judging;
 mod properties;
