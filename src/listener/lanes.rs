@@ -10,8 +10,8 @@ use tokio::sync::oneshot;
 
 use crate::audit::Audit;
 
-/// Up to here a thread takes all that comes; a connection is two tasks.
-const TASKS_FEW: usize = 2 * 64;
+/// Up to here a thread takes all that comes: 64 connections, and what brings their records to the log.
+const TASKS_FEW: usize = 64 + 1;
 
 /// Threads to serve connections with. They end when nobody has this any more. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -2,6 +2,7 @@
 //! judged before the handshake, and the handshake is done in the connection's own task: the accept loop never waits for a
 //! peer.
 
+mod caught;
 mod lanes;
 mod proxy_header;
 
@@ -13,16 +14,18 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admission::{Admission, NoRoom, Ticket};
+use crate::admission::{Admission, Ticket};
 use crate::audit::{Draft, SecurityEvent, SecurityKind, SessionContext, SessionCounts, best_effort};
 use crate::networks::NetworkAcl;
 use crate::session::{self, Accepted, Shared};
 use crate::tls::{self, PeerCertificate, ServerTls};
 use crate::upstream::Connector;
 
+use caught::caught;
 pub use lanes::Lanes;
 
 /// How long nothing is accepted after the system ran out of descriptors or memory.
@@ -157,7 +160,14 @@ impl Listener {
             return;
         }
         match self.admission.enter(Some(peer.ip())) {
-            Ok(ticket) => sessions.spawn_on(connection.of_stream(stream, ticket), lane),
+            Ok(ticket) => {
+                let serving = async move {
+                    if let Ok(stream) = TcpStream::from_std(stream) {
+                        connection.guarded(stream, ticket).await;
+                    }
+                };
+                sessions.spawn_on(serving, lane)
+            }
             Err(no_room) => sessions.spawn(connection.refuse(no_room.code())),
         };
     }
@@ -194,53 +204,47 @@ impl Connection {
         }
     }
 
-    /// Reads who the peer is before it is judged: until then it counts for no address, so that one client does not keep
-    /// out others behind the same proxy.
+    /// Serves it once it is known whose connection it is.
     async fn behind_proxy(mut self, stream: std::net::TcpStream, mut ticket: Ticket) {
         let Ok(mut stream) = TcpStream::from_std(stream) else { return };
+        match Box::pin(self.learn_peer(&mut stream, &mut ticket)).await {
+            Ok(()) => self.guarded(stream, ticket).await,
+            Err(Unserved::Shutdown) => {}
+            Err(Unserved::Refused(reason)) => {
+                drop((stream, ticket));
+                Box::pin(self.refuse(reason)).await;
+            }
+        }
+    }
+
+    /// Reads who the peer is before it is judged: until then it counts for no address, so that one client does not keep
+    /// out others behind the same proxy.
+    async fn learn_peer(&mut self, stream: &mut TcpStream, ticket: &mut Ticket) -> Result<(), Unserved> {
         let mut gives_way = ticket.gives_way();
         let header = tokio::select! {
             biased;
-            () = self.shared.shutdown.cancelled() => return,
-            why = gives_way.told() => return self.refuse(why.code()).await,
-            header = timeout_at(self.at + self.handshake_timeout, proxy_header::read(&mut stream)) => header,
+            () = self.shared.shutdown.cancelled() => return Err(Unserved::Shutdown),
+            why = gives_way.told() => return Err(Unserved::Refused(why.code())),
+            header = timeout_at(self.at + self.handshake_timeout, proxy_header::read(stream)) => header,
         };
-        let admitted = match header {
-            Err(_) => Err("proxy.timeout"),
-            Ok(Err(_)) => Err("proxy.header"),
-            Ok(Ok(client)) => {
-                if let Some(client) = client {
-                    self.proxy = Some(std::mem::replace(&mut self.peer, client));
-                }
-                if self.config.networks.allows(self.peer.ip()) {
-                    ticket.count_for(self.peer.ip()).map_err(NoRoom::code)
-                } else {
-                    Err("networks.listener")
-                }
-            }
-        };
-        match admitted {
-            Ok(()) => self.guarded(stream, ticket).await,
-            Err(reason) => {
-                drop((stream, ticket));
-                self.refuse(reason).await;
-            }
+        let Ok(header) = header else { return Err(Unserved::Refused("proxy.timeout")) };
+        if let Some(client) = header.map_err(|_| Unserved::Refused("proxy.header"))? {
+            self.proxy = Some(std::mem::replace(&mut self.peer, client));
         }
+        if !self.config.networks.allows(self.peer.ip()) {
+            return Err(Unserved::Refused("networks.listener"));
+        }
+        ticket.count_for(self.peer.ip()).map_err(|no_room| Unserved::Refused(no_room.code()))
     }
 
-    async fn of_stream(self, stream: std::net::TcpStream, ticket: Ticket) {
-        if let Ok(stream) = TcpStream::from_std(stream) {
-            self.guarded(stream, ticket).await;
-        }
-    }
-
-    async fn guarded(self, stream: TcpStream, ticket: Ticket) {
-        let (context, shared, peer) = (self.context(), self.shared.clone(), self.peer);
-        // A task of its own, so that a panic ends this session alone and is on record.
-        let task = tokio::spawn(self.serve(stream, ticket));
-        if task.await.is_err_and(|error| error.is_panic()) {
-            tracing::error!("a session of {peer} ended by a panic");
-            best_effort(shared.audit.append(vec![Draft::end(&context, "panic", &SessionCounts::default())]).await);
+    /// A panic in it ends this session alone, and is on record.
+    fn guarded(self, stream: TcpStream, ticket: Ticket) -> impl Future<Output = ()> + Send {
+        let (context, shared) = (Box::new(self.context()), self.shared.clone());
+        let serving = Box::pin(self.serve(stream, ticket));
+        async move {
+            if caught(serving).await.is_err() {
+                Box::pin(record_panic(&context, &shared)).await;
+            }
         }
     }
 
@@ -262,44 +266,63 @@ impl Connection {
         best_effort(self.shared.audit.append_unauthenticated(self.peer.ip(), draft).await);
     }
 
-    async fn serve(self, stream: TcpStream, ticket: Ticket) {
+    /// On the heap each stage by itself, and gone when it is over: a connection may last for months, and what it needs to
+    /// come about is more than what it needs then. For the same reason this is no `async fn`: those keep two of each
+    /// argument.
+    fn serve(self, stream: TcpStream, ticket: Ticket) -> impl Future<Output = ()> + Send {
         let keepalive =
             socket2::TcpKeepalive::new().with_time(Duration::from_secs(60)).with_interval(Duration::from_secs(15));
         let options =
             socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive).and_then(|()| stream.set_nodelay(true));
-        if options.is_err() {
-            return; // The peer is gone already.
+        async move {
+            if options.is_err() {
+                return; // The peer is gone already.
+            }
+            let shared = self.shared.clone();
+            let tls = match &self.config.transport {
+                Transport::Plaintext => return session::run(self.accepted(stream, None, ticket), shared).await,
+                Transport::Tls(tls) => tls,
+            };
+            let handshake = Box::pin(self.shake_hands(tls, stream, &ticket)).await;
+            let session = match handshake {
+                Ok((stream, certificate)) => session::run(self.accepted(stream, certificate, ticket), shared),
+                Err(Unserved::Shutdown) => return,
+                Err(Unserved::Refused(reason)) => {
+                    drop(ticket);
+                    if let ("tls.crl-expired", Some(clients)) = (reason, &tls.clients) {
+                        clients.tell_expired(&self.config.address.to_string());
+                    }
+                    return Box::pin(self.refuse(reason)).await;
+                }
+            };
+            session.await;
         }
-        let shared = self.shared.clone();
-        let tls = match &self.config.transport {
-            Transport::Plaintext => return Box::pin(session::run(self.accepted(stream, None, ticket), shared)).await,
-            Transport::Tls(tls) => tls.clone(),
-        };
+    }
+
+    async fn shake_hands(
+        &self,
+        tls: &ServerTls,
+        stream: TcpStream,
+        ticket: &Ticket,
+    ) -> Result<(Box<TlsStream<TcpStream>>, Option<PeerCertificate>), Unserved> {
         let (deadline, mut gives_way) = (self.at + self.handshake_timeout, ticket.gives_way());
-        let acceptor = tokio_rustls::TlsAcceptor::from(tls.config.clone());
+        let accepting = tokio_rustls::TlsAcceptor::from(tls.config.clone()).accept(stream);
+        let handshake = async {
+            match timeout_at(deadline, accepting).await {
+                Err(_) => Err("tls.handshake-timeout"),
+                Ok(Err(error)) => Err(tls::refusal_of(&error)),
+                Ok(Ok(stream)) => Ok(Box::new(stream)),
+            }
+        };
         let handshake = tokio::select! {
             biased;
-            () = shared.shutdown.cancelled() => return,
-            why = gives_way.told() => return self.refuse(why.code()).await,
-            handshake = timeout_at(deadline, acceptor.accept(stream)) => handshake,
+            () = self.shared.shutdown.cancelled() => return Err(Unserved::Shutdown),
+            why = gives_way.told() => return Err(Unserved::Refused(why.code())),
+            handshake = handshake => handshake,
         };
-        let reason = match handshake {
-            Err(_) => "tls.handshake-timeout",
-            Ok(Err(error)) => tls::refusal_of(&error),
-            Ok(Ok(stream)) => match peer_certificate(&stream) {
-                Err(()) => "tls.certificate",
-                // On the heap, each stage by itself: a connection is as large as the largest that it has come to.
-                Ok(certificate) => {
-                    let accepted = self.accepted(Box::new(stream), certificate, ticket);
-                    return Box::pin(session::run(accepted, shared)).await;
-                }
-            },
-        };
-        drop(ticket);
-        if let ("tls.crl-expired", Some(clients)) = (reason, &tls.clients) {
-            clients.tell_expired(&self.config.address.to_string());
-        }
-        self.refuse(reason).await;
+        let stream = handshake.map_err(Unserved::Refused)?;
+        let certificate = peer_certificate(&stream).map_err(|()| Unserved::Refused("tls.certificate"))?;
+        Ok((stream, certificate))
     }
 
     fn accepted<S>(self, stream: S, certificate: Option<PeerCertificate>, ticket: Ticket) -> Accepted<S> {
@@ -317,14 +340,42 @@ impl Connection {
     }
 }
 
-fn peer_certificate<S>(stream: &tokio_rustls::server::TlsStream<S>) -> Result<Option<PeerCertificate>, ()> {
+async fn record_panic(context: &SessionContext, shared: &Shared) {
+    let peer = context.peer.map(|peer| peer.to_string()).unwrap_or_default();
+    tracing::error!("a session of {peer} ended by a panic");
+    best_effort(shared.audit.append(vec![Draft::end(context, "panic", &SessionCounts::default())]).await);
+}
+
+/// Why a connection does not come to a session.
+enum Unserved {
+    /// The process ends.
+    Shutdown,
+    /// For that reason.
+    Refused(&'static str),
+}
+
+fn peer_certificate<S>(stream: &TlsStream<S>) -> Result<Option<PeerCertificate>, ()> {
     let chain = stream.get_ref().1.peer_certificates();
     chain.map(|chain| PeerCertificate::from_chain(chain).map_err(|_| ())).transpose()
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::admission::{Admission, ConnectionLimits, NoRoom};
+    use super::*;
+    use crate::admission::{ConnectionLimits, NoRoom};
+
+    fn future_len<A, B, C, F>(_: impl FnOnce(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// As for the stages of a session: what was measured, and a tenth more.
+    #[test]
+    fn what_a_session_is_in_is_small() {
+        let (guarded, serve, proxied) =
+            (future_len(Connection::guarded), future_len(Connection::serve), future_len(Connection::behind_proxy));
+        let lens = format!("{guarded} for a task, {serve} for its connection, {proxied} behind a proxy");
+        assert!(guarded <= 80 && serve <= 440 && proxied <= 624, "{lens}");
+    }
 
     #[test]
     fn connections_are_counted_by_address_and_by_ipv6_network() {

@@ -27,14 +27,14 @@ const OUTSTANDING_MAX: usize = 128;
 /// Runs until the client goes or has to go.
 pub(super) async fn run<S: AsyncRead + Unpin>(
     live: &Live,
-    mut reader: ClientReader<S>,
+    reader: &mut ClientReader<S>,
     outlet: &Mutex<Outlet>,
 ) -> SessionEnd {
     loop {
-        if let Err(end) = read_until(&mut reader, live.until(is_ready)).await {
+        if let Err(end) = read_until(reader, live.until(is_ready)).await {
             return end;
         }
-        let packets = match read_batch(live, &mut reader).await {
+        let packets = match read_batch(live, reader).await {
             Ok(packets) => packets,
             Err(end) => return end,
         };
@@ -42,7 +42,8 @@ pub(super) async fn run<S: AsyncRead + Unpin>(
         if packets.last().is_some_and(|packet| packet.as_ref().is_ok_and(|message| is_named(message, "WaitEvent"))) {
             local::hold(live);
         }
-        let handled = handle(live, &mut reader, outlet, packets).await;
+        // In a box of its own: it is much, and most of the time there is nothing to be handled.
+        let handled = Box::pin(handle(live, reader, outlet, packets)).await;
         if let Err(end) = handled.and_then(|()| local::release(live)) {
             return end;
         }

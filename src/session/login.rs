@@ -24,8 +24,8 @@ const FAILURE_DELAY: Duration = Duration::from_secs(1);
 const PACKETS_MAX: u32 = 20;
 
 /// A connection that is not logged in.
-pub(super) struct PreAuth<'a> {
-    pub(super) shared: &'a Arc<Shared>,
+pub(super) struct PreAuth {
+    pub(super) shared: Arc<Shared>,
     pub(super) context: SessionContext,
     pub(super) certificate: Option<PeerCertificate>,
     pub(super) upstream: Arc<Connector>,
@@ -37,18 +37,21 @@ pub(super) struct PreAuth<'a> {
 
 /// Greets, and serves the peer until it is logged in.
 pub(super) async fn run<S: AsyncRead + AsyncWrite + Unpin + Send>(
-    pre_auth: &mut PreAuth<'_>,
+    pre_auth: &mut PreAuth,
     client: &mut ClientIo<S>,
 ) -> Result<LoggedIn, SessionEnd> {
     let deadline = pre_auth.at + pre_auth.shared.snapshot().login_timeout;
-    pre_auth.record_connect().await?;
+    // What is only passed through is in boxes: a stranger who waits costs little.
+    Box::pin(pre_auth.record_connect()).await?;
     let (mut gives_way, shutdown) = (pre_auth.ticket.gives_way(), pre_auth.shared.shutdown.clone());
     let logging_in = async {
         let login = timeout_at(deadline, pre_auth.until_authenticated(client))
             .await
             .map_err(|_| SessionEnd::LoginTimeout)??;
         // Asterisk may be slow, or many may wait for it.
-        timeout_at(deadline, pre_auth.attach(client, login)).await.map_err(|_| SessionEnd::UpstreamUnreachable)?
+        timeout_at(deadline, Box::pin(pre_auth.attach(client, login)))
+            .await
+            .map_err(|_| SessionEnd::UpstreamUnreachable)?
     };
     // Who is not logged in holds up neither a newcomer nor the end of the process.
     tokio::select! {
@@ -66,7 +69,7 @@ struct Login {
     action: Action,
 }
 
-impl PreAuth<'_> {
+impl PreAuth {
     async fn record_connect(&mut self) -> Result<(), SessionEnd> {
         let Some(peer) = self.context.peer else { return Err(SessionEnd::ClientClosed) };
         let recorded = self.shared.audit.append_unauthenticated(peer.ip(), Draft::connect(&self.context)).await;
@@ -80,20 +83,18 @@ impl PreAuth<'_> {
         &mut self,
         client: &mut ClientIo<S>,
     ) -> Result<Login, SessionEnd> {
-        let banner = self.upstream.banner().borrow().as_ref().map(crate::ami::Banner::line);
-        let banner = banner.ok_or(SessionEnd::UpstreamUnreachable)?;
-        client.write(&banner).await.map_err(|_| SessionEnd::ClientClosed)?;
+        self.greet(client).await?;
         let mut challenge = None;
         for _ in 0..PACKETS_MAX {
             let action = match self.next_action(client).await? {
                 Ok(action) => action,
                 Err(denial) => {
-                    self.refuse(client, denial).await?;
+                    Box::pin(self.refuse(client, denial)).await?;
                     continue;
                 }
             };
             match action.key() {
-                "login" => return self.log_in(client, action, challenge.as_ref()).await,
+                "login" => return Box::pin(self.log_in(client, action, challenge.as_ref())).await,
                 "challenge" => {
                     let (answer, issued) = self.challenge(&action, challenge.take());
                     challenge = issued;
@@ -103,10 +104,16 @@ impl PreAuth<'_> {
                     send(client, &local::goodbye(action.id())).await?;
                     return Err(SessionEnd::LoggedOff);
                 }
-                _ => self.refuse(client, Denial::before_login(action)).await?,
+                _ => Box::pin(self.refuse(client, Denial::before_login(action))).await?,
             }
         }
         Err(SessionEnd::ClientViolation)
+    }
+
+    async fn greet<S: AsyncRead + AsyncWrite + Unpin>(&self, client: &mut ClientIo<S>) -> Result<(), SessionEnd> {
+        let banner = self.upstream.banner().borrow().as_ref().map(crate::ami::Banner::line);
+        let banner = banner.ok_or(SessionEnd::UpstreamUnreachable)?;
+        client.write(&banner).await.map_err(|_| SessionEnd::ClientClosed)
     }
 
     async fn next_action<S: AsyncRead + AsyncWrite + Unpin>(

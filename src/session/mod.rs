@@ -1,6 +1,6 @@
 //! The hub: the enforcement point, and the only module that sees both sides.
 //!
-//! A session is one task. Its way is login (`login.rs`), then four things at once until one of them ends it: client to
+//! A session is in one task (`stages.rs`): login (`login.rs`), then four things at once until one of them ends it: client to
 //! Asterisk (`reading.rs` takes packets, `inbound.rs` judges, records and forwards them), Asterisk to the queue and the
 //! queue to the client (`outbound.rs`), and the watch over policy and shutdown. They share `Live` and call nothing sideways.
 //! What happens when Asterisk goes away is in `outage.rs`.
@@ -16,21 +16,20 @@ mod queue;
 mod reading;
 mod registry;
 mod snapshot;
+mod stages;
 mod watch;
 mod woken;
 
-use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::admission::{HashSlots, NoRoom, Ticket};
 use crate::ami::{EventMask, Message};
-use crate::audit::{Audit, Draft, Frame, SessionContext, SessionCounts, best_effort};
+use crate::audit::{Audit, Frame};
 use crate::identity::{ClientName, LoginMemory, SessionGuard};
 use crate::metrics::{IdentityMetrics, Metrics, Share};
 use crate::policy::Buckets;
@@ -40,11 +39,10 @@ use crate::upstream::{ActionIds, Connector, Correlation, IdPrefix, Inlet, Outlet
 pub use counts::metrics;
 pub use registry::{Recent, SessionInfo, Sessions};
 pub use snapshot::{Entrance, Snapshot};
+pub use stages::run;
 
-use client_io::ClientIo;
 use queue::{Held, Outgoing, Queue, QueueFull};
 use registry::Tally;
-use woken::Woken;
 
 /// What outstanding actions and queued packets get before a session that has to end is closed.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -255,48 +253,6 @@ impl Live {
     }
 }
 
-/// Runs one session to its end; the end is on record.
-pub async fn run<S: AsyncRead + AsyncWrite + Unpin + Send>(accepted: Accepted<S>, shared: Arc<Shared>) {
-    let Accepted { stream, peer, proxy, certificate, listener, upstream, at, ticket } = accepted;
-    let context = SessionContext {
-        peer: Some(peer),
-        proxy,
-        listener,
-        upstream: upstream.config().name.clone(),
-        policy: shared.snapshot().digest.clone(),
-        ..SessionContext::default()
-    };
-    let is_own_upstream = false;
-    let mut pre_auth = login::PreAuth { shared: &shared, context, certificate, upstream, is_own_upstream, at, ticket };
-    let mut client = ClientIo::new(stream);
-    let outcome = login::run(&mut pre_auth, &mut client).await;
-    // The ticket is kept to the end.
-    let login::PreAuth { context, certificate, ticket, .. } = pre_auth;
-    match outcome {
-        Ok(logged_in) => {
-            Box::pin(run_live(client, logged_in, Arc::new(Frame::from(context)), certificate, &shared)).await;
-            drop(ticket);
-        }
-        Err(end) => {
-            shared.metrics.ended.count(end.code());
-            // Who gave way is not waited for, or it would go on holding what somebody else needs.
-            if !matches!(end, SessionEnd::GaveWay(_)) {
-                client.close().await;
-            }
-            drop(client);
-            drop(ticket);
-            if !context.session.is_empty() {
-                let draft = Draft::end(&context, end.code(), &SessionCounts::default());
-                // A session with a name is never only counted.
-                best_effort(match &context.identity {
-                    Some(_) => shared.audit.append(vec![draft]).await.map(|_| ()),
-                    None => shared.audit.append_unauthenticated(peer.ip(), draft).await.map(|_| ()),
-                });
-            }
-        }
-    }
-}
-
 /// What a login gives.
 struct LoggedIn {
     client: ClientName,
@@ -307,84 +263,4 @@ struct LoggedIn {
     hold: Option<Duration>,
     is_own_upstream: bool,
     guard: SessionGuard,
-}
-
-async fn run_live<S: AsyncRead + AsyncWrite + Unpin + Send>(
-    client: ClientIo<S>,
-    logged_in: LoggedIn,
-    context: Arc<Frame>,
-    certificate: Option<PeerCertificate>,
-    shared: &Arc<Shared>,
-) {
-    let LoggedIn { client: name, mask, inlet, outlet, prefix, hold, is_own_upstream, guard } = logged_in;
-    let own = shared.snapshot().policy.own_actions(&name).unwrap_or_default();
-    let live = Arc::new(Live {
-        counts: shared.metrics.identity(name.as_str(), own.into_iter()),
-        outstanding: Share::of(shared.metrics.outstanding.clone()),
-        shared: shared.clone(),
-        client: name,
-        upstream: context.upstream.clone(),
-        is_own_upstream,
-        context: Mutex::new(context),
-        queue: Queue::new(Share::of(shared.metrics.queued.clone())),
-        correlation: Mutex::new(Correlation::new(prefix)),
-        progress: Notify::new(),
-        mask: Mutex::new(mask),
-        subscribed: Mutex::new(mask),
-        held: Mutex::new(None),
-        event_held: Notify::new(),
-        stopping: CancellationToken::new(),
-        batch: AtomicU64::new(0),
-        actions: AtomicU64::new(0),
-        forwarded: AtomicU64::new(0),
-        refused: AtomicU64::new(0),
-        sent: AtomicU64::new(0),
-        abandoned: AtomicU64::new(0),
-        hold,
-        is_away: AtomicBool::new(false),
-        went_away: Notify::new(),
-        tally: Tally::default(),
-    });
-    let entered = shared.sessions.enter(&live);
-    let ((reader, writer), outlet) = (client.split(), tokio::sync::Mutex::new(outlet));
-    let mut outbound = outbound::ToClient::new(writer);
-    let end = {
-        let from_client = pin!(inbound::run(&live, reader, &outlet));
-        let from_upstream = pin!(outage::follow(&live, inlet, &outlet));
-        let to_client = pin!(outbound.run(&live));
-        let watch = pin!(watch::watch_over(&live, certificate.as_ref(), &outlet));
-        // Who has to go sends nothing more in this turn; what is queued by the two sides is written in it.
-        tokio::select! {
-            biased;
-            end = Woken::new(watch) => end,
-            end = Woken::new(from_upstream) => end,
-            end = Woken::new(from_client) => end,
-            end = Woken::new(to_client) => end,
-        }
-    };
-    shared.metrics.ended.count(end.code());
-    drop(entered);
-    if end == SessionEnd::UpstreamLost {
-        shared.sessions.note_upstream(&live.upstream, Some("the session was lost".to_owned()));
-    }
-    // Both at once: whichever of them does not read, the end is on record within a second.
-    let log_off = async {
-        let mut outlet = outlet.lock().await;
-        // What an administrator has stopped does not go out with the farewell.
-        if outlet.is_flushed() || !matches!(end, SessionEnd::KickedByAdmin | SessionEnd::LockedByAdmin) {
-            return outlet.log_off().await;
-        }
-        Ok(())
-    };
-    drop(tokio::join!(outbound.close(), tokio::time::timeout(Duration::from_secs(1), log_off)));
-    let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-    let counts = SessionCounts {
-        forwarded: load(&live.forwarded),
-        refused: load(&live.refused),
-        sent: load(&live.sent),
-        unanswered: load(&live.abandoned) + lock(&live.correlation).outstanding() as u64,
-    };
-    let draft = Draft::end(&live.context(), end.code(), &counts).with_certificate(certificate.as_ref());
-    best_effort(shared.audit.append(vec![draft]).await);
-    drop(guard);
 }

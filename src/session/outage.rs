@@ -29,25 +29,27 @@ const STEADY: Duration = Duration::from_secs(30);
 /// What is given up with Asterisk: actions, and the answers of amiwall's own that are due behind them.
 type Abandoned = Vec<(Option<Arc<Sent>>, Vec<Message>)>;
 
-/// Reads from Asterisk, and from the one that comes after it, as long as the session is kept.
-pub(super) async fn follow(live: &Live, mut inlet: Inlet, outlet: &Mutex<Outlet>) -> SessionEnd {
+/// Reads from Asterisk, and from the one that comes after it, as long as the session is kept. There is none between the two.
+pub(super) async fn follow(live: &Live, current: &mut Option<Inlet>, outlet: &Mutex<Outlet>) -> SessionEnd {
     let mut pause = PAUSE.0;
     loop {
+        let Some(inlet) = current.as_mut() else { return SessionEnd::UpstreamLost };
         let begun = Instant::now();
         let end = tokio::select! {
             biased;
             end = read_upstream(live, inlet) => end,
             () = live.away(), if live.hold.is_some() => SessionEnd::UpstreamLost,
         };
+        *current = None;
         if begun.elapsed() > STEADY {
             pause = PAUSE.0;
         }
-        inlet = match live.hold {
+        *current = match live.hold {
             _ if end != SessionEnd::UpstreamLost => return end,
-            None => return live.upstream_lost().await,
+            None => return Box::pin(live.upstream_lost()).await,
             // In a box of its own: it is much, and most sessions never need it.
             Some(hold) => match Box::pin(regain(live, outlet, (hold, &mut pause))).await {
-                Ok(inlet) => inlet,
+                Ok(inlet) => Some(inlet),
                 Err(end) => return end,
             },
         };

@@ -34,7 +34,7 @@ struct CurrentView {
 }
 
 /// Reads from Asterisk until it closes ([`SessionEnd::UpstreamLost`]); never waits for the client.
-pub(super) async fn read_upstream(live: &Live, mut inlet: Inlet) -> SessionEnd {
+pub(super) async fn read_upstream(live: &Live, inlet: &mut Inlet) -> SessionEnd {
     let snapshot = live.shared.snapshot();
     let mut current = CurrentView {
         generation: snapshot.generation,
@@ -69,7 +69,9 @@ pub(super) async fn read_upstream(live: &Live, mut inlet: Inlet) -> SessionEnd {
                 if next.is_err() {
                     return SessionEnd::UpstreamLost;
                 }
-                live.queue.pause().await;
+                if live.queue.is_high() {
+                    Box::pin(live.queue.pause()).await;
+                }
             }
             Ok(None) | Err(_) => return SessionEnd::UpstreamLost,
         }
@@ -195,7 +197,8 @@ impl<S: AsyncWrite + Unpin> ToClient<S> {
     pub(super) async fn run(&mut self, live: &Live) -> SessionEnd {
         loop {
             let batch = live.queue.take().await;
-            record(live, &batch).await;
+            // In a box of its own, as what handles a client's packets.
+            Box::pin(record(live, &batch)).await;
             let len = batch.iter().map(|outgoing| outgoing.message.lines().len() + 2).sum();
             let mut bytes = Vec::with_capacity(len);
             let (mut events, mut answers) = (0, 0);

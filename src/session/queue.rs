@@ -218,6 +218,11 @@ impl Queue {
         }
     }
 
+    /// Whether there is so much that [`Queue::pause`] may wait.
+    pub(super) fn is_high(&self) -> bool {
+        self.lock().len >= QUEUE_LEN_HIGH
+    }
+
     /// How many packets wait, and their bytes.
     pub(super) fn depth(&self) -> (usize, usize) {
         let inner = self.lock();

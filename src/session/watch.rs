@@ -28,7 +28,7 @@ pub(super) async fn watch_over(
         let recheck = until_recheck(&snapshots.borrow(), &live.client, certificate);
         tokio::select! {
             () = live.shared.shutdown.cancelled() => {
-                live.finish().await;
+                Box::pin(live.finish()).await;
                 return SessionEnd::Shutdown;
             }
             () = live.tally.kicked.cancelled() => return SessionEnd::KickedByAdmin,
@@ -38,7 +38,7 @@ pub(super) async fn watch_over(
                 }
             }
             // Asterisk may not read: neither a revocation nor the end of the process waits for that.
-            subscribed = local::subscribe(live, outlet), if is_to_subscribe => match subscribed {
+            subscribed = async { Box::pin(local::subscribe(live, outlet)).await }, if is_to_subscribe => match subscribed {
                 Ok(()) => is_to_subscribe = false,
                 Err(_) => return SessionEnd::UpstreamLost,
             },

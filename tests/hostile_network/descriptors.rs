@@ -18,7 +18,7 @@ const PLAIN: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const LISTENERS: &str = r#"  - { address: "127.0.0.1:0", plaintext: true }
   - { address: "127.0.0.2:0", tls: { certificate: certs/server.crt, key: certs/server.key } }"#;
 /// What rustls may hold for a connection: keys, session, buffers.
-const TLS_KIB: u64 = 16;
+const TLS_KIB: u64 = 10;
 
 /// A running `amiwall`, its listeners (plain, TLS) and what it tells.
 struct Process {
@@ -148,8 +148,8 @@ async fn memory_per_connection() {
     }
     let [stranger, idle, stranger_tls, idle_tls] = costs[..] else { panic!("four costs") };
     println!("TLS itself: {} KiB, {} KiB", stranger_tls.saturating_sub(stranger), idle_tls.saturating_sub(idle));
-    assert!(stranger <= 32 && idle <= 64, "{costs:?}");
-    assert!(stranger_tls <= 32 + TLS_KIB && idle_tls <= 64 + TLS_KIB, "{costs:?}");
+    assert!(stranger <= 12 && idle <= 20, "{costs:?}");
+    assert!(stranger_tls <= 12 + TLS_KIB && idle_tls <= 20 + TLS_KIB, "{costs:?}");
 }
 
 async fn settle<S: AsyncRead + AsyncWrite + Unpin>(peer: &mut Peer<S>, state: &str) {
