@@ -97,7 +97,7 @@ async fn what_does_not_follow_the_log_is_not_put_there() {
     let second = text.find("Two").expect("it is there");
     let changed = text.replace("Two", "Xwo");
     let without_first = text.split_once('\n').expect("lines").1.to_owned();
-    let torn = text[..second].to_owned();
+    let torn = text.split_at(second).0.to_owned();
     for (wal, kept) in [(changed, 1), (without_first, 0), (torn, 1), ("\n".repeat(9), 0), (String::new(), 0)] {
         let left = power_cut(dir.path(), Some(start_of(dir.path(), 2)));
         fs::write(left.path().join(WAL_FILE), &wal).expect("written");

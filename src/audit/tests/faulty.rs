@@ -12,6 +12,7 @@ use super::super::{Audit, AuditConfig};
 
 /// What goes wrong, and what has happened.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is told by itself")]
 pub(crate) struct Plan {
     /// Bytes that can still be written before the disk is full.
     pub(super) room: Option<usize>,
