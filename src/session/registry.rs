@@ -290,10 +290,11 @@ impl Live {
         self.progress.notify_waiters();
     }
 
-    /// Its task drops what it was at as soon as it is polled.
+    /// Its task drops what it was at as soon as it is polled, and is not among the sessions then.
     async fn end_for_admin(&self) {
         self.tally.kicked.cancel();
-        let over = self.until(|_| !is_open(self.batch()));
+        let is_listed = || lock(&self.shared.sessions.live).contains_key(&self.context().session);
+        let over = self.until(|_| !is_open(self.batch()) && !is_listed());
         drop(tokio::time::timeout(KICK_TIMEOUT, over).await);
     }
 
@@ -354,6 +355,7 @@ pub(super) struct Entered(Arc<Live>);
 impl Drop for Entered {
     fn drop(&mut self) {
         lock(&self.0.shared.sessions.live).remove(&self.0.context().session);
+        self.0.progress.notify_waiters();
     }
 }
 

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use super::super::wal::{WAL_FILE, WAL_LEN};
 use super::super::{Durability, verify};
-use super::bench::Bench;
-use super::disk::State;
+use super::bench::{Bench, names, quick_directory};
+use super::disk::{Fault, Injection, State};
 use super::faulty::{Plan, faulty_over};
+use super::random::Random;
 use super::*;
 
 /// What is on the disk of a log now, as if the power went; of its segment only the first so many bytes.
@@ -54,6 +55,28 @@ fn the_segment_is_synced_once_a_second_and_the_write_ahead_file_for_each_batch()
     bench.later(Duration::from_secs(1));
     bench.process(&[(Durability::Synced, 10)]);
     assert_eq!(state.lock().expect("the disk").synced_ahead, 3 + 8 + 2 + 1);
+}
+
+/// A sync of the segment fails while the write-ahead file has some of it: what comes then is longer than that.
+#[tokio::test]
+async fn it_begins_anew_with_the_segment_that_comes_after_one_that_failed() {
+    for seed in 0..20 {
+        let mut state = State::default();
+        (state.has_wal, state.random) = (true, Some(Random::of_seed(seed)));
+        let (state, bench) = Bench::new(state, 1 << 20);
+        let mut bench = bench.expect("it has started");
+        bench.process(&[(Durability::Synced, 10)]);
+        let at = state.lock().expect("the disk").calls + 1;
+        state.lock().expect("the disk").injection = Some(Injection { fault: Fault::Error(5), at, forever: false });
+        bench.later(Duration::from_secs(1));
+        let answers = bench.process(&[(Durability::Synced, 2_000)]);
+        let [(name, _, Ok(_))] = &answers[..] else { panic!("{answers:?}") };
+        assert_eq!(state.lock().expect("the disk").synced_ahead, 2);
+        let dir = quick_directory();
+        state.lock().expect("the disk").survive(dir.path());
+        open(dir.path()).close().await.expect("closed");
+        assert!(names(dir.path()).contains(name), "seed {seed}: durable, and lost");
+    }
 }
 
 #[tokio::test]
