@@ -5,13 +5,12 @@
 //! What need not be durable is gathered only while the disk is at work: to write it costs less than to wait for others.
 
 use std::cell::RefCell;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::{Notify, oneshot};
-use tokio::time::MissedTickBehavior;
 
 use super::handle::{Audit, Shared};
-use super::progress::WRITE_TIMEOUT;
 use super::put::{Encoded, Untaken};
 use super::writer::Request;
 use super::{Draft, Durability, Kind};
@@ -30,6 +29,8 @@ pub(super) struct Gather {
     log: Weak<Shared>,
     open: Mutex<Open>,
     filled: Notify,
+    /// Who has not been told yet.
+    unanswered: AtomicUsize,
 }
 
 /// Records by what is waited for.
@@ -74,15 +75,24 @@ impl Gather {
         let mut open = self.lock();
         let answered = open.synced.add(|records| log.encode_behind(records, drafts));
         drop(open);
-        self.filled.notify_one();
-        answered
+        self.count(answered)
     }
 
     /// Takes records that have to be written, and not more.
     pub(super) fn push_written(&self, records: &Encoded) -> Option<oneshot::Receiver<Outcome>> {
         let answered = self.lock().written.add(|gathered| gathered.append(records));
+        self.count(answered)
+    }
+
+    fn count(&self, answered: Option<oneshot::Receiver<Outcome>>) -> Option<oneshot::Receiver<Outcome>> {
+        self.unanswered.fetch_add(usize::from(answered.is_some()), Ordering::Relaxed);
         self.filled.notify_one();
         answered
+    }
+
+    /// Whether nothing of this thread is on its way to the log: what is written now comes behind all of it.
+    pub(super) fn is_idle(&self) -> bool {
+        self.unanswered.load(Ordering::Relaxed) == 0
     }
 }
 
@@ -105,23 +115,23 @@ impl Audit {
     pub fn gather(&self) -> impl Future<Output = ()> + Send + use<> {
         let log = Arc::downgrade(&self.shared);
         async move {
-            let gather = Arc::new(Gather { log: log.clone(), open: Mutex::default(), filled: Notify::new() });
+            let (open, filled, unanswered) = (Mutex::default(), Notify::new(), AtomicUsize::new(0));
+            let gather = Arc::new(Gather { log: log.clone(), open, filled, unanswered });
             HERE.set(Some(gather.clone()));
-            // A timer that ends before all others of its thread wakes the thread that set it, which is awake. Each request has
-            // one, and this one ends before.
-            let mut sooner = tokio::time::interval(WRITE_TIMEOUT / 5);
-            sooner.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
-                tokio::select! {
-                    () = gather.filled.notified() => {}
-                    _ = sooner.tick() => continue,
-                }
+                gather.filled.notified().await;
                 let Some(shared) = log.upgrade() else { return };
                 let Open { written, synced } = std::mem::take(&mut *gather.lock());
-                for (gathered, durability) in [(written, Durability::Written), (synced, Durability::Synced)] {
+                // The end of a session has to be written only, and stands behind its actions.
+                for (gathered, durability) in [(synced, Durability::Synced), (written, Durability::Written)] {
                     if !gathered.waiting.is_empty() {
+                        let (audit, gather) = (Self { shared: shared.clone() }, gather.clone());
                         // Not waited for: what comes meanwhile is for the next request.
-                        tokio::spawn(Self { shared: shared.clone() }.ask_for(gathered, durability));
+                        tokio::spawn(async move {
+                            let count = gathered.waiting.len();
+                            audit.ask_for(gathered, durability).await;
+                            gather.unanswered.fetch_sub(count, Ordering::Relaxed);
+                        });
                     }
                 }
             }

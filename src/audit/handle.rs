@@ -70,6 +70,12 @@ impl Audit {
     /// # Errors
     /// As for [`Audit::open`].
     pub fn open_with(config: &AuditConfig, options: StartOptions) -> Result<Self, AuditError> {
+        // What may be wrong with the settings is told before anything of the log is touched.
+        let key = config.signing_key.as_deref().map(SigningKey::load).transpose()?;
+        if let Some(path) = &config.security_log {
+            // A wrong path is told at start, not in the night of an attack.
+            security::append(path).map_err(|error| AuditError::SecurityLog { path: path.clone(), error })?;
+        }
         let directory = Directory::open(&config.directory).map_err(|e| AuditError::of_directory(config, e))?;
         let mut recovered = match recover(&directory) {
             Err(RecoverError::Broken { segment, line, problem }) if options.on_broken == OnBroken::SetAside => {
@@ -77,8 +83,7 @@ impl Audit {
             }
             other => other.map_err(|e| AuditError::of_recovery(config, e))?,
         };
-        if let Some(path) = &config.signing_key {
-            let key = SigningKey::load(path)?;
+        if let Some(key) = key {
             let doubt = adopt::doubt(&config.directory, key.public());
             recovered.unsigned = doubt.map_err(|error| AuditError::Unreadable(error.to_string()))?;
         }
@@ -89,10 +94,6 @@ impl Audit {
             Some((name, _)) => Some(directory.reopen(name).map_err(|e| AuditError::of_io(config, e))?),
             None => None,
         };
-        if let Some(path) = &config.security_log {
-            // A wrong path is told at start, not in the night of an attack.
-            security::append(path).map_err(|error| AuditError::SecurityLog { path: path.clone(), error })?;
-        }
         Self::start(config, directory, file, recovered)
     }
 

@@ -36,6 +36,8 @@ pub(super) struct Journal<S: Storage> {
     unsynced_first: u64,
     /// None: each sync is one of the segment.
     wal: Option<Wal<S::File>>,
+    /// There is one that failed. It goes when what it has is durable in a segment.
+    has_failed_wal: bool,
     /// How much of `unsynced` is durable there.
     ahead: usize,
     /// A segment that has been given up, but still has its name.
@@ -86,6 +88,7 @@ impl<S: Storage> Journal<S> {
             unsynced: Vec::new(),
             unsynced_first: 0,
             wal: None,
+            has_failed_wal: false,
             ahead: 0,
             given_up: None,
             incidents: Vec::new(),
@@ -123,8 +126,7 @@ impl<S: Storage> Journal<S> {
     /// After an error it is not to be trusted: each sync is one of the segment from now on.
     fn lose_wal(&mut self, error: &io::Error) {
         tracing::error!(%error, "the write-ahead file of the audit log failed; going on without");
-        (self.wal, self.ahead) = (None, 0);
-        self.storage.remove_wal().ok();
+        (self.wal, self.ahead, self.has_failed_wal) = (None, 0, true);
     }
 
     /// The directory, if it is a real one.
@@ -280,6 +282,8 @@ impl<S: Storage> Journal<S> {
         self.ahead = 0;
         if let Some(wal) = &mut self.wal {
             wal.clear();
+        } else if std::mem::take(&mut self.has_failed_wal) {
+            self.storage.remove_wal().ok();
         }
     }
 

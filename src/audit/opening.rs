@@ -36,7 +36,14 @@ pub(super) fn recovery_records(recovered: &Recovered) -> Vec<Draft<'static>> {
             json::number(out, "count", recovered.replayed);
         })
     });
-    recovery_record(recovered).into_iter().chain(replayed).chain(unsigned).collect()
+    let missing = recovered.missing.as_ref().map(|(file, through)| {
+        Draft::new(Kind::Recovery).with(|out| {
+            json::text(out, "reason", "audit.records-missing");
+            json::text(out, "file", file);
+            json::number(out, "through", *through);
+        })
+    });
+    recovery_record(recovered).into_iter().chain(replayed).chain(missing).chain(unsigned).collect()
 }
 
 fn recovery_record(recovered: &Recovered) -> Option<Draft<'static>> {

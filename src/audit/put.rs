@@ -105,9 +105,12 @@ impl Audit {
         SCRATCH.with_borrow_mut(|records| {
             records.clear();
             self.shared.encode_behind(records, drafts);
+            // The end of a session overtakes nothing of it.
+            let is_end = records.ends.iter().any(|(_, kind)| *kind == Kind::End);
+            let waits = is_end && gather.is_some_and(|gather| !gather.is_idle());
             let put = if records.ends.is_empty() {
                 Put::Done(0)
-            } else if let Some(seq) = self.append_inline(records) {
+            } else if let Some(seq) = (!waits).then(|| self.append_inline(records)).flatten() {
                 Put::Done(seq)
             } else if let Some(answered) = gather.and_then(|gather| gather.push_written(records)) {
                 Put::Gathered(answered)

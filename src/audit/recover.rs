@@ -29,6 +29,8 @@ pub(super) struct Recovered {
     pub(super) began: Option<SystemTime>,
     /// How many records a power cut had kept out of it, which the write-ahead file had.
     pub(super) replayed: u64,
+    /// The write-ahead file, which was kept since it has records up to this one, of which some before are missing.
+    pub(super) missing: Option<(String, u64)>,
     /// What was set aside: the file and its length.
     pub(super) set_aside: Option<(String, u64)>,
     /// A segment whose sync had failed, of which this start made a copy.
@@ -56,6 +58,7 @@ impl Recovered {
             segment: None,
             began: None,
             replayed: 0,
+            missing: None,
             set_aside: None,
             copied: None,
             broken: None,
@@ -129,16 +132,26 @@ pub(super) fn recover(directory: &Directory) -> Result<Recovered, RecoverError> 
     Ok(recovered)
 }
 
-/// Puts what only the write-ahead file has to its place.
+/// Puts what only the write-ahead file has to its place. If it has more, of which something is missing, it is kept.
 fn replay(directory: &Directory, recovered: &mut Recovered) -> io::Result<()> {
-    let Some((name, len)) = &mut recovered.segment else { return Ok(()) };
-    let (count, records) = wal::following(directory.path(), &mut recovered.head)?;
-    if count > 0 {
-        let mut segment = directory.reopen(name)?;
-        segment.write_all(&records)?;
-        segment.sync_all()?;
-        *len += u64::try_from(records.len()).unwrap_or_default();
-        recovered.replayed = count;
+    let mut head = recovered.head;
+    let mut found = wal::following(directory.path(), &mut head)?;
+    if let Some((name, len)) = &mut recovered.segment {
+        if found.count > 0 {
+            let mut segment = directory.reopen(name)?;
+            segment.write_all(&found.lines)?;
+            segment.sync_all()?;
+            *len += u64::try_from(found.lines.len()).unwrap_or_default();
+            (recovered.replayed, recovered.head) = (found.count, head);
+        }
+    } else if found.count > 0 {
+        // The segment that they were in is gone.
+        found.beyond = found.beyond.max(Some(head.seq));
+    }
+    if let Some(through) = found.beyond {
+        let file = directory.set_wal_aside()?;
+        tracing::error!(file, through, "records of the audit log are missing: the write-ahead file has later ones");
+        recovered.missing = Some((file, through));
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt as _, FileExt, MetadataExt as _, OpenOptio
 use std::path::{Path, PathBuf};
 
 use super::compress::COMPRESSED;
-use super::wal::WAL_FILE;
+use super::wal::{WAL_FILE, WAL_LEN};
 
 pub(super) const LOCK_FILE: &str = "audit.lock";
 const SUFFIX: &str = ".jsonl";
@@ -81,11 +81,11 @@ pub(super) trait Storage: Send + 'static {
     /// Gives a file whose name is gone, or names another file now, its name back: a copy, durably. The other file is
     /// kept as `<name>.replaced-<n>`.
     fn restore(&mut self, name: &str, file: &Self::File, len: u64) -> io::Result<Self::File>;
-    /// Makes the write-ahead file anew: [`WAL_LEN`](super::wal::WAL_LEN) zeros, durably.
+    /// Makes the write-ahead file anew: [`WAL_LEN`] zeros, durably.
     fn create_wal(&self) -> io::Result<Self::File>;
     /// Removes it.
     fn remove_wal(&self) -> io::Result<()>;
-    /// Whether the write-ahead file still has its name.
+    /// Whether the write-ahead file still has its name, and its length.
     fn has_wal(&self, file: &Self::File) -> io::Result<bool>;
     /// The directory, if it is a real one, with a file system that can be full and old segments that can go.
     fn directory(&self) -> Option<&Path>;
@@ -395,7 +395,8 @@ impl Storage for Directory {
     }
 
     fn has_wal(&self, file: &File) -> io::Result<bool> {
-        Ok(self.change(WAL_FILE, file)?.is_none())
+        let has_len = file.metadata()?.len() == u64::try_from(WAL_LEN).unwrap_or_default();
+        Ok(has_len && self.change(WAL_FILE, file)?.is_none())
     }
 
     fn directory(&self) -> Option<&Path> {

@@ -6,12 +6,12 @@
 //! INVARIANT: what it has is in the chain: records come here when they are in their segment, and in its order.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufReader, Write as _};
+use std::io::{self, BufReader, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::chain::Head;
+use super::chain::{Head, Record};
 use super::lines::{Line, Lines};
 use super::segment::{Directory, SegmentFile, open_regular, sync_directory};
 
@@ -79,6 +79,15 @@ impl Directory {
         make().inspect_err(|_: &io::Error| drop(std::fs::remove_file(&path)))
     }
 
+    /// Keeps it under a free name, `audit.wal.torn-<n>`, and gives that.
+    pub(super) fn set_wal_aside(&self) -> io::Result<String> {
+        let mut free = (1_u32..).map(|number| format!("{WAL_FILE}.torn-{number}"));
+        let torn = free.find(|torn| !self.path().join(torn).exists()).unwrap_or_default();
+        std::fs::rename(self.path().join(WAL_FILE), self.path().join(&torn))?;
+        sync_directory(self.path())?;
+        Ok(torn)
+    }
+
     /// Removes it: nothing in it is needed.
     pub(super) fn remove_wal(&self) -> io::Result<()> {
         match std::fs::remove_file(self.path().join(WAL_FILE)) {
@@ -88,22 +97,38 @@ impl Directory {
     }
 }
 
-/// The records in the write-ahead file of a log that follow its last one: how many, and their lines.
-pub(super) fn following(directory: &Path, head: &mut Head) -> io::Result<(u64, Vec<u8>)> {
-    let (first, mut found) = (head.seq, Vec::new());
-    let file = match open_regular(OpenOptions::new().read(true), &directory.join(WAL_FILE)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((0, found)),
-        file => file.map_err(|error| io::Error::new(error.kind(), format!("{WAL_FILE}: {error}")))?,
+/// What a start finds in the write-ahead file of a log.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// How many records follow the last one, and their lines.
+    pub(super) count: u64,
+    pub(super) lines: Vec<u8>,
+    /// It has later records, too, up to this one: what is between is nowhere.
+    pub(super) beyond: Option<u64>,
+}
+
+/// Looks for records that follow the last one of the log, which becomes the last of them.
+pub(super) fn following(directory: &Path, head: &mut Head) -> io::Result<Found> {
+    let (first, mut found) = (head.seq, Found::default());
+    let what = |error: io::Error| {
+        let text = format!("{WAL_FILE}: {error}: it is not as amiwall made it; move it away, and start again");
+        io::Error::new(error.kind(), text)
     };
-    let mut lines = Lines::new(BufReader::new(file));
-    while lines.read()? == Line::Whole {
-        // What is in the segment comes before that. What is behind is of a time before the file began anew, if anything.
+    let file = match open_regular(OpenOptions::new().read(true), &directory.join(WAL_FILE)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+        file => file.map_err(what)?,
+    };
+    // amiwall makes it so long, and no longer.
+    let mut lines = Lines::new(BufReader::new(file.take(u64::try_from(WAL_LEN).unwrap_or(u64::MAX))));
+    while lines.read().map_err(what)? == Line::Whole {
+        // What is in the segment comes before that; what is behind is of a time before the file began anew.
         if head.follow(lines.line()).is_ok() {
-            found.extend_from_slice(lines.line());
-            found.push(b'\n');
-        } else if !found.is_empty() {
-            break;
+            found.lines.extend_from_slice(lines.line());
+            found.lines.push(b'\n');
+        } else if let Ok(record) = Record::read(lines.line()) {
+            found.beyond = found.beyond.max(Some(record.seq).filter(|seq| *seq > head.seq));
         }
     }
-    Ok((head.seq - first, found))
+    found.count = head.seq - first;
+    Ok(found)
 }

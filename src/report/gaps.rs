@@ -162,6 +162,7 @@ impl Gaps {
         let what = match record.reason.as_str() {
             "audit.torn" => "torn by a crash",
             "audit.replayed" => "put to its place after a power cut",
+            "audit.records-missing" => "records are missing",
             "audit.file-changed" => "a file was changed under amiwall",
             _ => "a file was set aside",
         };

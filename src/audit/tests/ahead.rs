@@ -121,14 +121,36 @@ async fn what_does_not_follow_the_log_is_not_put_there() {
     let changed = text.replace("Two", "Xwo");
     let without_first = text.split_once('\n').expect("lines").1.to_owned();
     let torn = text.split_at(second).0.to_owned();
-    for (wal, kept) in [(changed, 1), (without_first, 0), (torn, 1), ("\n".repeat(9), 0), (String::new(), 0)] {
+    let none = String::new;
+    let cases = [
+        (changed, 1, Some(4)),
+        (without_first, 0, Some(4)),
+        (torn, 1, None),
+        ("\n".repeat(9), 0, None),
+        (none(), 0, None),
+    ];
+    for (wal, kept, missing) in cases {
         let left = power_cut(dir.path(), Some(start_of(dir.path(), 2)));
         fs::write(left.path().join(WAL_FILE), &wal).expect("written");
         open(left.path()).close().await.expect("closed");
         verify(left.path()).expect("whole");
         let events = kinds(left.path()).iter().filter(|kind| *kind == "event").count();
         assert_eq!(events, kept, "{wal:?}");
+        // What it has, and what is nowhere, is told, and kept.
+        let told = records(left.path()).into_iter().find(|record| record["reason"] == "audit.records-missing");
+        assert_eq!(told.as_ref().map(|record| record["through"].as_u64().expect("a seq")), missing, "{wal:?}");
+        let aside = fs::read(left.path().join("audit.wal.torn-1")).ok();
+        assert_eq!(aside, missing.map(|_| wal.into_bytes()));
     }
+    // The same where there is no segment.
+    let left = power_cut(dir.path(), None);
+    fs::remove_file(segments(left.path()).pop().expect("a segment")).expect("removed");
+    open(left.path()).close().await.expect("closed");
+    assert_eq!(records(left.path())[0]["reason"], "audit.records-missing");
+    // No more is read of it than amiwall has written.
+    let left = power_cut(dir.path(), None);
+    fs::OpenOptions::new().write(true).open(left.path().join(WAL_FILE)).expect("it").set_len(1 << 40).expect("a hole");
+    open(left.path()).close().await.expect("closed");
     // One that is a link leads nowhere.
     let left = power_cut(dir.path(), Some(start_of(dir.path(), 2)));
     fs::rename(left.path().join(WAL_FILE), left.path().join("elsewhere")).expect("moved");
@@ -155,11 +177,33 @@ async fn a_write_ahead_file_that_fails_is_given_up_and_nothing_is_lost() {
 }
 
 #[tokio::test]
+async fn a_write_ahead_file_that_fails_stays_until_its_records_are_durable_elsewhere() {
+    let dir = directory();
+    let (audit, plan) = faulty_over(&AuditConfig::new(dir.path()), Plan { has_wal: true, ..Plan::default() });
+    audit.commit(event("One")).await.expect("recorded");
+    {
+        let mut plan = plan.lock().expect("the plan");
+        (plan.failing_syncs, plan.fail_create) = (2, true);
+    }
+    audit.commit(event("Two")).await.expect_err("neither it nor the segment, nor another one");
+    let left = power_cut(dir.path(), Some(start_of(dir.path(), 2)));
+    open(left.path()).close().await.expect("closed");
+    assert!(records(left.path()).iter().any(|record| record["name"] == "One"), "it was durable there");
+    audit.close().await.ok();
+}
+
+#[tokio::test]
 async fn a_write_ahead_file_that_is_removed_is_made_again_and_goes_with_the_end() {
     let dir = directory();
     let audit = open(dir.path());
     let keeping = tokio::spawn(audit.keep());
     let wal = dir.path().join(WAL_FILE);
+    // Another length is as bad.
+    fs::OpenOptions::new().write(true).open(&wal).expect("it").set_len(7).expect("cut");
+    while fs::metadata(&wal).map_or(0, |file| file.len()) != WAL_LEN as u64 {
+        audit.commit(event("One")).await.expect("recorded");
+        tokio::task::yield_now().await;
+    }
     fs::remove_file(&wal).expect("removed");
     while !wal.exists() {
         audit.commit(event("One")).await.expect("recorded");

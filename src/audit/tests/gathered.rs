@@ -1,6 +1,7 @@
 //! What the sessions of one thread want on disk together.
 
-use super::faulty::{Hold, faulty, hold, hold_no_more};
+use super::super::SessionCounts;
+use super::faulty::{Hold, Plan, faulty, faulty_over, hold, hold_no_more};
 use super::*;
 
 /// Runs that in a thread that gathers.
@@ -113,6 +114,35 @@ fn who_has_gone_when_his_record_is_on_disk_is_on_record() {
     let told =
         records(dir.path()).into_iter().find(|record| !record["unconfirmed"].is_null()).expect("it is on record");
     assert_eq!(told["unconfirmed"], serde_json::json!([[2, 2]]));
+}
+
+#[test]
+fn the_end_of_a_session_overtakes_nothing_of_it() {
+    let dir = directory();
+    let (audit, plan) = faulty_over(&AuditConfig::new(dir.path()), Plan { has_wal: true, ..Plan::default() });
+    let hold = hold(&plan);
+    gathering(&audit, async {
+        let first = commit_all(&audit, &["first"]);
+        let hold = begun(hold).await;
+        let gone = commit_all(&audit, &["of one who goes"]);
+        assert_eq!(requests(&audit).await, 1);
+        gone.iter().for_each(tokio::task::JoinHandle::abort);
+        let ending = {
+            let audit = audit.clone();
+            tokio::spawn(async move {
+                audit.append([Draft::end(&session(), "client-closed", &SessionCounts::default())]).await
+            })
+        };
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        hold_no_more(&plan);
+        hold.release();
+        for task in first.into_iter().chain([ending]) {
+            task.await.expect("no panic").expect("recorded");
+        }
+    });
+    assert_eq!(kinds(dir.path()), ["start", "event", "event", "end"]);
 }
 
 #[test]
