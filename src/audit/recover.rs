@@ -143,6 +143,10 @@ fn replay(directory: &Directory, recovered: &mut Recovered) -> io::Result<()> {
             segment.sync_all()?;
             *len += u64::try_from(found.lines.len()).unwrap_or_default();
             (recovered.replayed, recovered.head) = (found.count, head);
+            tracing::warn!(
+                records = found.count,
+                "a power cut had kept records out of the audit log; they were in its write-ahead file"
+            );
         }
     } else if found.count > 0 {
         // The segment that they were in is gone.
@@ -150,7 +154,13 @@ fn replay(directory: &Directory, recovered: &mut Recovered) -> io::Result<()> {
     }
     if let Some(through) = found.beyond {
         let file = directory.set_wal_aside()?;
-        tracing::error!(file, through, "records of the audit log are missing: the write-ahead file has later ones");
+        let last = recovered.head.seq;
+        tracing::error!(
+            last,
+            through,
+            file,
+            "records of the audit log are missing: the write-ahead file has later ones"
+        );
         recovered.missing = Some((file, through));
     }
     Ok(())

@@ -54,12 +54,10 @@ pub(super) struct Gaps {
 
 impl Gaps {
     pub(super) fn take(&mut self, record: &LoggedRecord, is_inside: bool) {
-        let before = self.before.replace(Before {
-            time: record.time,
-            mono: record.mono,
-            kind: if record.kind == "stop" { "stop".to_owned() } else { String::new() },
-            seq: record.seq,
-        });
+        // What a start has found stands before it.
+        let is_found =
+            record.kind == "recovery" && self.before.as_ref().is_some_and(|before| record.mono < before.mono);
+        let before = if is_found { None } else { self.put_before(record) };
         if !is_inside {
             return;
         }
@@ -78,6 +76,15 @@ impl Gaps {
             "prune" => self.prunes.push((record.time, record.seq, words(record), record.bytes)),
             _ => {}
         }
+    }
+
+    fn put_before(&mut self, record: &LoggedRecord) -> Option<Before> {
+        self.before.replace(Before {
+            time: record.time,
+            mono: record.mono,
+            kind: if record.kind == "stop" { "stop".to_owned() } else { String::new() },
+            seq: record.seq,
+        })
     }
 
     fn take_start(&mut self, record: &LoggedRecord, before: Option<Before>) {
@@ -161,8 +168,9 @@ impl Gaps {
     fn take_recovery(&mut self, record: &LoggedRecord) {
         let what = match record.reason.as_str() {
             "audit.torn" => "torn by a crash",
-            "audit.replayed" => "put to its place after a power cut",
+            "audit.replayed" => "records were put to their place after a power cut",
             "audit.records-missing" => "records are missing",
+            "audit.unsigned" => "what was not signed was accepted",
             "audit.file-changed" => "a file was changed under amiwall",
             _ => "a file was set aside",
         };
@@ -300,6 +308,7 @@ impl Gaps {
 /// What a record says beside its kind, in short.
 fn words(record: &LoggedRecord) -> String {
     let bytes = record.bytes.map(|bytes| format!("{bytes} bytes")).unwrap_or_default();
+    let count = record.count.map(|count| format!("{count} records")).unwrap_or_default();
     let through = record.through.map(|seq| format!("up to record {seq}")).unwrap_or_default();
     let available = record.available.map(|bytes| format!("{bytes} bytes are left")).unwrap_or_default();
     let parts = [
@@ -311,6 +320,7 @@ fn words(record: &LoggedRecord) -> String {
         &record.file,
         &record.name,
         &bytes,
+        &count,
         &through,
         &available,
     ];

@@ -111,6 +111,13 @@ fn verdict(page: &mut Page, report: &Report) {
                 }
             );
             page.paragraph("", &text);
+            if let Some(seq) = verdict.missing {
+                let seq = text::thousands(seq);
+                page.paragraph(
+                    "",
+                    &format!("But record {seq} says that records are missing that had been before it: see the gaps."),
+                );
+            }
         }
         Some(why) => {
             let is_chain = !matches!(report.options.signatures, super::Signatures::Bad(_)) || !verdict.is_read_whole;

@@ -63,6 +63,8 @@ pub struct Verdict {
     /// The hash of the last record.
     pub head: String,
     pub(super) last_kind: String,
+    /// The first record that says that a start found some missing.
+    pub(super) missing: Option<u64>,
     /// It was read to its end, whatever `broken` says.
     pub(super) is_read_whole: bool,
 }
@@ -74,6 +76,9 @@ impl Verdict {
         self.last = Some((record.seq, record.time));
         self.head.clone_from(&record.hash);
         self.last_kind.clone_from(&record.kind);
+        if record.reason == "audit.records-missing" {
+            self.missing.get_or_insert(record.seq);
+        }
     }
 
     /// Takes the error that ended the reading, if it is one of the log.

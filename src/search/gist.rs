@@ -94,6 +94,8 @@ pub fn gist(record: &LoggedRecord) -> String {
     let own = texts(record).filter(|(key, _)| !shown.contains(key)).map(|(key, value)| format!("{key}={value}"));
     let numbers = [
         ("count", record.count),
+        ("bytes", record.bytes),
+        ("through", record.through),
         ("seconds", record.seconds),
         ("forwarded", record.forwarded),
         ("refused", record.refused),

@@ -53,6 +53,28 @@ fn an_asterisk_that_was_away_is_no_gap_of_the_log() {
 }
 
 #[test]
+fn what_a_start_has_found_hides_no_gap_and_makes_none() {
+    let mut log = Log::new("2026-11-02T08:00:00Z");
+    log.start("2026-11-02T08:00:00Z");
+    log.put_at("2026-11-02T08:10:00Z", 600_000_000, "stop", json!({}));
+    // Signing was switched on.
+    log.put_at("2026-11-02T08:20:00Z", 50, "recovery", json!({"reason": "audit.unsigned", "problem": "it is new"}));
+    log.start("2026-11-02T08:20:00Z");
+    log.put_at("2026-11-02T08:30:00Z", 600_000_000, "checkpoint", json!({}));
+    // The power went.
+    log.put_at("2026-11-02T08:40:00Z", 50, "recovery", json!({"reason": "audit.replayed", "count": 3}));
+    log.put_at("2026-11-02T08:40:00Z", 60, "recovery", json!({"reason": "audit.records-missing", "through": 9}));
+    log.start("2026-11-02T08:40:00Z");
+    let dir = log.save();
+    let report = report(dir.path(), options());
+    let gaps = table(&report, "outages");
+    let of_starts = |row: &&Vec<String>| row[0] == "not running" || row[0] == "ended without a stop";
+    let gaps: Vec<_> = gaps.iter().filter(of_starts).map(|row| (row[0].as_str(), row[3].as_str())).collect();
+    assert_eq!(gaps, [("not running", "600"), ("ended without a stop", "600")]);
+    assert_eq!(report.verdict.missing, Some(7));
+}
+
+#[test]
 fn gaps_are_found() {
     let dir = two_days().save();
     let report = report(dir.path(), options());
