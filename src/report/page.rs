@@ -94,6 +94,17 @@ fn title(page: &mut Page, report: &Report) {
     page.close("header");
 }
 
+/// A whole chain may say itself that something is not in it.
+fn but_missing(page: &mut Page, verdict: &super::Verdict) {
+    if let Some(seq) = verdict.missing {
+        let seq = text::thousands(seq);
+        page.paragraph(
+            "",
+            &format!("But record {seq} says that records are missing that had been before it: see the gaps."),
+        );
+    }
+}
+
 fn verdict(page: &mut Page, report: &Report) {
     let verdict = &report.verdict;
     let class = if verdict.broken.is_some() { "verdict broken" } else { "verdict whole" };
@@ -111,13 +122,7 @@ fn verdict(page: &mut Page, report: &Report) {
                 }
             );
             page.paragraph("", &text);
-            if let Some(seq) = verdict.missing {
-                let seq = text::thousands(seq);
-                page.paragraph(
-                    "",
-                    &format!("But record {seq} says that records are missing that had been before it: see the gaps."),
-                );
-            }
+            but_missing(page, verdict);
         }
         Some(why) => {
             let is_chain = !matches!(report.options.signatures, super::Signatures::Bad(_)) || !verdict.is_read_whole;
